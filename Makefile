@@ -1,0 +1,95 @@
+# Everything a reader needs, from a fresh clone: `make book` and `make test`.
+# Python 3.11, 3.12 or 3.13; nothing but a package index is asked of the network.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first of these that runs; or say `make PYTHON=/path/to/python3.12 …`.
+PYTHON ?= $(or $(firstword $(foreach name,python3.11 python3.12 python3.13,$(shell $(name) -c 'import sys; print(sys.executable)' 2>/dev/null))),python3)
+# A package index for torch alone, for instance that of PyTorch's CPU builds; empty: pip's own.
+TORCH_INDEX ?=
+VENV ?= .venv
+PROFILE ?= quick
+CHAPTERS ?=
+FROM ?=
+URL ?=
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+EXTRAS := book,dev,lab,deepchem
+BIN := $(VENV)/bin
+CHEMDL := $(BIN)/python -m chemdl
+# Says only what failed; the constraints keep every later call to the same versions.
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help setup book test lint format lab bench calibrate record readme address clean clean-env
+
+help: ## list the targets
+	@echo "usage: make TARGET [VARIABLE=value …]"
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@echo "variables: PYTHON, TORCH_INDEX (an index for torch alone), VENV, PROFILE, CHAPTERS, FROM, URL, PYTEST_ARGS, BENCH_ARGS"
+
+setup: $(VENV)/.installed ## make .venv with the pinned packages and this one
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, not {sys.version.split()[0]}: make PYTHON=/path/to/python3.11 …")'
+	@echo "Making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# torch goes first and alone: an open range elsewhere would pull the newest build with gigabytes of CUDA packages.
+$(VENV)/.installed: $(VENV)/.python constraints.txt pyproject.toml
+	@echo "Installing torch, then the packages that constraints.txt pins (minutes, once)"
+	@$(PIP_INSTALL) --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	@$(PIP_INSTALL) hatchling
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[$(EXTRAS)]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	@echo "Installing the peers that benchmarks compare with"
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[$(EXTRAS),bench]'
+	@touch $@
+
+book: setup ## run every chapter in quick, build the site in _build/html, check it
+	@$(CHEMDL) book build
+	@$(CHEMDL) book check
+
+test: setup ## run all tests, the chapters' regression in smoke included
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup ## ruff, mypy, and notebooks without outputs
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/nbstripout --verify $(wildcard chapters/*.ipynb)
+
+format: setup ## put code in form and take outputs out of notebooks
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/nbstripout $(wildcard chapters/*.ipynb)
+
+lab: setup ## open JupyterLab on the chapters
+	@$(BIN)/jupyter lab chapters
+
+bench: $(VENV)/.bench ## measure speed against the peers: JSON and a table in _build/bench
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+calibrate: setup ## measure the numbers that the regression tests hold (CHAPTERS=…, all without)
+	@$(CHEMDL) calibrate $(CHAPTERS)
+
+record: setup ## copy validated cards into data/results (PROFILE=…, FROM=folder of the run)
+	@$(CHEMDL) record --profile $(PROFILE) $(if $(FROM),--from $(FROM))
+
+readme: setup ## renew the README's table of verdicts and its figure from the recorded cards
+	@$(CHEMDL) book readme
+
+address: setup ## write the repository's address where it is needed (URL=…)
+	@$(CHEMDL) address "$(URL)"
+
+clean: ## remove what was built
+	@rm -rf _build .pytest_cache .mypy_cache .ruff_cache
+
+clean-env: ## remove .venv
+	@rm -rf $(VENV)
