@@ -1,0 +1,67 @@
+"""The kernel that executes chapters: the interpreter that runs now, with its threads bounded."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+_THREAD_VARIABLES = (
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+)
+
+
+def threads() -> int:
+    """Return how many cores this process may use, by affinity and container quota."""
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
+def kernel_environment(progress: Path) -> dict[str, str]:
+    """Return the variables a chapter's kernel gets beside those of this process.
+
+    ``progress`` is the side file that a study reports to. Thread counts that the user has set are
+    left alone; without them a container with two cores of 64 would start 64 threads.
+    """
+    variables = {name: os.environ.get(name, str(threads())) for name in _THREAD_VARIABLES}
+    variables["CHEMDL_PROGRESS"] = str(progress)
+    # Figures are shown in the notebook whatever backend this process draws with.
+    variables["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    package = Path(__file__).resolve().parents[2]
+    if package.name not in ("site-packages", "dist-packages"):
+        # A checkout that is not installed: the kernel must import the same chemdl as we are.
+        paths = [str(package), os.environ.get("PYTHONPATH", "")]
+        variables["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    return variables
+
+
+def kernel_manager(environment: dict[str, str]) -> type:
+    """Return a kernel manager class that starts this interpreter with ``environment``.
+
+    The notebooks name the kernel ``python3``; which interpreter stands behind that name differs
+    from machine to machine, and it need not be the one that has chemdl.
+    """
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    # ipykernel warns about its TCP ports at each start, which would land on a page.
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = KernelSpec(
+        argv=[*command, "--log-level=ERROR"],
+        display_name="Python 3",
+        language="python",
+        env=environment,
+    )
+
+    class RunningInterpreter(AsyncKernelManager):
+        """Start the interpreter that runs now, whatever kernels are installed."""
+
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            return spec
+
+    return RunningInterpreter

@@ -1,0 +1,290 @@
+"""Execute chapters through papermill, strictly, in one process each after the other."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from chemdl.book import fingerprint, kernel, progress
+from chemdl.profiles import Settings, project_root, settings, unknown, write_atomically
+
+RECORDED_PACKAGES = (
+    "chemdl",
+    "deepchem",
+    "numpy",
+    "papermill",
+    "rdkit",
+    "scikit-learn",
+    "scipy",
+    "torch",
+)
+
+
+class UnknownChapterError(ValueError):
+    """A chapter that does not exist; the message lists the near misses."""
+
+
+class UnknownParameterError(ValueError):
+    """A parameter that the chapter does not have; the message lists the near misses."""
+
+
+class ChapterFailedError(RuntimeError):
+    """A chapter whose cell raised, or whose kernel died.
+
+    ``chapter`` is its name, ``cell`` the number of the cell, counted from 1 over all cells of the
+    chapter's file (``None`` when the kernel died between cells), ``traceback`` what it printed.
+    """
+
+    def __init__(self, chapter: str, cell: int | None, traceback: str) -> None:
+        self.chapter = chapter
+        self.cell = cell
+        self.traceback = traceback
+        where = f"in cell {cell}" if cell else "outside its cells"
+        super().__init__(f"chapter {chapter!r} failed {where}:\n{traceback}")
+
+
+@dataclass(frozen=True)
+class ChapterRun:
+    """What came of running one chapter.
+
+    ``studies`` name the cards it wrote, ``unchanged`` says that an earlier run with the same key
+    was kept.
+    """
+
+    chapter: str
+    notebook: Path
+    seconds: float
+    studies: tuple[str, ...]
+    unchanged: bool = False
+
+
+def chapter_name(file: str | Path) -> str:
+    """Return a chapter's name: its file's, without number and ending.
+
+    >>> chapter_name("chapters/03-toxicity.ipynb")
+    'toxicity'
+    """
+    return re.sub(r"^\d+-", "", Path(file).stem)
+
+
+def chapter_files(folder: Path | None = None) -> dict[str, Path]:
+    """Return the notebooks of ``folder`` (the checkout's chapters/) by name, in reading order."""
+    root = project_root()
+    if folder is None:
+        folder = root / "chapters" if root else Path("chapters")
+    return {chapter_name(path): path for path in sorted(folder.glob("*.ipynb"))}
+
+
+def find_chapter(chapter: str | Path) -> Path:
+    """Return the notebook that a name (``toxicity``), a file name or a path stands for.
+
+    Raises
+    ------
+    UnknownChapterError
+        naming the near misses.
+    """
+    path = Path(chapter)
+    if path.suffix == ".ipynb" and path.is_file():
+        return path.resolve()
+    known = chapter_files()
+    name = chapter_name(path) if path.suffix in ("", ".ipynb") else str(chapter)
+    if name in known and (path.name == str(path) or path.suffix != ".ipynb"):
+        return known[name]
+    raise UnknownChapterError(unknown("chapter", str(chapter), known))
+
+
+def run_chapters(
+    chapters: Iterable[str | Path],
+    profile: str = "quick",
+    seed: int = 0,
+    device: str = "auto",
+    output: str | Path | None = None,
+    *,
+    models: Sequence[str] | str | None = None,
+    repeats: int | None = None,
+    trials: int | None = None,
+    skip_unchanged: bool = False,
+    **parameters: Any,
+) -> list[ChapterRun]:
+    """Run chapters one after the other and return what came of each.
+
+    Parameters
+    ----------
+    chapters : names (``toxicity``) or paths of notebooks.
+    profile, seed, device, models, repeats, trials : as in :class:`chemdl.profiles.Settings`.
+    output : folder for the executed notebooks, cards, replicas and progress; by default
+        ``_build/runs/<profile>`` in a checkout, else ``chemdl-output/<profile>``.
+    skip_unchanged : keep an earlier run in ``output`` whose key (sources, data records, seed,
+        profile, versions) is the same.
+    parameters : any further parameter that a chapter declares in its parameters cell.
+
+    Raises
+    ------
+    UnknownChapterError, UnknownParameterError, chemdl.profiles.SettingsError
+        before anything runs.
+    ChapterFailedError
+        for the first chapter that fails; its unfinished study leaves no card.
+    """
+    notebooks = [find_chapter(chapter) for chapter in chapters]
+    given = {"profile": profile, "seed": seed, "device": device, "output": str(output or "")}
+    optional = {"models": models, "repeats": repeats, "trials": trials}
+    given |= {name: value for name, value in optional.items() if value is not None}
+    checked = settings(given)
+    given["output"] = str(checked.output)
+    given["device"] = checked.device
+    for notebook in notebooks:
+        check_parameters(notebook, [*given, *parameters])
+    return [_run(notebook, given | parameters, checked, skip_unchanged) for notebook in notebooks]
+
+
+def check_parameters(notebook: Path, names: Iterable[str]) -> None:
+    """Refuse names that neither the chapter's parameters cell nor the settings know.
+
+    papermill itself takes any name and only logs that it is unknown.
+    """
+    import papermill
+
+    known = set(papermill.inspect_notebook(notebook)) | {field.name for field in fields(Settings)}
+    for name in names:
+        if name not in known:
+            chapter = chapter_name(notebook)
+            raise UnknownParameterError(f"{chapter}: {unknown('parameter', name, known)}")
+
+
+def read_run(output: Path, chapter: str) -> dict[str, Any] | None:
+    """Return the record of the chapter's last finished run in ``output``, if there is one."""
+    path = output / f"{chapter}.run.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _run(
+    notebook: Path, parameters: dict[str, Any], checked: Settings, skip_unchanged: bool
+) -> ChapterRun:
+    chapter, output = chapter_name(notebook), checked.output
+    key = fingerprint.run_key(notebook, parameters, versions())
+    executed = output / notebook.name
+    before = read_run(output, chapter)
+    if skip_unchanged and before and before["key"] == key and _is_whole(output, before, executed):
+        return ChapterRun(chapter, executed, before["seconds"], tuple(before["studies"]), True)
+    resumed = any((output / "replicas").glob("*/*.npz"))
+    _forget(output, chapter)
+    started = time.perf_counter()
+    _execute(notebook, executed, parameters, chapter)
+    seconds = round(time.perf_counter() - started, 2)
+    studies = tuple(sorted(_cards(output, chapter)))
+    record = {
+        "schema_version": 1,
+        "chapter": chapter,
+        "file": notebook.name,
+        "key": key,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "parameters": {name: value for name, value in parameters.items() if name != "output"},
+        "seconds": seconds,
+        "resumed": resumed,
+        "studies": list(studies),
+        "versions": versions(),
+        "machine": _machine(checked.device),
+    }
+    with write_atomically(output / f"{chapter}.run.json") as path:
+        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return ChapterRun(chapter, executed, seconds, studies)
+
+
+def _machine(device: str) -> dict[str, str | int]:
+    return {
+        "device": device,
+        "threads": kernel.threads(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], chapter: str) -> None:
+    """Execute ``notebook`` into ``executed``; a failed one is written too, to be looked at."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    side_file = executed.parent / "progress" / f"{chapter}.jsonl"
+    side_file.parent.mkdir(parents=True, exist_ok=True)
+    side_file.unlink(missing_ok=True)
+    manager = kernel.kernel_manager(kernel.kernel_environment(side_file))
+    failure: ChapterFailedError | None = None
+    with write_atomically(executed) as written, progress.follow(side_file, chapter):
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(written),
+                dict(parameters),
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                request_save_on_cell_execute=False,
+                kernel_manager_class=manager,
+            )
+        except PapermillExecutionError as error:
+            failure = ChapterFailedError(chapter, _cell_number(notebook, error), _text(error))
+        except DeadKernelError as error:
+            reason = f"{error}. A kernel that dies without a word has often run out of memory."
+            raise ChapterFailedError(chapter, None, reason) from error
+    if failure:
+        raise failure
+
+
+def _cell_number(notebook: Path, error: Any) -> int:
+    """Return the failed cell's number in the source file, which lacks the injected cell."""
+    import nbformat
+
+    cells = nbformat.read(notebook, as_version=4).cells
+    tagged = [i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
+    injected_before = 1 if error.cell_index > (tagged[0] if tagged else -1) else 0
+    return int(error.cell_index) + 1 - injected_before
+
+
+def _text(error: Any) -> str:
+    lines = "\n".join(error.traceback) or f"{error.ename}: {error.evalue}"
+    return re.sub(r"\x1b\[[0-9;]*m", "", lines)
+
+
+def _cards(output: Path, chapter: str) -> dict[str, Path]:
+    """Return the chapter's cards in ``output`` by study."""
+    found = {}
+    for path in sorted((output / "cards").glob("*.json")):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        if card.get("chapter") == chapter:
+            found[card["study"]] = path
+    return found
+
+
+def _forget(output: Path, chapter: str) -> None:
+    """Remove what an earlier run of the chapter left, so that a failed run leaves no card.
+
+    Replicas stay: they are stored under keys of their own, and a new run goes on from them.
+    """
+    (output / f"{chapter}.run.json").unlink(missing_ok=True)
+    for path in _cards(output, chapter).values():
+        path.unlink()
+        path.with_suffix(".npz").unlink(missing_ok=True)
+
+
+def _is_whole(output: Path, record: Mapping[str, Any], executed: Path) -> bool:
+    present = set(_cards(output, record["chapter"]))
+    return executed.is_file() and set(record["studies"]) <= present
