@@ -1,0 +1,333 @@
+"""The command line: ``chemdl`` or ``python -m chemdl``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from chemdl import __version__
+from chemdl.profiles import DEVICES, PROFILES, unknown
+
+
+class UsageError(ValueError):
+    """Something asked for on the command line that does not exist."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that answers in one line and names near misses."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(None, unknown(action.dest, str(value), action.choices))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status.
+
+    0: done · 1: a chapter, a check or a transfer failed · 2: what was asked for does not exist or
+    cannot be. Errors that the package raises for its users are shown without a traceback; any
+    other exception is a defect and passes through.
+    """
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest:
+        options.parser.error(_unrecognized(rest[0], options.parser))
+    try:
+        return int(options.function(options) or 0)
+    except KeyboardInterrupt:
+        print(
+            "chemdl: stopped; finished replicas are kept, the same command goes on", file=sys.stderr
+        )
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`chemdl claims | head`); what is left has no address.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if not type(error).__module__.startswith("chemdl"):
+            raise
+        message = error.args[0] if error.args else type(error).__name__
+        print(f"chemdl: {message}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError | LookupError) else 1
+
+
+def _unrecognized(argument: str, parser: argparse.ArgumentParser) -> str:
+    if not argument.startswith("-"):
+        return f"unexpected argument {argument!r}"
+    known = [name for action in parser._actions for name in action.option_strings]
+    return unknown("option", argument.partition("=")[0], known)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="chemdl", description="Test the claims of the review, chapter by chapter."
+    )
+    parser.add_argument("--version", action="version", version=f"chemdl {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (
+        _add_run,
+        _add_data,
+        _add_claims,
+        _add_record,
+        _add_calibrate,
+        _add_book,
+        _add_address,
+    ):
+        add(commands)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, function: Callable[[argparse.Namespace], int | None], text: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(function=function, parser=parser)
+    return parser
+
+
+# run
+
+
+def _add_run(commands: Any) -> None:
+    parser = _command(commands, "run", _run, "execute chapters and write their cards")
+    parser.add_argument(
+        "chapters",
+        nargs="*",
+        metavar="CHAPTER",
+        help="a chapter's name (toxicity) or its file; all chapters without",
+    )
+    parser.add_argument("--profile", choices=PROFILES, default="quick", help="how much work")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        metavar="deep|other|NAME",
+        help="compute these now and take the others from stored replicas",
+    )
+    parser.add_argument("--repeats", type=_whole, metavar="N", help="only the first N repeats")
+    parser.add_argument("--trials", type=_whole, metavar="N", help="random configurations a model")
+    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="the root seed (0)")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="auto takes a GPU if any")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where cards and notebooks land")
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from chemdl.book import run
+
+    done = run.run_chapters(
+        options.chapters or list(run.chapter_files()),
+        profile=options.profile,
+        seed=options.seed,
+        device=options.device,
+        output=options.output,
+        models=options.models,
+        repeats=options.repeats,
+        trials=options.trials,
+    )
+    for chapter in done:
+        studies = ", ".join(chapter.studies) or "none"
+        print(f"{chapter.chapter}: {chapter.seconds:.0f} s, cards: {studies}, {chapter.notebook}")
+
+
+# data
+
+
+def _add_data(commands: Any) -> None:
+    actions: dict[str, tuple[Callable[[argparse.Namespace], int | None], str, str]] = {
+        "list": (_data_list, "*", "list data sets with their size, licence and sources"),
+        "fetch": (_data_fetch, "+", "download data sets into the cache"),
+        "verify": (_data_verify, "*", "compare stored files with their sha256"),
+        "embed": (_data_embed, "*", "write data/embedded from the package archives"),
+    }
+    parser = commands.add_parser("data", help="list, fetch, verify or embed data sets")
+    chosen = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|verify|embed")
+    for name, (function, count, text) in actions.items():
+        action = _command(chosen, name, function, text)
+        action.add_argument("names", nargs=count, metavar="NAME", help="a data set (tox21)")
+
+
+def _chosen(kind: str, asked: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return what was asked for, or everything; refuse what is not known."""
+    asked = list(asked)
+    for name in asked:
+        if name not in known:
+            raise UsageError(unknown(kind, name, known))
+    return asked or list(known)
+
+
+def _data_list(options: argparse.Namespace) -> None:
+    from chemdl import datasets
+
+    rows = [("name", "rows", "tasks", "kind", "sources", "licence", "title")]
+    for name in _chosen("data set", options.names, datasets.names()):
+        record = datasets.describe(name)
+        sources = ", ".join(source["kind"] for source in record["sources"])
+        numbers = [str(record.get("n", "")), str(len(record["tasks"]))]
+        rows.append((name, *numbers, record["kind"], sources, record["licence"], record["title"]))
+    _print_table(rows)
+
+
+def _data_fetch(options: argparse.Namespace) -> None:
+    from chemdl import datasets
+
+    for name in _chosen("data set", options.names, datasets.names()):
+        print(f"{name}: {datasets.fetch(name, progress=True)}")
+
+
+def _data_verify(options: argparse.Namespace) -> int:
+    from chemdl import datasets
+
+    failed = False
+    for name in _chosen("data set", options.names, datasets.names()):
+        for source, ok, message in datasets.verify(name):
+            failed = failed or ok is False
+            print(f"{name}: {source}: {message}")
+    return 1 if failed else 0
+
+
+def _data_embed(options: argparse.Namespace) -> None:
+    from chemdl import datasets
+
+    for name in _chosen("data set", options.names, datasets.names()):
+        print(f"{name}: {datasets.embed(name)}")
+
+
+# claims
+
+
+def _add_claims(commands: Any) -> None:
+    parser = _command(commands, "claims", _claims, "print claims, their sources and their tests")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="a claim (TOX-01); all without")
+    parser.add_argument("--domain", help="only claims of this domain")
+    parser.add_argument("--chapter", help="only claims of this chapter")
+
+
+def _claims(options: argparse.Namespace) -> None:
+    from chemdl.claims import load_claims
+
+    claims = load_claims()
+    chosen = [claims[name] for name in _chosen("claim", options.ids, claims)]
+    for field in ("domain", "chapter"):
+        wanted = getattr(options, field)
+        if wanted is None:
+            continue
+        known = {str(getattr(claim, field)) for claim in claims.values()}
+        _chosen(field, [wanted], known)
+        chosen = [claim for claim in chosen if getattr(claim, field) == wanted]
+    for claim in chosen:
+        print(_claim_text(claim))
+
+
+def _claim_text(claim: Any) -> str:
+    if claim.test:
+        rival = f" against {claim.test.b}" if claim.test.b else ""
+        tested = f"{claim.test.study}: {claim.test.a}{rival}, {claim.test.metric}"
+        tested += f" ({claim.test.fidelity})"
+    else:
+        tested = f"no, {claim.reason}"
+    mark = claim.confirmation["status"]
+    head = f"{claim.id}  {claim.kind}, favours {claim.favours}, chapter {claim.chapter}"
+    lines = [claim.statement, f"source: {claim.source} ({mark})", f"tested: {tested}"]
+    body = [
+        textwrap.fill(line, 96, initial_indent="    ", subsequent_indent="      ") for line in lines
+    ]
+    return "\n".join([head, *body])
+
+
+# record, calibrate, book, address
+
+
+def _add_record(commands: Any) -> None:
+    parser = _command(commands, "record", _record, "copy validated cards into data/results")
+    parser.add_argument("--profile", choices=PROFILES, required=True)
+    parser.add_argument(
+        "--from", dest="source", type=Path, metavar="DIR", help="the run's output folder"
+    )
+
+
+def _record(options: argparse.Namespace) -> None:
+    from chemdl import cards
+    from chemdl.profiles import settings
+
+    run = settings({"profile": options.profile, "device": "cpu", "output": options.source})
+    for path in cards.record(run.output, options.profile):
+        print(path)
+
+
+def _add_calibrate(commands: Any) -> None:
+    text = "measure the distribution of the numbers that the regression tests hold"
+    parser = _command(commands, "calibrate", _calibrate, text)
+    parser.add_argument("chapters", nargs="*", metavar="CHAPTER")
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    from chemdl import book
+
+    for chapter in options.chapters or list(book.chapter_files()):
+        print(book.calibrate(chapter))
+
+
+def _add_book(commands: Any) -> None:
+    parser = commands.add_parser("book", help="build the book, check it, or renew the README")
+    chosen = parser.add_subparsers(dest="action", required=True, metavar="build|check|readme")
+    build = _command(chosen, "build", _book_build, "run what has changed and build the site")
+    build.add_argument("--profile", choices=PROFILES, default="quick")
+    _command(chosen, "check", _book_check, "look for what a green build hides")
+    _command(chosen, "readme", _book_readme, "renew the README's verdicts from recorded cards")
+
+
+def _book_build(options: argparse.Namespace) -> None:
+    from chemdl import book
+
+    print(book.build_book(profile=options.profile))
+
+
+def _book_check(options: argparse.Namespace) -> int:
+    from chemdl import book
+
+    problems = book.check_book()
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _book_readme(options: argparse.Namespace) -> None:
+    from chemdl import book
+
+    print(book.write_readme())
+
+
+def _add_address(commands: Any) -> None:
+    text = "write the repository's address into _config.yml and the chapters' set-up cells"
+    parser = _command(commands, "address", _address, text)
+    parser.add_argument("url", metavar="URL", help="for instance https://github.com/OWNER/NAME")
+
+
+def _address(options: argparse.Namespace) -> None:
+    from chemdl import book
+
+    for path in book.write_address(options.url):
+        print(path)
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
