@@ -1,0 +1,181 @@
+"""Cleaning of SMILES tables: done once, here, and counted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chemdl.datasets.errors import DatasetError
+from chemdl.datasets.readers import RawTable
+
+# Part of the cache's key: raise it when the same rows would come out otherwise.
+VERSION = 1
+EXAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The rows that stay: their index in the raw table, their targets, and what was counted."""
+
+    rows: np.ndarray
+    targets: np.ndarray
+    columns: dict[str, np.ndarray]
+    log: dict[str, Any]
+
+
+def clean_smiles(table: RawTable, kind: str, *, tolerance: float = 0.0) -> Cleaned:
+    """Drop what cannot be used, merge what is one molecule, and count both.
+
+    In this order:
+
+    1. *unparsable*: rows whose SMILES RDKit cannot parse and sanitise, or that hold no atom.
+    2. *unlabelled*: rows without any measured target.
+    3. Rows are one molecule when their canonical isomeric SMILES are equal (salts, charges and
+       tautomers stay apart). They are merged into the first of them, task by task: equal values
+       stay; of a regression's values that differ by at most ``tolerance`` (in the set's unit)
+       the mean; contradicting values become NaN, each counted in *conflicting_labels*.
+       - *duplicate*: rows merged into an earlier one.
+       - *conflicting*: rows dropped with their molecule, because nothing but contradictions was
+         left of its labels.
+
+    Rows of a published valid or test set (``columns["set"]``) are never merged, nor are rows of
+    two sets: the published score counts them so. A merged row takes its further columns from the
+    first row that has a value.
+
+    So raw = unparsable + unlabelled + duplicate + conflicting + kept.
+
+    Raises
+    ------
+    DatasetError
+        for a class other than 0 and 1, a task without any label, or no row that is left, naming
+        file, line and remedy.
+    """
+    _check_labels(table, kind)
+    keys = canonical_smiles(table.inputs)
+    unparsable = [row for row, key in enumerate(keys) if key is None]
+    measured = ~np.isnan(table.targets).all(axis=1)
+    unlabelled = [row for row, key in enumerate(keys) if key is not None and not measured[row]]
+    rows: list[int] = []
+    targets: list[np.ndarray] = []
+    columns: dict[str, list[Any]] = {name: [] for name in table.columns}
+    conflicting: list[int] = []
+    duplicates = conflicts = 0
+    for group in _molecules(table, keys, measured):
+        merged, clashes = _merge(table.targets[group], tolerance)
+        conflicts += clashes
+        if np.isnan(merged).all():
+            conflicting += group
+            continue
+        duplicates += len(group) - 1
+        rows.append(group[0])
+        targets.append(merged)
+        for name, values in columns.items():
+            values.append(_first_present(table.columns[name][group]))
+    log = {
+        "raw": len(table.inputs),
+        "unparsable": len(unparsable),
+        "unlabelled": len(unlabelled),
+        "duplicate": duplicates,
+        "conflicting": len(conflicting),
+        "conflicting_labels": conflicts,
+        "kept": len(rows),
+        "rule": "rows of equal canonical SMILES merged; contradicting labels left out",
+        "tolerance": tolerance,
+        "examples": {
+            "unparsable": _examples(table, unparsable),
+            "conflicting": _examples(table, conflicting),
+        },
+    }
+    if not rows:
+        raise DatasetError(_nothing_left(table, log))
+    order = np.array(rows, dtype=np.int64)
+    kept = {name: np.array(values) for name, values in columns.items()}
+    return Cleaned(order, np.array(targets), kept, log)
+
+
+def canonical_smiles(inputs: Sequence[str]) -> list[str | None]:
+    """Return RDKit's canonical isomeric SMILES of each input, ``None`` for what does not parse.
+
+    RDKit's messages are held back while this runs, and only then.
+    """
+    from rdkit import Chem, rdBase
+
+    canonical: list[str | None] = []
+    with rdBase.BlockLogs():
+        for smiles in inputs:
+            molecule = Chem.MolFromSmiles(smiles) if smiles else None
+            usable = molecule is not None and molecule.GetNumAtoms() > 0
+            canonical.append(Chem.MolToSmiles(molecule) if usable else None)
+    return canonical
+
+
+def _check_labels(table: RawTable, kind: str) -> None:
+    if not table.inputs:
+        raise DatasetError("the table is empty: it needs at least one row")
+    empty = [
+        t for t, labels in zip(table.tasks, table.targets.T, strict=True) if np.isnan(labels).all()
+    ]
+    if empty:
+        raise DatasetError(
+            f"{len(empty)} of {len(table.tasks)} target columns hold no value at all "
+            f"({', '.join(map(repr, empty[:5]))}): leave them out, or check the delimiter"
+        )
+    if kind == "classification":
+        wrong = np.argwhere(~np.isnan(table.targets) & ~np.isin(table.targets, (0.0, 1.0)))
+        if len(wrong):
+            row, column = wrong[0]
+            raise DatasetError(
+                f"{table.where(row)}, column {table.tasks[column]!r}: "
+                f"{table.targets[row, column]:g} is no class; use 0 and 1, or kind 'regression'"
+            )
+
+
+def _molecules(
+    table: RawTable, keys: Sequence[str | None], measured: np.ndarray
+) -> list[list[int]]:
+    """Group the usable rows by molecule, in the order of their first rows."""
+    sets = table.columns.get("set")
+    groups: dict[Any, list[int]] = defaultdict(list)
+    for row, key in enumerate(keys):
+        if key is None or not measured[row]:
+            continue
+        alone = sets is not None and sets[row] != "train"
+        groups[(key, row) if alone else key].append(row)
+    return list(groups.values())
+
+
+def _merge(values: np.ndarray, tolerance: float) -> tuple[np.ndarray, int]:
+    """Merge the labels (rows, tasks) of one molecule; count the tasks that contradict."""
+    if len(values) == 1:
+        return values[0], 0
+    seen = ~np.isnan(values)
+    low = np.where(seen, values, np.inf).min(axis=0)
+    high = np.where(seen, values, -np.inf).max(axis=0)
+    clash = high - low > tolerance
+    total = np.where(seen, values, 0.0).sum(axis=0)
+    mean = total / np.maximum(seen.sum(axis=0), 1)
+    merged = np.where(low == high, low, mean)
+    merged[clash | ~seen.any(axis=0)] = np.nan
+    return merged, int(clash.sum())
+
+
+def _first_present(values: np.ndarray) -> Any:
+    missing = "" if values.dtype.kind in "US" else -1
+    present = values[values != missing]
+    return present[0] if len(present) else values[0]
+
+
+def _examples(table: RawTable, rows: list[int]) -> list[str]:
+    return [f"{table.where(row)}: {table.inputs[row]}" for row in rows[:EXAMPLES]]
+
+
+def _nothing_left(table: RawTable, log: dict[str, Any]) -> str:
+    first = f"; the first, {table.where(0)}, reads {table.inputs[0]!r}"
+    return (
+        f"no row is left of {log['raw']}: {log['unparsable']} unparsable, {log['unlabelled']} "
+        f"without a label, {log['conflicting']} contradicting{first}: check the SMILES column"
+    )

@@ -1,0 +1,34 @@
+"""What can go wrong with a dataset; every message names the clashing values and the remedy."""
+
+from __future__ import annotations
+
+
+class DatasetError(ValueError):
+    """A dataset that cannot be had, or whose contents are not what they must be."""
+
+
+class UnknownDatasetError(DatasetError, LookupError):
+    """A name that the registry does not hold."""
+
+
+class RegistryError(DatasetError):
+    """An entry of datasets.yml that does not say what it must."""
+
+
+class UnavailableError(DatasetError):
+    """A source that is not there or cannot be reached; the next source may be asked.
+
+    ``passing`` says that a further attempt may well succeed.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+
+
+class HashMismatchError(DatasetError):
+    """Bytes other than those that were registered; no other source is asked."""
+
+
+class UnsafeArchiveError(DatasetError):
+    """An archive member whose path leads out of the archive, or that is no plain file."""

@@ -1,0 +1,237 @@
+"""From the files of a set to one raw table: inputs, targets and columns, before any cleaning."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chemdl.datasets.errors import DatasetError
+
+MISSING = frozenset({"", "NA", "NaN", "nan"})
+# The challenge's own file names and sets, in the words of this package.
+_CHALLENGE_SETS = {"training": "train", "validation": "valid", "test": "test"}
+_CHALLENGE_FOLDERS = {"train": "train", "test": "valid", "score": "test"}
+
+
+@dataclass
+class RawTable:
+    """All rows of a set as its files hold them.
+
+    ``inputs`` has n entries, ``targets`` is float64 (n, tasks) with NaN for what was not measured,
+    ``columns`` are aligned by row, and ``places`` names each row's file and line.
+    """
+
+    inputs: list[str]
+    targets: np.ndarray
+    tasks: tuple[str, ...]
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    places: list[tuple[str, int]] = field(default_factory=list)
+
+    def where(self, row: int) -> str:
+        """Name the file and line of a row."""
+        file, line = self.places[row]
+        return f"{file} line {line}"
+
+
+def read_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Read delimited tables with a header, one below the other.
+
+    ``options``: ``smiles`` (name of the input's column), ``targets`` (mapping task: column, or a
+    list where both are the same), ``columns`` (mapping name: column), ``set`` (mapping file: set,
+    where each file is one side of a published split), ``delimiter``.
+
+    Raises
+    ------
+    DatasetError
+        for a missing column, a row with too few or too many cells, or a target that is no number,
+        naming file, line, column and value.
+    """
+    targets = options["targets"]
+    wanted = dict(targets) if isinstance(targets, Mapping) else {t: t for t in targets}
+    extra = dict(options.get("columns", {}))
+    sets = options.get("set", {})
+    inputs: list[str] = []
+    cells: list[list[str]] = []
+    kept: dict[str, list[str]] = {name: [] for name in extra}
+    places: list[tuple[str, int]] = []
+    for file in sets or files:
+        if file not in files:
+            raise DatasetError(f"the set's files are {', '.join(files)}; {file!r} is not there")
+        lines = _rows(file, files[file], options.get("delimiter", ","))
+        header, rows = lines[0][1], lines[1:]
+        smiles, *numbers = _positions(file, header, [options["smiles"], *wanted.values()])
+        others = _positions(file, header, list(extra.values()))
+        inputs += [row[smiles].strip() for _, row in rows]
+        cells += [[row[i].strip() for i in numbers] for _, row in rows]
+        places += [(file, line) for line, _ in rows]
+        for name, position in zip(extra, others, strict=True):
+            kept[name] += [row[position].strip() for _, row in rows]
+    columns = {name: np.array(values, dtype=str) for name, values in kept.items()}
+    if sets:
+        columns["set"] = np.array([sets[file] for file, _ in places], dtype=str)
+    table = RawTable(inputs, _numbers(cells, list(wanted), places), tuple(wanted), columns, places)
+    if "fold" in columns:
+        columns["fold"] = _folds(columns["fold"], table)
+    return table
+
+
+def read_tox21_challenge(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Join the 2014 challenge's SMILES to the table of compounds with DeepTox's folds.
+
+    The table names each sample's set, fold and labels, the challenge's files its SMILES and, per
+    assay, its label; both are joined by sample id and every label is compared. Folds number the
+    training samples that DeepTox's cross-validation used (Mayr et al. 2016); the others have -1.
+
+    Raises
+    ------
+    DatasetError
+        for a sample without SMILES, or a label that the two disagree about.
+    """
+    tasks: Mapping[str, str] = options["targets"]
+    file = options["table"]
+    lines = _rows(file, files[file], ",")
+    header, rows = lines[0][1], lines[1:]
+    key, of_set, fold = _positions(file, header, ["ID", "set", "CVfold"])
+    places = [(file, line) for line, _ in rows]
+    ids = [row[key] for _, row in rows]
+    numbers = _positions(file, header, list(tasks.values()))
+    targets = _numbers([[row[i] for i in numbers] for _, row in rows], list(tasks), places)
+    smiles = _challenge_smiles(files, list(tasks), {i: n for n, i in enumerate(ids)}, targets)
+    without = [i for i in ids if i not in smiles]
+    if without:
+        raise DatasetError(f"{file}: {len(without)} samples have no SMILES, {without[0]} is one")
+    sets = np.array([_CHALLENGE_SETS[row[of_set]] for _, row in rows], dtype=str)
+    folds = np.array([-1 if row[fold] in MISSING else int(row[fold]) for _, row in rows])
+    columns = {
+        "id": np.array(ids, dtype=str),
+        "set": sets,
+        "fold": np.where(sets == "train", folds, -1).astype(np.int64),
+    }
+    return RawTable([smiles[i] for i in ids], targets, tuple(tasks), columns, places)
+
+
+READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] = {
+    "table": read_table,
+    "tox21_challenge": read_tox21_challenge,
+}
+
+
+def read_embedded(path: Path, tasks: Sequence[str]) -> RawTable:
+    """Read a table in the embedded form: ``smiles``, the tasks, then any further columns."""
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
+        header = next(csv.reader(stream), [])
+    further = [name for name in header[1:] if name not in tasks]
+    options = {"smiles": "smiles", "targets": list(tasks), "columns": {n: n for n in further}}
+    return read_table({path.name: path}, options)
+
+
+def embedded_text(table: RawTable) -> str:
+    """Return a raw table in the embedded form, every number as short as it reads back exactly."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["smiles", *table.tasks, *table.columns])
+    further = list(table.columns.values())
+    for row, smiles in enumerate(table.inputs):
+        numbers = [_shortest(value) for value in table.targets[row]]
+        writer.writerow([smiles, *numbers, *(str(values[row]) for values in further)])
+    return stream.getvalue()
+
+
+def _rows(file: str, path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Return the file's header and rows with their line numbers; blank lines are skipped."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream, delimiter=delimiter)
+        rows = [(reader.line_num, row) for row in reader if row]
+    if len(rows) < 2:
+        raise DatasetError(f"{file} is empty: it needs a header and at least one row")
+    width = len(rows[0][1])
+    for line, row in rows:
+        if len(row) != width:
+            raise DatasetError(
+                f"{file} line {line} has {len(row)} cells, its header {width}: "
+                "mend the line, or fetch the file again if it was cut off"
+            )
+    return rows
+
+
+def _positions(file: str, header: Sequence[str], names: Iterable[str]) -> list[int]:
+    for name in names:
+        if name not in header:
+            raise DatasetError(
+                f"{file} has no column {name!r}; its columns are {', '.join(header[:20])}"
+            )
+    return [header.index(name) for name in names]
+
+
+def _numbers(
+    cells: list[list[str]], tasks: Sequence[str], places: list[tuple[str, int]]
+) -> np.ndarray:
+    """Turn text into float64 (n, tasks); text that is no number is an error that names it."""
+    try:
+        values = [[np.nan if t in MISSING else float(t) for t in texts] for texts in cells]
+    except ValueError:
+        raise DatasetError(_no_number(cells, tasks, places)) from None
+    array = np.array(values, dtype=np.float64).reshape(len(cells), len(tasks))
+    if np.isinf(array).any():
+        raise DatasetError(_no_number(cells, tasks, places))
+    return array
+
+
+def _no_number(cells: list[list[str]], tasks: Sequence[str], places: list[tuple[str, int]]) -> str:
+    for (file, line), texts in zip(places, cells, strict=True):
+        for task, text in zip(tasks, texts, strict=True):
+            if text not in MISSING and not _is_finite(text):
+                return (
+                    f"{file} line {line}, column {task!r}: {text!r} is no finite number; write "
+                    "a number, or leave the cell empty where nothing was measured"
+                )
+    raise AssertionError("called only where some cell is no finite number")
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _folds(values: np.ndarray, table: RawTable) -> np.ndarray:
+    try:
+        return np.array([-1 if v in MISSING else int(v) for v in values], dtype=np.int64)
+    except ValueError as error:
+        raise DatasetError(f"{table.where(0)} and on: folds are whole numbers: {error}") from error
+
+
+def _challenge_smiles(
+    files: Mapping[str, Path], tasks: Sequence[str], rows: Mapping[str, int], targets: np.ndarray
+) -> dict[str, str]:
+    """Collect each sample's SMILES; compare the labels beside it with the table's."""
+    smiles: dict[str, str] = {}
+    for folder in _CHALLENGE_FOLDERS:
+        for column, task in enumerate(tasks):
+            file = f"{folder}/{task.lower()}.smiles"
+            text = files[file].read_text(encoding="utf-8")
+            for line, row in enumerate(text.splitlines(), start=1):
+                structure, sample, label = row.split("\t")
+                smiles[sample] = structure
+                if targets[rows[sample], column] != float(label):
+                    raise DatasetError(
+                        f"{file} line {line}: {sample} has label {label}, but "
+                        f"{targets[rows[sample], column]:g} in the table of compounds"
+                    )
+    return smiles
+
+
+def _shortest(value: float) -> str:
+    if math.isnan(value):
+        return ""
+    return str(int(value)) if value == int(value) else repr(float(value))
