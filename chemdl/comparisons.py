@@ -1,0 +1,230 @@
+"""From a study's scores and predictions to intervals, and from these to verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chemdl import metrics, stats
+from chemdl.cards import Predictions
+from chemdl.claims import Claim
+from chemdl.splits import Protocol
+from chemdl.verdicts import Verdict, is_provisional, judge_difference, judge_level
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What comparisons are drawn from: one row per replica, the predictions and the protocol.
+
+    ``unit`` is the unit of resampling: ``fold`` for resampled folds of one dataset, any other
+    (``molecule``, …) for a fixed test set whose units ``groups`` labels (None: each row its own).
+    """
+
+    scores: Sequence[Row]
+    predictions: Predictions
+    protocol: Protocol
+    unit: str = "fold"
+    groups: np.ndarray | None = None
+
+    def replicas(self, model: str, condition: str = "all") -> dict[tuple[int, int], Row]:
+        """Return a model's rows by (repeat, fold)."""
+        rows = (r for r in self.scores if r["model"] == model and r["condition"] == condition)
+        return {(row["repeat"], row["fold"]): row for row in rows}
+
+    def ratios(self, keys: Iterable[tuple[int, int]]) -> np.ndarray:
+        """Return n_test / n_train of these replicas' splits."""
+        by_key = {(s.repeat, s.fold): len(s.test) / len(s.train) for s in self.protocol.splits}
+        return np.array([by_key[key] for key in keys])
+
+
+def compare(evidence: Evidence, a: str, b: str, metric: str, condition: str = "all") -> Row | None:
+    """Compare model ``a`` with ``b``: a card's comparison, or ``None`` without common replicas.
+
+    Positive differences favour ``a``. Resampled folds get Nadeau and Bengio's corrected interval,
+    a fixed test set the paired bootstrap over its units, nested with seeds.
+    """
+    ours, theirs = evidence.replicas(a, condition), evidence.replicas(b, condition)
+    keys = sorted(ours.keys() & theirs.keys())
+    if not keys:
+        return None
+    if evidence.unit == "fold":
+        interval = _corrected(evidence, [(ours[k], theirs[k]) for k in keys], keys, metric)
+    else:
+        interval = _bootstrap(evidence, a, b, metric, condition, keys)
+    if interval is None:
+        return None
+    return {
+        "a": a,
+        "b": b,
+        "metric": metric,
+        "condition": condition,
+        "difference": float(interval.difference),
+        "low": float(interval.low),
+        "high": float(interval.high),
+        "detectable": _finite(interval.detectable),
+        "p": _finite(interval.p),
+        "method": interval.method,
+    }
+
+
+def against(evidence: Evidence, reference: str, models: Sequence[str], metric: str) -> list[Row]:
+    """Compare every model with the reference; ``p_holm`` is adjusted over the models."""
+    rows = [compare(evidence, model, reference, metric) for model in models if model != reference]
+    found = [row for row in rows if row is not None]
+    known = [row for row in found if row["p"] is not None]
+    for row, p in zip(known, stats.holm([row["p"] for row in known]), strict=True):
+        row["p_holm"] = float(p)
+    return found
+
+
+def judge(claim: Claim, evidence: Evidence, profile: str) -> tuple[Row, Row | None]:
+    """Judge a claim that names this study: its verdict row, and the comparison behind it."""
+    test = claim.test
+    assert test is not None
+    needed = [test.a] if test.b is None else [test.a, test.b]
+    absent = [m for m in needed if not evidence.replicas(m, test.condition)]
+    if absent:
+        return _verdict(claim, "not run", f"no replicas of {', '.join(absent)}", profile), None
+    if claim.kind == "count":
+        return _judge_count(claim, evidence, profile), None
+    if test.b is None:
+        return _judge_level(claim, evidence, profile), None
+    row = compare(evidence, test.a, test.b, test.metric, test.condition)
+    if row is None:
+        reason = f"{test.metric} is undefined in every common fold, or there is but one"
+        return _verdict(claim, "not run", reason, profile), None
+    rival = mean_score(evidence, test.b, test.metric, test.condition)
+    margin = metrics.margin(test.metric, rival) if test.margin is None else test.margin
+    verdict = judge_difference(row["low"], row["high"], claim.reported.difference, margin)
+    estimate = _estimate(row["difference"], row["low"], row["high"], row["method"])
+    return _verdict(claim, verdict, "", profile, estimate), row
+
+
+def mean_score(evidence: Evidence, model: str, metric: str, condition: str = "all") -> float:
+    """Return the mean of a model's replicas, each the mean over its defined tasks."""
+    return float(np.nanmean(_per_replica(evidence.replicas(model, condition).values(), metric)))
+
+
+def task_differences(
+    evidence: Evidence, a: str, b: str, metric: str, condition: str = "all"
+) -> dict[str, float]:
+    """Return each task's mean oriented difference over common replicas; undefined ones left out."""
+    ours, theirs = evidence.replicas(a, condition), evidence.replicas(b, condition)
+    keys = sorted(ours.keys() & theirs.keys())
+    tasks = ours[keys[0]]["values"][metric] if keys else {}
+    out = {}
+    for task in tasks:
+        pairs = [(ours[k]["values"][metric][task], theirs[k]["values"][metric][task]) for k in keys]
+        known = [metrics.improvement(metric, x, y) for x, y in pairs if None not in (x, y)]
+        if known:
+            out[task] = float(np.mean(known))
+    return out
+
+
+def _judge_count(claim: Claim, evidence: Evidence, profile: str) -> Row:
+    """Judge "k of n" by our own count's Wilson interval around one half."""
+    test = claim.test
+    assert test is not None and test.b is not None
+    differences = task_differences(evidence, test.a, test.b, test.metric, test.condition)
+    if not differences:
+        return _verdict(claim, "not run", f"{test.metric} is undefined in every task", profile)
+    won = sum(d > 0 for d in differences.values())
+    n = len(differences)
+    low, high = stats.wilson(won, n)
+    a, b = claim.reported.a, claim.reported.b
+    share = None if a is None or b is None else a / (a + b)
+    reported = None if share is None else share - 0.5
+    verdict = judge_difference(low - 0.5, high - 0.5, reported, margin=0.1)
+    reason = f"{test.a} wins {won} of {n} tasks"
+    estimate = _estimate(won / n, low, high, "share of tasks won, Wilson interval")
+    return _verdict(claim, verdict, reason, profile, estimate)
+
+
+def _judge_level(claim: Claim, evidence: Evidence, profile: str) -> Row:
+    """Judge a reported value by our prediction interval for it."""
+    test = claim.test
+    assert test is not None
+    reported = claim.reported.a if test.level is None else test.level
+    replicas = evidence.replicas(test.a, test.condition)
+    values = _per_replica(replicas.values(), test.metric)
+    values = values[np.isfinite(values)]
+    if reported is None or len(values) < 2:
+        return _verdict(
+            claim, "not run", "a level needs a reported value and two replicas", profile
+        )
+    low, high = stats.prediction_interval(values)
+    higher = metrics.get(test.metric).higher_is_better
+    verdict = judge_level(low, high, reported, higher_is_better=higher)
+    estimate = _estimate(float(values.mean()), low, high, "95 % prediction interval")
+    return _verdict(claim, verdict, "", profile, estimate)
+
+
+def _verdict(
+    claim: Claim, verdict: Verdict, reason: str, profile: str, estimate: Row | None = None
+) -> Row:
+    fidelity = claim.test.fidelity if claim.test else ""
+    return {
+        "claim": claim.id,
+        "verdict": verdict,
+        "reason": reason,
+        "fidelity": fidelity,
+        "provisional": is_provisional(profile, fidelity),
+        "estimate": estimate,
+    }
+
+
+def _estimate(value: float, low: float, high: float, method: str) -> Row:
+    return {"value": float(value), "low": float(low), "high": float(high), "method": method}
+
+
+def _per_replica(rows: Iterable[Row], metric: str) -> np.ndarray:
+    """Return each replica's mean over its defined tasks, NaN where there is none."""
+    return np.array([_mean_of_known(row["values"][metric].values()) for row in rows])
+
+
+def _mean_of_known(values: Iterable[float | None]) -> float:
+    known = [v for v in values if v is not None]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _corrected(
+    evidence: Evidence,
+    pairs: list[tuple[Row, Row]],
+    keys: list[tuple[int, int]],
+    metric: str,
+) -> stats.Interval | None:
+    """Take each fold's mean over the tasks that are defined for both models."""
+    differences, kept = [], []
+    for (ours, theirs), key in zip(pairs, keys, strict=True):
+        x, y = ours["values"][metric], theirs["values"][metric]
+        common = [t for t in x if x[t] is not None and y.get(t) is not None]
+        if common:
+            each = [metrics.improvement(metric, x[t], y[t]) for t in common]
+            differences.append(float(np.mean(each)))
+            kept.append(key)
+    if len(differences) < 2:
+        return None
+    return stats.corrected_interval(np.array(differences), evidence.ratios(kept))
+
+
+def _bootstrap(
+    evidence: Evidence, a: str, b: str, metric: str, condition: str, keys: list[tuple[int, int]]
+) -> stats.Interval | None:
+    """Resample the units of the one test set, and the seeds within."""
+    arrays = evidence.predictions.arrays
+    rows = arrays[f"test/{keys[0][0]}/{keys[0][1]}"]
+    ours, theirs = (
+        np.stack([arrays[f"{model}/{condition}/{r}/{f}"] for r, f in keys]) for model in (a, b)
+    )
+    units = np.arange(len(rows)) if evidence.groups is None else evidence.groups[rows]
+    targets = evidence.predictions.targets[rows]
+    return stats.paired_bootstrap(targets, ours, theirs, metric, units)
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None

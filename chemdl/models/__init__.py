@@ -1,0 +1,1 @@
+"""Deep models: each module holds a network and a thin estimator around it."""

@@ -1,0 +1,281 @@
+"""The unit that is computed, stored and resumed: one (split, seed) of a model under a condition."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import inspect
+import json
+import platform
+import textwrap
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from chemdl.datasets import Dataset
+from chemdl.profiles import write_atomically
+
+# Float32 keeps 24 bits of a probability; 12 rank as well, and compress to half the size.
+_DROPPED_BITS = 11
+# What a model's result depends on; the rooms above (study, cards, plots) do not change it.
+_SOURCES = ("chemdl.models", "chemdl.training", "chemdl.features", "chemdl.baselines")
+_NOT_IDENTITY = {"seed", "device", "random_state", "n_jobs"}
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A computed replica: test predictions (m, tasks) and what a card says of it."""
+
+    predictions: np.ndarray
+    fit_seconds: float
+    predict_seconds: float
+    stack_size: int
+    parameters: int | None
+    environment: dict[str, Any]
+
+
+class ReplicaStore:
+    """Replicas as files, one each, named by their key; a damaged file counts as absent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    def get(self, key: str) -> Replica | None:
+        """Return the stored replica, or ``None``."""
+        path = self.folder / f"{key}.npz"
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path) as stored:
+                return Replica(stored["predictions"], **json.loads(str(stored["meta"])))
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+            return None
+
+    def put(self, key: str, replica: Replica) -> None:
+        """Store a replica; a kill leaves either the whole file or none."""
+        fields = asdict(replica)
+        predictions = fields.pop("predictions")
+        with write_atomically(self.folder / f"{key}.npz") as temporary:
+            np.savez_compressed(temporary, predictions=predictions, meta=json.dumps(fields))
+
+
+def replica_key(
+    model: Any, *, content_sha256: str, rows: tuple[np.ndarray, ...], seed: int, condition: str
+) -> str:
+    """Name a replica by everything that its predictions depend on.
+
+    That is the model's source without comments and docstrings, its hyper-parameters, the data,
+    the split's rows, the seed and the condition.
+    """
+    text = json.dumps(
+        {
+            "source": source_hash(type(model)),
+            "parameters": identity(model),
+            "data": content_sha256,
+            "rows": [hashlib.sha256(np.asarray(r, np.int64).tobytes()).hexdigest() for r in rows],
+            "seed": seed,
+            "condition": condition,
+        },
+        sort_keys=True,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def identity(model: Any) -> dict[str, Any]:
+    """Return what tells a model from another: its class and parameters, without seed or device."""
+    own = {name: value for name, value in model.get_params(deep=False).items()}
+    return {
+        "class": type(model).__qualname__,
+        **{k: _plain(v) for k, v in sorted(own.items()) if k not in _NOT_IDENTITY},
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Turn a parameter into what JSON can hold, the same in every process."""
+    if hasattr(value, "get_params"):
+        return identity(value)
+    if callable(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
+
+
+@functools.cache
+def source_hash(cls: type) -> str:
+    """Hash the source that a model class rests on, blind to comments and docstrings.
+
+    A class of this package counts with the modules it imports from models, training, features and
+    baselines; a class from elsewhere (a notebook, say) with its own definition.
+    """
+    if cls.__module__.startswith("chemdl."):
+        sources = [_module_source(name) for name in sorted(_imported(cls.__module__))]
+    else:
+        sources = [_own_source(cls)]
+    return hashlib.sha256("\n".join(map(normalised, sources)).encode()).hexdigest()
+
+
+def normalised(source: str) -> str:
+    """Return Python source with comments, docstrings and layout taken out."""
+    tree = ast.parse(textwrap.dedent(source))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def _own_source(cls: type) -> str:
+    try:
+        return inspect.getsource(cls)
+    except (OSError, TypeError):
+        # scikit-learn's compiled classes and the like: their version stands in for the source.
+        package = cls.__module__.split(".")[0]
+        return repr(f"{cls.__module__}.{cls.__qualname__} {_version(package)}")
+
+
+def _imported(module: str) -> set[str]:
+    """Return ``module`` and what it imports of this package, directly or not."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found or not name.startswith(_SOURCES):
+            continue
+        found.add(name)
+        for node in ast.walk(ast.parse(_module_source(name))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                waiting.append(node.module)
+            elif isinstance(node, ast.Import):
+                waiting.extend(alias.name for alias in node.names)
+    return found
+
+
+@functools.cache
+def _module_source(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ImportError(f"no source for {module}")
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+def side_by_side(calls: list[tuple[Any, ...]]) -> Iterator[tuple[int, Replica]]:
+    """Run the calls through joblib and yield results as they end.
+
+    Threads are a hint only: inside ``joblib.parallel_config(backend="dask")`` or ``"ray"`` the
+    replicas go to that cluster.
+    """
+    backend, n_jobs = joblib.parallel.get_active_backend(prefer="threads")
+    streams = getattr(backend, "supports_return_generator", False)
+    workers = joblib.Parallel(
+        n_jobs=n_jobs if n_jobs not in (None, 1) else joblib.cpu_count(),
+        prefer="threads",
+        return_as="generator_unordered" if streams else "list",
+    )
+    yield from workers(joblib.delayed(_numbered)(i, *call) for i, call in enumerate(calls))
+
+
+def _numbered(i: int, *call: Any) -> tuple[int, Replica]:
+    return i, fit_and_predict(*call)
+
+
+def fit_and_predict(
+    model: Any, data: Dataset, fitted: np.ndarray, targets: np.ndarray, test: np.ndarray
+) -> Replica:
+    """Fit a model on the rows ``fitted`` and predict the rows ``test``."""
+    begun = time.perf_counter()
+    model.fit(data.inputs[fitted], targets)
+    seconds = time.perf_counter() - begun
+    return predicted(model, data.inputs[test], data.kind, seconds, stack_size=1, device="cpu")
+
+
+def predicted(
+    model: Any, inputs: np.ndarray, kind: str, fit_seconds: float, stack_size: int, device: str
+) -> Replica:
+    """Predict with a fitted model and wrap what a card says of it."""
+    begun = time.perf_counter()
+    predictions = predict_matrix(model, inputs, kind)
+    return Replica(
+        predictions=storable(predictions, kind),
+        fit_seconds=fit_seconds,
+        predict_seconds=time.perf_counter() - begun,
+        stack_size=stack_size,
+        parameters=getattr(model, "n_parameters_", None),
+        environment=environment(device),
+    )
+
+
+def predict_matrix(model: Any, inputs: np.ndarray, kind: str) -> np.ndarray:
+    """Return predictions as (n, tasks): probabilities of the positive class, or values.
+
+    Raises
+    ------
+    ValueError
+        if the model predicts NaN or infinity.
+    """
+    if kind == "classification":
+        out = np.asarray(model.predict_proba(inputs))
+        # One task has scikit-learn's two columns, several tasks one column each.
+        if getattr(model, "n_tasks_", 1) == 1 and out.shape[1] == 2:
+            out = out[:, 1:]
+    else:
+        out = np.asarray(model.predict(inputs))
+    out = out.reshape(len(inputs), -1)
+    if not np.isfinite(out).all():
+        row, task = (int(axis[0]) for axis in np.nonzero(~np.isfinite(out)))
+        raise ValueError(
+            f"{type(model).__name__} predicts {out[row, task]} for input {inputs[row]!r}, task "
+            f"{task}; check its features and its training"
+        )
+    return out
+
+
+def storable(predictions: np.ndarray, kind: str) -> np.ndarray:
+    """Round probabilities to 12 significant bits before anything is scored.
+
+    What is scored is then exactly what the predictions file holds.
+    """
+    out = np.ascontiguousarray(predictions, dtype=np.float32)
+    if kind != "classification":
+        return out
+    bits = out.view(np.uint32)
+    half = np.uint32(1 << (_DROPPED_BITS - 1))
+    return ((bits + half) >> _DROPPED_BITS << _DROPPED_BITS).view(np.float32)
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Describe where a replica was computed, for its card."""
+    import torch
+
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine() or "cpu"
+    return {
+        "python": platform.python_version(),
+        **{k: _version(v) for k, v in _PACKAGES.items()},
+        "device": f"{device} ({name})",
+        "threads": torch.get_num_threads(),
+    }
+
+
+_PACKAGES = {"torch": "torch", "rdkit": "rdkit", "numpy": "numpy", "sklearn": "scikit-learn"}
+
+
+@functools.cache
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,485 @@
+"""A study: dataset × models × protocol × conditions × metrics, run replica by replica.
+
+Each replica is stored when it ends, so a stopped run goes on where it was, and parts computed on
+different machines are joined by copying their replicas together. The card is assembled from the
+stored replicas.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from chemdl import cards, claims, metrics
+from chemdl.cards import Predictions
+from chemdl.comparisons import Evidence, against, judge
+from chemdl.datasets import Dataset
+from chemdl.profiles import Settings, SettingsError, spawn, unknown
+from chemdl.progress import Progress
+from chemdl.replicas import (
+    Replica,
+    ReplicaStore,
+    identity,
+    predicted,
+    replica_key,
+    side_by_side,
+)
+from chemdl.splits import Protocol, Split
+
+FULL_TRIALS = 20
+KINDS = ("deep", "other", "trivial")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is changed for a whole set of replicas: fewer train rows, or shuffled train labels."""
+
+    name: str = "all"
+    train_size: int | None = None
+    shuffled: bool = False
+
+    def apply(self, split: Split, targets: np.ndarray, seed: int) -> tuple[Split, np.ndarray]:
+        """Return the split and the targets to fit under this condition; test rows stay."""
+        rng = np.random.default_rng(seed)
+        if self.train_size is not None and self.train_size < len(split.train):
+            train = np.sort(rng.choice(split.train, self.train_size, replace=False))
+            split = Split(train, split.valid, split.test, split.repeat, split.fold)
+        if self.shuffled:
+            fitted = np.concatenate([split.train, split.valid])
+            targets = targets.copy()
+            targets[fitted] = targets[rng.permutation(fitted)]
+        return split, targets
+
+
+@dataclass(frozen=True)
+class Job:
+    """One replica to compute: which model, what it fits, and under which key it is stored."""
+
+    model: str
+    condition: Condition
+    split: Split
+    seed: int
+    key: str
+
+
+class Study:
+    """The experiment behind one or more claims.
+
+    Parameters
+    ----------
+    name : names the card and the replicas; claims refer to it.
+    chapter : the chapter's name, ``toxicity``.
+    dataset, protocol : what is learned, and on which rows.
+    models : estimators by name; each says its ``kind`` (other when it does not).
+    metrics : names; the first is the one that tuning and the card's ``value`` use.
+    settings : of the run; ``settings.models`` says which models to compute now.
+    conditions : :class:`Condition` s, each run for every model.
+    reference : the model that all others are compared with.
+    unit : ``fold`` for resampled folds, else the unit of the fixed test set (``molecule``).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        chapter: str,
+        dataset: Dataset,
+        models: Mapping[str, Any],
+        protocol: Protocol,
+        metrics: Sequence[str],
+        settings: Settings,
+        conditions: Sequence[Condition] = (Condition(),),
+        reference: str | None = None,
+        unit: str = "fold",
+    ) -> None:
+        self.name, self.chapter, self.unit = name, chapter, unit
+        self.dataset, self.settings, self.conditions = dataset, settings, tuple(conditions)
+        self.full_protocol = protocol
+        self.protocol = protocol.head(settings.repeats or protocol.repeats)
+        self.metrics, self.reference = tuple(metrics), reference
+        self.models = {k: _on_device(m, settings.device) for k, m in models.items()}
+        self.store = ReplicaStore(settings.output / "replicas" / name)
+        self.test_openings: Counter[str] = Counter()
+        self.tuned: dict[str, int] = {}
+        self._check()
+
+    @property
+    def card_path(self) -> Path:
+        """Where the card of this run lies."""
+        return self.settings.output / "cards" / f"{self.name}.json"
+
+    def run(self) -> dict[str, Any]:
+        """Compute what is missing and asked for, and write the card.
+
+        Returns
+        -------
+        the card, as :func:`chemdl.cards.read` gives it.
+
+        Raises
+        ------
+        RuntimeError
+            if no replica is stored and none was asked for.
+        """
+        for name in list(self.models):
+            self._tune(name)
+        jobs = self._jobs()
+        missing = [j for j in jobs if j.model in self._asked() and self.store.get(j.key) is None]
+        with Progress(self.name, len(jobs), len(jobs) - len(missing)) as progress:
+            for job, replica in self._compute(missing):
+                self.store.put(job.key, replica)
+                progress.advance(job.model)
+        return self._assemble(jobs)
+
+    def predictions(self) -> Predictions:
+        """Return the test predictions beside the card of this run."""
+        return cards.read_predictions(self.card_path)
+
+    def _check(self) -> None:
+        for metric in self.metrics:
+            metrics.get(metric)
+        if self.reference is not None and self.reference not in self.models:
+            raise ValueError(unknown("reference model", self.reference, self.models))
+        everywhere = {
+            m for c in claims.load_claims().values() if c.test for m in (c.test.a, c.test.b)
+        }
+        known = {*self.models, *KINDS, "all", *(m for m in everywhere if m)}
+        for name in self.settings.models:
+            if name not in known:
+                raise SettingsError(unknown("model", name, known))
+
+    def _asked(self) -> list[str]:
+        chosen = set(self.settings.models)
+        return [n for n, m in self.models.items() if chosen & {"all", n, _kind(m)}]
+
+    def _jobs(self) -> list[Job]:
+        return [
+            self._job(name, condition, split)
+            for condition in self.conditions
+            for split in self.protocol.splits
+            for name in self.models
+        ]
+
+    def _job(self, name: str, condition: Condition, split: Split) -> Job:
+        seed = spawn(self.settings.seed, self.name, name, split.repeat, split.fold)
+        key = replica_key(
+            self.models[name],
+            content_sha256=self.dataset.card["content_sha256"],
+            rows=(split.train, split.valid, split.test),
+            seed=seed,
+            condition=repr(condition),
+        )
+        return Job(name, condition, split, seed, key)
+
+    def _compute(self, jobs: list[Job]) -> Iterator[tuple[Job, Replica]]:
+        """Yield replicas as they end: nets stacked or in turn, the others side by side."""
+        nets = [job for job in jobs if getattr(self.models[job.model], "stackable", False)]
+        others = [job for job in jobs if not getattr(self.models[job.model], "stackable", False)]
+        yield from self._compute_others(others)
+        for name, condition in dict.fromkeys((job.model, job.condition) for job in nets):
+            group = [j for j in nets if (j.model, j.condition) == (name, condition)]
+            yield from self._compute_nets(name, condition, group)
+
+    def _compute_nets(
+        self, name: str, condition: Condition, jobs: list[Job]
+    ) -> Iterator[tuple[Job, Replica]]:
+        """Train replicas of one net together; those whose targets differ train apart."""
+        batches = [[job] for job in jobs] if condition.shuffled else [jobs]
+        for batch in batches:
+            applied = [self._applied(job) for job in batch]
+            targets = applied[0][1]
+            rows = [(split.train, split.valid) for split, _ in applied]
+            model = self.models[name]
+            for stack in model.fit_replicas(
+                self.dataset.inputs, targets, rows, [job.seed for job in batch]
+            ):
+                for trained in stack:
+                    job = batch[trained.position]
+                    self._open_test(job)
+                    yield job, self._net_replica(trained, job.split.test)
+
+    def _compute_others(self, jobs: list[Job]) -> Iterator[tuple[Job, Replica]]:
+        for name in dict.fromkeys(job.model for job in jobs):
+            self._prepare(name)
+        calls = []
+        for job in jobs:
+            self._open_test(job)
+            split, targets = self._applied(job)
+            # Baselines do not stop early: they learn from the valid rows as well.
+            fitted = np.concatenate([split.train, split.valid])
+            model = _seeded(self.models[job.model], job.seed)
+            calls.append((model, self.dataset, fitted, targets[fitted], split.test))
+        for i, replica in side_by_side(calls):
+            yield jobs[i], replica
+
+    def _applied(self, job: Job) -> tuple[Split, np.ndarray]:
+        seed = spawn(job.seed, job.condition.name)
+        return job.condition.apply(job.split, self.dataset.targets, seed)
+
+    def _open_test(self, job: Job) -> None:
+        """Count the opening of a replica's test rows; a second one is an error."""
+        self.test_openings[job.key] += 1
+        if self.test_openings[job.key] > 1:
+            raise RuntimeError(
+                f"the test rows of {job.model} {job.split.repeat}/{job.split.fold} "
+                "were opened twice; a replica may see them once"
+            )
+
+    def _tune(self, name: str) -> None:
+        """Freeze the best of the random configurations, by the first split's valid rows.
+
+        The preset is the first of them, so tuning starts from the published recipe; every family
+        gets the same number of trials. A model that was not asked for takes its stored trials,
+        and keeps the preset where they are not complete.
+        """
+        trials = self.settings.trials
+        if trials is None:
+            trials = FULL_TRIALS if self.settings.profile == "full" else 0
+        preset = self.models[name]
+        space = getattr(preset, "search_space", {})
+        if not trials or not space:
+            return
+        rng = np.random.default_rng(spawn(self.settings.seed, "tuning", name))
+        drawn = [{}, *(_draw(space, rng) for _ in range(trials - 1))]
+        models = [_on_device(preset, self.settings.device).set_params(**d) for d in drawn]
+        keys = [self._tuning_key(model, name) for model in models]
+        if name in self._asked():
+            self._run_trials(name, dict(zip(keys, models, strict=True)))
+        stored = [self.store.get(key) for key in keys]
+        if None in stored:
+            return
+        scores = [self._validation_score(trial.predictions) for trial in stored if trial]
+        self.models[name] = models[int(np.nanargmax(scores))]
+        self.tuned[name] = trials
+
+    def _tuning_key(self, model: Any, name: str) -> str:
+        split = self.protocol.splits[0]
+        return replica_key(
+            model,
+            content_sha256=self.dataset.card["content_sha256"],
+            rows=(split.train, split.valid, split.valid),
+            seed=spawn(self.settings.seed, self.name, name, "tuning"),
+            condition="tuning",
+        )
+
+    def _run_trials(self, name: str, models: Mapping[str, Any]) -> None:
+        """Fit the configurations that are not stored yet; they never see a test row."""
+        split, data = self.protocol.splits[0], self.dataset
+        seed = spawn(self.settings.seed, self.name, name, "tuning")
+        missing = {k: _seeded(m, seed) for k, m in models.items() if self.store.get(k) is None}
+        with Progress(
+            f"{self.name}: tuning {name}", len(models), len(models) - len(missing)
+        ) as bar:
+            if getattr(self.models[name], "stackable", False):
+                rows = [(split.train, split.valid)]
+                for key, model in missing.items():
+                    for stack in model.fit_replicas(data.inputs, data.targets, rows, [seed]):
+                        self.store.put(key, self._net_replica(stack[0], split.valid))
+                    bar.advance(name)
+                return
+            self._prepare(name)
+            fit = (data, split.train, data.targets[split.train], split.valid)
+            keys = list(missing)
+            for i, replica in side_by_side([(missing[k], *fit) for k in keys]):
+                self.store.put(keys[i], replica)
+                bar.advance(name)
+
+    def _validation_score(self, predictions: np.ndarray) -> float:
+        """Return the first metric's mean on the first split's valid rows, higher is better."""
+        metric = metrics.get(self.metrics[0])
+        truth = self.dataset.targets[self.protocol.splits[0].valid]
+        scores = metrics.score_tasks(metric.name, truth, predictions)
+        mean = float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")
+        return mean if metric.higher_is_better else -mean
+
+    def _net_replica(self, trained: Any, rows: np.ndarray) -> Replica:
+        """Predict these rows with a net that a stack trained."""
+        return predicted(
+            trained.estimator,
+            self.dataset.inputs[rows],
+            self.dataset.kind,
+            fit_seconds=trained.seconds,
+            stack_size=trained.stack_size,
+            device=self.settings.device,
+        )
+
+    def _prepare(self, name: str) -> None:
+        """Let a model compute once what all its replicas share."""
+        if hasattr(self.models[name], "prepare"):
+            self.models[name].prepare(self.dataset.inputs)
+
+    def _assemble(self, jobs: list[Job]) -> dict[str, Any]:
+        """Write the card from the stored replicas."""
+        stored = {job: replica for job in jobs if (replica := self.store.get(job.key)) is not None}
+        if not stored:
+            raise RuntimeError(
+                f"study {self.name} has no stored replica and none of its models "
+                f"({', '.join(self.models)}) was asked for: models={','.join(self.settings.models)}"
+            )
+        arrays = {
+            f"test/{s.repeat}/{s.fold}": s.test.astype(np.int32) for s in self.protocol.splits
+        }
+        for job, replica in stored.items():
+            place = f"{job.model}/{job.condition.name}/{job.split.repeat}/{job.split.fold}"
+            arrays[place] = replica.predictions
+        predictions = Predictions(self.dataset.targets.astype(np.float32), arrays)
+        scores = [self._score(job, replica) for job, replica in stored.items()]
+        evidence = Evidence(scores, predictions, self.protocol, self.unit)
+        card = self._card(jobs, stored, scores, evidence)
+        cards.write(card, predictions, self.card_path.parent)
+        return cards.read(self.card_path)
+
+    def _card(
+        self,
+        jobs: list[Job],
+        stored: dict[Job, Replica],
+        scores: list[dict[str, Any]],
+        evidence: Evidence,
+    ) -> dict[str, Any]:
+        present = list(dict.fromkeys(job.model for job in stored))
+        verdicts, comparisons = self._verdicts(evidence)
+        if self.reference in present:
+            for metric in self.metrics:
+                comparisons += against(evidence, self.reference, present, metric)
+        protocol, data = self.protocol, self.dataset
+        return {
+            "schema_version": cards.SCHEMA_VERSION,
+            "study": self.name,
+            "chapter": self.chapter,
+            "profile": self.settings.profile,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "command": self._command(),
+            "dataset": {
+                "name": data.name,
+                "content_sha256": data.card["content_sha256"],
+                "n": len(data),
+                "cleaning": dict(data.card["cleaning"]),
+            },
+            "protocol": {
+                "name": protocol.name,
+                "repeats": protocol.repeats,
+                "folds": protocol.folds,
+                "seed": protocol.seed,
+                "index_sha256": protocol.index_sha256,
+                "duplicates": dict(protocol.duplicates),
+            },
+            "metrics": [
+                {"name": m.name, "unit": m.unit, "higher_is_better": m.higher_is_better}
+                for m in map(metrics.get, self.metrics)
+            ],
+            "models": [self._model_row(name, stored) for name in present],
+            "scores": scores,
+            "comparisons": comparisons,
+            "verdicts": verdicts,
+            "shortfall": self._shortfall(jobs, stored),
+            "undefined": _undefined(scores),
+        }
+
+    def _verdicts(self, evidence: Evidence) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        verdicts, comparisons = [], []
+        for claim in claims.for_study(self.name):
+            verdict, comparison = judge(claim, evidence, self.settings.profile)
+            verdicts.append(verdict)
+            if comparison is not None:
+                comparisons.append(comparison)
+        return verdicts, comparisons
+
+    def _score(self, job: Job, replica: Replica) -> dict[str, Any]:
+        truth = self.dataset.targets[job.split.test]
+        values = {}
+        for metric in self.metrics:
+            by_task = metrics.score_tasks(metric, truth, replica.predictions)
+            values[metric] = {
+                task: float(v) if np.isfinite(v) else None
+                for task, v in zip(self.dataset.tasks, by_task, strict=True)
+            }
+        known = [v for v in values[self.metrics[0]].values() if v is not None]
+        return {
+            "model": job.model,
+            "condition": job.condition.name,
+            "repeat": job.split.repeat,
+            "fold": job.split.fold,
+            "seed": job.seed,
+            "value": float(np.mean(known)) if known else None,
+            "values": values,
+            "fit_seconds": replica.fit_seconds,
+            "predict_seconds": replica.predict_seconds,
+            "stack_size": replica.stack_size,
+        }
+
+    def _model_row(self, name: str, stored: dict[Job, Replica]) -> dict[str, Any]:
+        replica = next(r for job, r in stored.items() if job.model == name)
+        return {
+            "name": name,
+            "kind": _kind(self.models[name]),
+            "hyperparameters": identity(self.models[name]),
+            "parameters": replica.parameters,
+            "tuning_trials": self.tuned.get(name, 0),
+            "environment": replica.environment,
+        }
+
+    def _shortfall(self, jobs: list[Job], stored: dict[Job, Replica]) -> list[str]:
+        """Say what this run leaves out of its profile."""
+        lines = []
+        if self.protocol.repeats < self.full_protocol.repeats:
+            lines.append(f"{self.protocol.repeats} of {self.full_protocol.repeats} repeats")
+        trials = self.settings.trials
+        if self.settings.profile == "full" and trials is not None and trials < FULL_TRIALS:
+            lines.append(f"{trials} of {FULL_TRIALS} tuning trials")
+        for name in self.models:
+            own = [job for job in jobs if job.model == name]
+            done = sum(job in stored for job in own)
+            if done < len(own):
+                lines.append(f"{name}: {done} of {len(own)} replicas")
+        return lines
+
+    def _command(self) -> str:
+        chosen = self.settings
+        parts = [f"python -m chemdl run {self.chapter} --profile {chosen.profile}"]
+        if chosen.models != ("all",):
+            parts.append("--models " + " ".join(chosen.models))
+        for option in ("repeats", "trials"):
+            if getattr(chosen, option) is not None:
+                parts.append(f"--{option} {getattr(chosen, option)}")
+        return " ".join([*parts, f"--seed {chosen.seed} --device {chosen.device}"])
+
+
+def _undefined(scores: list[dict[str, Any]]) -> list[str]:
+    """Count, by metric and task, the replicas in which a metric is undefined."""
+    counts = Counter(
+        (metric, task)
+        for row in scores
+        for metric, values in row["values"].items()
+        for task, value in values.items()
+        if value is None
+    )
+    return [
+        f"{metric} of {task}: undefined in {n} replicas" for (metric, task), n in counts.items()
+    ]
+
+
+def _draw(space: Mapping[str, list[Any]], rng: np.random.Generator) -> dict[str, Any]:
+    return {name: values[int(rng.integers(len(values)))] for name, values in space.items()}
+
+
+def _kind(model: Any) -> str:
+    return getattr(model, "kind", "other")
+
+
+def _on_device(model: Any, device: str) -> Any:
+    copy = clone(model)
+    return copy.set_params(device=device) if "device" in copy.get_params(deep=False) else copy
+
+
+def _seeded(model: Any, seed: int) -> Any:
+    copy = clone(model)
+    names = copy.get_params(deep=False)
+    if "seed" in names:
+        return copy.set_params(seed=seed)
+    return copy.set_params(random_state=seed) if "random_state" in names else copy
