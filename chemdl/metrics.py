@@ -18,6 +18,8 @@ from chemdl.profiles import unknown
 
 Floats = NDArray[np.float64]
 Weighted = Callable[[Floats, Floats, Floats], Floats]
+# Pairs of a positive and a negative up to which ROC-AUC is counted pair by pair under resampling.
+_MOST_PAIRS = 250_000
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,13 @@ def _grouped_by_prediction(p: Floats, *weights: Floats) -> list[Floats]:
 
 def _roc_auc(y: Floats, p: Floats, w: Floats) -> Floats:
     """Probability that a positive ranks above a negative, ties counting half (Mann-Whitney)."""
+    positives, negatives = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
+    if len(w) > 1 and len(positives) * len(negatives) <= _MOST_PAIRS:
+        # For many weightings of few pairs one product beats sorting five times over.
+        apart = p[positives][:, None] - p[negatives]
+        won, lost = w[:, positives], w[:, negatives]
+        wins = np.einsum("rn,rn->r", won @ ((np.sign(apart) + 1) / 2), lost)
+        return _ratio(wins, won.sum(axis=1) * lost.sum(axis=1))
     positive, negative = _grouped_by_prediction(p, w * y, w * (1 - y))
     below = np.cumsum(negative, axis=1)
     total = below[:, -1]

@@ -80,9 +80,9 @@ def paired_bootstrap(
     a: ArrayLike,
     b: ArrayLike,
     metric: str | Metric,
-    *,
     units: ArrayLike | None = None,
-    resamples: int = 2000,
+    *,
+    resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval:
