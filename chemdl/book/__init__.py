@@ -1,8 +1,8 @@
 """Run the chapters, hold their numbers to what was calibrated, and assemble the book.
 
-``run`` executes chapters through papermill, ``regression`` compares their numbers with the stored
-distributions, ``pages`` writes the pages that are made from records, ``site`` assembles and builds
-the book, ``check`` looks at what was built.
+``run`` executes chapters through papermill; ``regression`` compares their numbers with the stored
+distributions that ``calibration`` measured; ``pages`` writes what is made from records; ``site``
+assembles and builds the book, and ``check`` looks at what was built.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Any
 
 _NAMES = {
     "build_book": "site",
-    "calibrate": "regression",
+    "calibrate": "calibration",
     "check_book": "check",
     "check_run": "regression",
     "chapter_files": "run",
     "run_chapters": "run",
+    "write_address": "site",
     "write_readme": "readme",
 }
-_MODULES = ("check", "ledger", "pages", "readme", "regression", "run", "site")
+_MODULES = ("calibration", "check", "pages", "readme", "regression", "run", "site")
 
 __all__ = [*_MODULES, *_NAMES]
 

@@ -66,11 +66,25 @@ class _Page:
     ids: set[str] = field(default_factory=set)
 
 
-def check_book(html_dir: Path, source_dir: Path) -> list[str]:
+class NoBookError(RuntimeError):
+    """Nothing to check: no book was built."""
+
+
+def check_book(html_dir: Path | None = None, source_dir: Path | None = None) -> list[str]:
     """Return what is wrong with the book built from ``source_dir`` into ``html_dir``.
 
-    Each problem is one line that names the page and what to look at; an empty list is a good book.
+    Without folders it is the checkout's book. Each problem is one line that names the page and
+    what to look at; an empty list is a good book.
+
+    Raises
+    ------
+    NoBookError
+        when there is none.
     """
+    build = (project_root() or Path.cwd()) / "_build"
+    html_dir, source_dir = html_dir or build / "html", source_dir or build / "source"
+    if not (source_dir / "_toc.yml").is_file() or not html_dir.is_dir():
+        raise NoBookError(f"no built book in {html_dir}; run `make book` first")
     pages = _read_pages(html_dir)
     problems = list(missing_pages(html_dir, source_dir))
     for page in pages.values():

@@ -1,0 +1,200 @@
+"""Measure over many seeds what a chapter's numbers are, and refuse those that tell nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chemdl import cards
+from chemdl.book import regression
+from chemdl.book.regression import FEWEST_SEEDS, MOST_NUMBERS, NumberError
+from chemdl.book.run import chapter_name, find_chapter, run_chapters, versions
+from chemdl.profiles import project_root, write_atomically
+
+_PROFILE = "smoke"
+_SHUFFLED_SEEDS = 3
+# Runs before the chapter's own cells: whatever study they make, it learns from permuted labels.
+_SHUFFLE = """
+import dataclasses
+import chemdl.study as study_module
+
+_plain_init = study_module.Study.__init__
+
+
+def _with_shuffled_labels(self, *arguments, **options):
+    _plain_init(self, *arguments, **options)
+    self.conditions = tuple(dataclasses.replace(c, shuffled=True) for c in self.conditions)
+
+
+study_module.Study.__init__ = _with_shuffled_labels
+"""
+
+
+class CalibrationError(RuntimeError):
+    """Numbers that cannot be calibrated; the message names each with the reason."""
+
+
+def calibrate(chapter: str | Path, seeds: int = FEWEST_SEEDS, folder: Path | None = None) -> Path:
+    """Run a chapter in smoke over ``seeds`` seeds and write ``<folder>/<chapter>.json``.
+
+    The numbers are those that ``<folder>/numbers.yml`` lists for the chapter; ``folder`` is
+    ``tests/expected`` of the checkout. Seed 0 stays out: it is the one that the tests run. The
+    chapter runs again with shuffled training labels. Runs are kept, so that a stopped calibration
+    goes on.
+
+    Raises
+    ------
+    CalibrationError
+        for fewer than ten seeds, or a number whose interval contains the trivial model's value,
+        the shuffled labels' value or zero; nothing is written then.
+    """
+    path = find_chapter(chapter)
+    name = chapter_name(path)
+    root = project_root() or Path.cwd()
+    folder = folder or root / "tests" / "expected"
+    numbers = chosen_numbers(folder, name)
+    if seeds < FEWEST_SEEDS:
+        raise CalibrationError(f"{seeds} seeds are too few: at least {FEWEST_SEEDS} are needed")
+    build = root / "_build" / "calibration" / name
+    plain = [_run(path, seed, build / f"seed-{seed}") for seed in range(1, seeds + 1)]
+    permuted = _with_shuffled_labels(path, build / "shuffled" / path.name)
+    shuffled = [
+        _run(permuted, seed, build / "shuffled" / f"seed-{seed}")
+        for seed in range(1, _SHUFFLED_SEEDS + 1)
+    ]
+    expected = distribution(name, numbers, plain, shuffled)
+    expected["seeds"] = list(range(1, seeds + 1))
+    target = folder / f"{name}.json"
+    with write_atomically(target) as written:
+        written.write_text(json.dumps(expected, indent=1) + "\n", encoding="utf-8")
+    return target
+
+
+def chosen_numbers(folder: Path, chapter: str) -> list[str]:
+    """Return the numbers that ``numbers.yml`` lists for a chapter.
+
+    Raises
+    ------
+    CalibrationError
+        for a chapter without numbers, or more than ten.
+    """
+    import yaml
+
+    listed = yaml.safe_load((folder / "numbers.yml").read_text(encoding="utf-8")) or {}
+    numbers = listed.get(chapter) or []
+    if not 0 < len(numbers) <= MOST_NUMBERS:
+        raise CalibrationError(
+            f"numbers.yml lists {len(numbers)} numbers for chapter {chapter!r}; "
+            f"1 to {MOST_NUMBERS} are needed, each as study/model/metric"
+        )
+    return list(numbers)
+
+
+def distribution(
+    chapter: str, numbers: Sequence[str], plain: Sequence[Path], shuffled: Sequence[Path]
+) -> dict[str, Any]:
+    """Return the content of an expected file from folders of cards.
+
+    ``plain`` has one folder for each seed, ``shuffled`` one for each seed with shuffled training
+    labels.
+
+    Raises
+    ------
+    CalibrationError
+        for numbers that would pass whatever the model does.
+    """
+    studies = sorted({regression.parse(number)[0] for number in numbers})
+    read = [{study: cards.read(folder / f"{study}.json") for study in studies} for folder in plain]
+    permuted = [
+        {study: cards.read(folder / f"{study}.json") for study in studies} for folder in shuffled
+    ]
+    expected = {
+        "schema_version": 1,
+        "chapter": chapter,
+        "profile": _PROFILE,
+        "created": datetime.now(UTC).date().isoformat(),
+        "versions": versions(),
+        "family_error": regression.FAMILY_ERROR,
+        "datasets": {study: _one_dataset(study, read) for study in studies},
+        "numbers": {number: _distribution(number, read, permuted) for number in numbers},
+    }
+    if reasons := _refusals(expected):
+        raise CalibrationError("these numbers cannot be held:\n" + "\n".join(reasons))
+    return expected
+
+
+def _run(path: Path, seed: int, output: Path) -> Path:
+    run_chapters(
+        [path], profile=_PROFILE, seed=seed, device="cpu", output=output, skip_unchanged=True
+    )
+    return output / "cards"
+
+
+def _with_shuffled_labels(path: Path, target: Path) -> Path:
+    """Write a copy of the chapter whose studies learn from permuted training labels."""
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    tagged = [
+        i for i, cell in enumerate(notebook.cells) if "setup" in cell.metadata.get("tags", [])
+    ]
+    cell = nbformat.v4.new_code_cell(_SHUFFLE, id="shuffled-labels")
+    notebook.cells.insert(tagged[0] + 1 if tagged else 0, cell)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, target)
+    return target
+
+
+def _one_dataset(study: str, read: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the dataset that all seeds of a study share."""
+    found = {cards_of[study]["dataset"]["content_sha256"] for cards_of in read}
+    if len(found) > 1:
+        raise CalibrationError(
+            f"study {study} ran on {len(found)} different data: its subset must not depend on "
+            "the seed, else a card from other data could not be told"
+        )
+    dataset = read[0][study]["dataset"]
+    return {key: dataset[key] for key in ("name", "content_sha256", "n")}
+
+
+def _distribution(
+    number: str, read: Sequence[Mapping[str, Any]], permuted: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    study, _, metric = regression.parse(number)
+    values = [regression.value_of(cards_of[study], number) for cards_of in read]
+    trivial = [regression.trivial_value(cards_of[study], metric) for cards_of in read]
+    shuffled = [regression.value_of(cards_of[study], number) for cards_of in permuted]
+    return {
+        "values": values,
+        "mean": float(np.mean(values)),
+        "sd": float(np.std(values, ddof=1)),
+        "n": len(values),
+        "trivial": float(np.mean(trivial)),
+        "shuffled": float(np.mean(shuffled)),
+    }
+
+
+def _refusals(expected: Mapping[str, Any]) -> list[str]:
+    """Name the numbers that a broken model could keep, each with the reason."""
+    reasons = []
+    for name, stored in expected["numbers"].items():
+        try:
+            low, high = regression.interval(stored["values"], len(expected["numbers"]))
+        except (NumberError, ValueError) as error:
+            reasons.append(f"{name}: {error}")
+            continue
+        span = f"its interval [{low:.3f}, {high:.3f}] contains"
+        if not stored["sd"] > 0:
+            reasons.append(f"{name}: does not vary with the seed, so nothing was measured")
+        for what in ("trivial", "shuffled"):
+            # Written so that a NaN is refused.
+            if not (stored[what] < low or stored[what] > high):
+                reasons.append(f"{name}: {span} the {what} value {stored[what]:.3f}")
+        if low <= 0 <= high:
+            reasons.append(f"{name}: {span} zero")
+    return reasons

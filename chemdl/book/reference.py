@@ -1,0 +1,75 @@
+"""The package's reference: which pages it has, and the directives that fill them."""
+
+from __future__ import annotations
+
+import ast
+import pkgutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from chemdl.book.markdown import escape, table
+
+_FLOORS = {
+    "The floor": ("profiles", "claims", "datasets"),
+    "Inputs, splits and statistics": ("features", "splits", "metrics", "stats", "training"),
+    "Models": ("models", "baselines"),
+    "Studies": ("study", "cards", "verdicts", "plots"),
+    "The book": ("book",),
+}
+
+
+def module_names() -> list[str]:
+    """Return the names of the package's public modules, floor by floor."""
+    import chemdl
+
+    present = {info.name for info in pkgutil.iter_modules(chemdl.__path__)}
+    named = [name for floor in _FLOORS.values() for name in floor]
+    return [name for name in named if name in present]
+
+
+def reference_text(names: Sequence[str]) -> str:
+    """Return the first page of the reference: one line a module."""
+    lines = [
+        "# The package",
+        "",
+        "One way through: `load` → split → models → `Study.run` → card → figure, verdict. A module "
+        "imports only from the floors below its own.",
+        "",
+    ]
+    for floor, modules in _FLOORS.items():
+        body = [(f"[`chemdl.{n}`](reference/{n}.md)", _summary(n)) for n in modules if n in names]
+        if body:
+            lines += [f"## {floor}", "", table(("module", "what it does"), body)]
+    return "\n".join(lines)
+
+
+def module_text(name: str) -> str:
+    """Return a module's page: its documentation, and that of the modules inside it."""
+    lines = [f"# chemdl.{name}", ""]
+    for module in _documented(name):
+        if module != name:
+            lines += [f"## chemdl.{module}", ""]
+        directive = f".. automodule:: chemdl.{module}\n   :members:\n   :show-inheritance:\n"
+        lines += ["```{eval-rst}", directive + "```", ""]
+    return "\n".join(lines)
+
+
+def _documented(name: str) -> list[str]:
+    """Return the module and, of a package, its modules; names of no public use stay out."""
+    path = _package_folder() / name
+    if not path.is_dir():
+        return [name]
+    inner = sorted(p.stem for p in path.glob("*.py") if not p.stem.startswith("_"))
+    return [name, *(f"{name}.{module}" for module in inner)]
+
+
+def _summary(name: str) -> str:
+    folder = _package_folder()
+    path = folder / f"{name}.py"
+    path = path if path.is_file() else folder / name / "__init__.py"
+    documentation = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return escape(documentation.split("\n\n")[0].replace("``", "").rstrip("."))
+
+
+def _package_folder() -> Path:
+    return Path(__file__).resolve().parents[1]

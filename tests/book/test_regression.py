@@ -1,0 +1,255 @@
+"""The harness itself is tested: what must fail does, on stored cards and predictions."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chemdl import cards, metrics
+from chemdl.book.calibration import CalibrationError, chosen_numbers, distribution
+from chemdl.book.regression import (
+    NumberError,
+    RegressionError,
+    check_run,
+    interval,
+    report,
+    value_of,
+)
+
+STUDY = "tiny_random"
+NUMBERS = [f"{STUDY}/deep_net/roc_auc", f"{STUDY}/forest/roc_auc"]
+ENVIRONMENT = {
+    "python": "3.11", "torch": "2.13", "rdkit": "2026", "numpy": "2.4", "sklearn": "1.9",
+    "device": "cpu", "threads": 1,
+}  # fmt: skip
+SIGNAL = {"deep_net": 1.2, "forest": 1.0, "mean": 0.0}
+
+
+def write_card(folder: Path, seed: int, signal: dict[str, float], content: str = "a" * 64) -> Path:
+    """Write a card whose scores follow from made-up predictions of two folds and two tasks."""
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(0, 2, (120, 2)).astype(np.float32)
+    targets[0, 0] = np.nan
+    arrays: dict[str, np.ndarray] = {}
+    scores = []
+    for fold, rows in enumerate(np.split(np.arange(120), 2)):
+        arrays[f"test/0/{fold}"] = rows
+        for model, strength in signal.items():
+            noise = rng.normal(size=(60, 2)) if strength else np.zeros((60, 2))
+            raw = np.nan_to_num(targets[rows]) * strength + noise
+            p = 1 / (1 + np.exp(-raw))
+            arrays[f"{model}/all/0/{fold}"] = p
+            values = metrics.score_tasks("roc_auc", targets[rows], p)
+            by_task = {"a": float(values[0]), "b": float(values[1])}
+            scores.append(
+                {
+                    "model": model,
+                    "condition": "all",
+                    "repeat": 0,
+                    "fold": fold,
+                    "seed": seed,
+                    "value": float(values.mean()),
+                    "values": {"roc_auc": by_task},
+                    "fit_seconds": 0.1,
+                    "predict_seconds": 0.1,
+                    "stack_size": 1,
+                }
+            )
+    kinds = {"deep_net": "deep", "forest": "other", "mean": "trivial"}
+    card = {
+        "schema_version": 1, "study": STUDY, "chapter": "tiny", "profile": "smoke",
+        "created": "2026-01-01T00:00:00+00:00", "command": "python -m chemdl run tiny",
+        "dataset": {"name": "tiny", "content_sha256": content, "n": 120, "cleaning": {}},
+        "protocol": {
+            "name": "random", "repeats": 1, "folds": 2, "seed": seed, "index_sha256": "b" * 64,
+            "duplicates": {}, "test_train_ratio": 1.0,
+        },
+        "metrics": [{"name": "roc_auc", "unit": "", "higher_is_better": True}],
+        "models": [
+            {
+                "name": name, "kind": kinds[name], "hyperparameters": {}, "parameters": None,
+                "tuning_trials": 0, "environment": ENVIRONMENT,
+            }
+            for name in signal
+        ],
+        "scores": scores, "comparisons": [], "verdicts": [], "shortfall": [], "undefined": [],
+    }  # fmt: skip
+    cards.write(card, cards.Predictions(targets, arrays), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    root = tmp_path_factory.mktemp("calibration")
+    plain = [write_card(root / str(seed), seed, SIGNAL) for seed in range(1, 13)]
+    without = dict.fromkeys(SIGNAL, 0.0) | {"deep_net": 1e-9, "forest": 1e-9}
+    shuffled = [write_card(root / f"s{seed}", seed, without) for seed in range(1, 4)]
+    return distribution("tiny", NUMBERS, plain, shuffled)
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    return write_card(tmp_path / "cards", 0, SIGNAL)
+
+
+def edit(folder: Path, change) -> None:
+    path = folder / f"{STUDY}.json"
+    card = json.loads(path.read_text())
+    change(card)
+    path.write_text(json.dumps(card))
+
+
+def test_a_good_run_passes_and_reports_every_number(run_dir, expected):
+    outcomes = check_run(run_dir, expected)
+    assert {o.name for o in outcomes} == {STUDY, *NUMBERS}
+    assert all(o.passed for o in outcomes)
+    number = next(o for o in outcomes if o.name == NUMBERS[0])
+    assert number.low < number.value < number.high
+    assert "0 of 3 checks failed" in report("tiny", outcomes)
+
+
+def test_expected_files_are_read_from_disk_too(run_dir, expected, tmp_path):
+    path = tmp_path / "tiny.json"
+    path.write_text(json.dumps(expected))
+    assert check_run(run_dir, path) == check_run(run_dir, expected)
+
+
+def test_zeroed_scores_fail_even_where_the_predictions_are_good(run_dir, expected):
+    def zero(card):
+        for row in card["scores"]:
+            row["values"]["roc_auc"] = dict.fromkeys(row["values"]["roc_auc"], 0.0)
+
+    edit(run_dir, zero)
+    with pytest.raises(RegressionError, match="its predictions give"):
+        check_run(run_dir, expected)
+
+
+def test_scores_of_zero_that_follow_from_the_predictions_fail(tmp_path, expected):
+    inverted = write_card(tmp_path / "cards", 0, {"deep_net": -40.0, "forest": 1.0, "mean": 0.0})
+    with pytest.raises(RegressionError, match=r"FAIL  tiny_random/deep_net.*0\.0000 in"):
+        check_run(inverted, expected)
+
+
+def test_the_trivial_model_in_a_deep_ones_place_fails(tmp_path, expected):
+    folder = write_card(tmp_path / "cards", 0, SIGNAL | {"deep_net": 0.0})
+    with pytest.raises(RegressionError, match=r"1 of 3 .*\nFAIL  tiny_random/deep_net") as caught:
+        check_run(folder, expected)
+    assert "ok    tiny_random/forest" in str(caught.value)
+
+
+def test_a_card_from_other_data_fails(tmp_path, expected):
+    folder = write_card(tmp_path / "cards", 0, SIGNAL, content="c" * 64)
+    with pytest.raises(RegressionError, match="from other data"):
+        check_run(folder, expected)
+
+
+def test_a_missing_card_fails_with_all_its_numbers(tmp_path, expected):
+    with pytest.raises(RegressionError, match="3 of 3 checks failed") as caught:
+        check_run(tmp_path, expected)
+    assert f"{STUDY}.json is missing" in str(caught.value)
+
+
+def test_a_card_of_another_profile_fails(run_dir, expected):
+    edit(run_dir, lambda card: card.update(profile="quick"))
+    with pytest.raises(RegressionError, match="of profile quick, not smoke"):
+        check_run(run_dir, expected)
+
+
+def test_missing_and_changed_predictions_fail(run_dir, expected):
+    file = run_dir / f"{STUDY}.npz"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b"x")
+    with pytest.raises(RegressionError, match="sha256"):
+        check_run(run_dir, expected)
+    file.unlink()
+    with pytest.raises(RegressionError, match=f"{STUDY}.npz"):
+        check_run(run_dir, expected)
+
+
+def test_predictions_that_are_not_finite_fail(run_dir, expected):
+    path = run_dir / f"{STUDY}.json"
+    stored = cards.read_predictions(path)
+    arrays = {name: array.copy() for name, array in stored.arrays.items()}
+    arrays["deep_net/all/0/1"][3, 1] = np.nan
+    cards.write(cards.read(path), cards.Predictions(stored.targets, arrays), run_dir)
+    with pytest.raises(RegressionError, match="nan"):
+        check_run(run_dir, expected)
+
+
+def test_scores_that_are_not_defined_never_pass(run_dir, expected):
+    card = cards.read(run_dir / f"{STUDY}.json")
+    card["scores"][0]["values"]["roc_auc"] = {"a": None, "b": None}
+    assert np.isnan(value_of(card, NUMBERS[0]))
+    from chemdl.book.regression import check_number
+
+    assert not check_number(NUMBERS[0], card, expected).passed
+    card["scores"][0]["values"]["roc_auc"] = {"a": float("nan"), "b": 0.8}
+    assert not check_number(NUMBERS[0], card, expected).passed
+
+
+def test_a_nan_in_the_expected_values_never_passes(run_dir, expected):
+    broken = copy.deepcopy(expected)
+    broken["numbers"][NUMBERS[0]]["values"][0] = float("nan")
+    with pytest.raises((RegressionError, ValueError)):
+        check_run(run_dir, broken)
+
+
+def test_an_expected_file_without_numbers_does_not_pass(run_dir, expected):
+    with pytest.raises(RegressionError):
+        check_run(run_dir, expected | {"numbers": {}, "datasets": {}})
+
+
+def test_unknown_models_and_metrics_name_the_near_misses(run_dir):
+    card = cards.read(run_dir / f"{STUDY}.json")
+    with pytest.raises(NumberError, match="Did you mean 'forest'"):
+        value_of(card, f"{STUDY}/forrest/roc_auc")
+    with pytest.raises(NumberError, match="Known: roc_auc"):
+        value_of(card, f"{STUDY}/forest/pr_auc")
+    with pytest.raises(NumberError, match="study/model/metric"):
+        value_of(card, "forest/roc_auc")
+
+
+def test_the_interval_is_that_of_the_t_prediction_for_its_share_of_the_error():
+    values = [0.70, 0.72, 0.74, 0.71, 0.73, 0.70, 0.75, 0.72, 0.71, 0.72]
+    low, high = interval(values, numbers=1)
+    # Two-sided 0.1 % with 9 degrees of freedom: 4.781 in any printed table of t.
+    half = 4.781 * np.std(values, ddof=1) * np.sqrt(1 + 1 / 10)
+    assert (low, high) == pytest.approx((0.72 - half, 0.72 + half), abs=1e-4)
+    wider = interval(values, numbers=10)
+    assert wider[0] < low and wider[1] > high
+
+
+def calibrated(tmp_path: Path, numbers: list[str], signal: dict[str, float], n: int = 12) -> dict:
+    plain = [write_card(tmp_path / str(seed), seed, signal) for seed in range(1, n + 1)]
+    return distribution("tiny", numbers, plain, plain[:1])
+
+
+def test_calibration_refuses_a_number_that_contains_the_trivial_value(tmp_path):
+    weak = SIGNAL | {"deep_net": 0.05}
+    with pytest.raises(CalibrationError, match=r"deep_net/roc_auc.*the trivial value 0\.5"):
+        calibrated(tmp_path, NUMBERS[:1], weak)
+
+
+def test_calibration_refuses_a_number_that_contains_the_shuffled_value(tmp_path):
+    # The cards of the plain run stand in for shuffled ones: their value lies inside, of course.
+    with pytest.raises(CalibrationError, match="contains the shuffled value"):
+        calibrated(tmp_path, NUMBERS[:1], SIGNAL)
+
+
+def test_calibration_refuses_a_study_whose_data_depend_on_the_seed(tmp_path):
+    plain = [
+        write_card(tmp_path / str(seed), seed, SIGNAL, content=f"{seed:064x}") for seed in (1, 2)
+    ]
+    with pytest.raises(CalibrationError, match="must not depend on the seed"):
+        distribution("tiny", NUMBERS, plain, plain)
+
+
+@pytest.mark.parametrize("listed", ["", "tiny: []", "tiny: [" + ", ".join(["x/y/z"] * 11) + "]"])
+def test_a_chapter_has_one_to_ten_numbers(tmp_path, listed):
+    (tmp_path / "numbers.yml").write_text(listed)
+    with pytest.raises(CalibrationError, match="1 to 10 are needed"):
+        chosen_numbers(tmp_path, "tiny")
