@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 from chemdl import __version__
 from chemdl.profiles import DEVICES, PROFILES, unknown
 
+_EXTRAS = "pip install 'chemdl[run]' brings what chapters need, 'chemdl[book]' what the book needs"
+
 
 class UsageError(ValueError):
     """Something asked for on the command line that does not exist."""
@@ -54,6 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (`chemdl claims | head`); what is left has no address.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("chemdl"):
+            raise
+        print(f"chemdl: {error.name} is not installed; {_EXTRAS}", file=sys.stderr)
+        return 1
     except Exception as error:
         if not type(error).__module__.startswith("chemdl"):
             raise
@@ -174,19 +181,21 @@ def _chosen(kind: str, asked: Iterable[str], known: Collection[str]) -> list[str
 def _data_list(options: argparse.Namespace) -> None:
     from chemdl import datasets
 
-    rows = [("name", "rows", "tasks", "kind", "sources", "licence", "title")]
-    for name in _chosen("data set", options.names, datasets.names()):
+    rows = [("name", "rows", "tasks", "kind", "sources", "here", "licence", "title")]
+    for name in _chosen("dataset", options.names, datasets.names()):
         record = datasets.describe(name)
         sources = ", ".join(source["kind"] for source in record["sources"])
-        numbers = [str(record.get("n", "")), str(len(record["tasks"]))]
-        rows.append((name, *numbers, record["kind"], sources, record["licence"], record["title"]))
+        here = "yes" if record["here"] else "no"
+        size = (str(record["rows"]), str(len(record["tasks"])))
+        words = (record["kind"], sources, here, record["licence"]["name"], record["title"])
+        rows.append((name, *size, *words))
     _print_table(rows)
 
 
 def _data_fetch(options: argparse.Namespace) -> None:
     from chemdl import datasets
 
-    for name in _chosen("data set", options.names, datasets.names()):
+    for name in _chosen("dataset", options.names, datasets.names()):
         print(f"{name}: {datasets.fetch(name, progress=True)}")
 
 
@@ -194,7 +203,7 @@ def _data_verify(options: argparse.Namespace) -> int:
     from chemdl import datasets
 
     failed = False
-    for name in _chosen("data set", options.names, datasets.names()):
+    for name in _chosen("dataset", options.names, datasets.names()):
         for source, ok, message in datasets.verify(name):
             failed = failed or ok is False
             print(f"{name}: {source}: {message}")
@@ -204,7 +213,7 @@ def _data_verify(options: argparse.Namespace) -> int:
 def _data_embed(options: argparse.Namespace) -> None:
     from chemdl import datasets
 
-    for name in _chosen("data set", options.names, datasets.names()):
+    for name in _chosen("dataset", options.names, datasets.names()):
         print(f"{name}: {datasets.embed(name)}")
 
 
@@ -266,7 +275,11 @@ def _record(options: argparse.Namespace) -> None:
     from chemdl.profiles import settings
 
     run = settings({"profile": options.profile, "device": "cpu", "output": options.source})
-    for path in cards.record(run.output, options.profile):
+    try:
+        recorded = cards.record(run.output, options.profile)
+    except FileNotFoundError as error:
+        raise UsageError(str(error)) from error
+    for path in recorded:
         print(path)
 
 
@@ -277,10 +290,10 @@ def _add_calibrate(commands: Any) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> None:
-    from chemdl import book
+    from chemdl.book import regression, run
 
-    for chapter in options.chapters or list(book.chapter_files()):
-        print(book.calibrate(chapter))
+    for chapter in options.chapters or list(run.chapter_files()):
+        print(regression.calibrate(chapter))
 
 
 def _add_book(commands: Any) -> None:
@@ -293,24 +306,24 @@ def _add_book(commands: Any) -> None:
 
 
 def _book_build(options: argparse.Namespace) -> None:
-    from chemdl import book
+    from chemdl.book import site
 
-    print(book.build_book(profile=options.profile))
+    print(site.build_book(profile=options.profile))
 
 
 def _book_check(options: argparse.Namespace) -> int:
-    from chemdl import book
+    from chemdl.book import site
 
-    problems = book.check_book()
+    problems = site.check_book()
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
 
 
 def _book_readme(options: argparse.Namespace) -> None:
-    from chemdl import book
+    from chemdl.book import readme
 
-    print(book.write_readme())
+    print(readme.write_readme())
 
 
 def _add_address(commands: Any) -> None:
@@ -320,9 +333,13 @@ def _add_address(commands: Any) -> None:
 
 
 def _address(options: argparse.Namespace) -> None:
-    from chemdl import book
+    from chemdl.book import site
 
-    for path in book.write_address(options.url):
+    try:
+        changed = site.write_address(options.url)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    for path in changed:
         print(path)
 
 

@@ -1,0 +1,200 @@
+"""The command line: what it does, what it refuses, and in which words."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from chemdl import claims, cli, datasets
+
+PARAMETERS = 'profile = "quick"\nseed = 0\ndevice = "auto"\noutput = ""'
+
+
+def run(*arguments: str) -> int:
+    """Return the exit status, however the command ends."""
+    try:
+        return cli.main(arguments)
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+def chapter(folder: Path, *cells: str) -> Path:
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata.kernelspec = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    first = nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+    notebook.cells = [first, *map(nbformat.v4.new_code_cell, cells)]
+    path = folder / "07-tiny.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (["rnu"], "'run'"),
+        (["run", "toxicty"], "'toxicity'"),
+        (["run", "toxicity", "--profile", "ful"], "'full'"),
+        (["run", "toxicity", "--device", "cudaa"], "'cuda'"),
+        (["run", "toxicity", "--sede", "3"], "'--seed'"),
+        (["data", "lst"], "'list'"),
+        (["data", "list", "tox_21"], "'tox21'"),
+        (["data", "fetch", "freesolve"], "'freesolv'"),
+        (["data", "verify", "freesolve"], "'freesolv'"),
+        (["data", "embed", "freesolve"], "'freesolv'"),
+        (["claims", "TOX-1"], "'TOX-01'"),
+        (["claims", "--chapter", "toxcity"], "'toxicity'"),
+        (["claims", "--domain", "toxcity"], "'toxicity'"),
+        (["record", "--profile", "quik"], "'quick'"),
+        (["calibrate", "toxicty"], "'toxicity'"),
+        (["book", "biuld"], "'build'"),
+    ],
+    ids=" ".join,
+)
+def test_what_does_not_exist_is_refused_with_its_near_misses(
+    arguments: list[str], near: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Did you mean" in shown.err and near in shown.err
+    assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "required: COMMAND"),
+        (["data", "fetch"], "required: NAME"),
+        (["run", "toxicity", "--seed", "-1"], "--seed"),
+        (["run", "toxicity", "--repeats", "some"], "'some' is not a whole number"),
+        (["run", "nowhere/08-none.ipynb"], "nowhere/08-none.ipynb"),
+        (["address", "ftp://nowhere"], "ftp://nowhere"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value) or "nothing",
+)
+def test_what_cannot_be_is_refused_in_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    shown = capsys.readouterr()
+    assert words in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def test_a_gpu_where_there_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    path = chapter(tmp_path, "1 + 1")
+    assert run("run", str(path), "--device", "cuda", "--output", str(tmp_path / "out")) == 2
+    assert "sees no GPU" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_run_takes_a_file_and_hands_its_parameters_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "import json, pathlib\npathlib.Path(output, 'told.json').write_text(json.dumps("
+    path = chapter(tmp_path, told + "[profile, seed, device, models, repeats, trials]))")
+    out = tmp_path / "out"
+    options = ["--profile", "smoke", "--seed", "5", "--device", "cpu", "--output", str(out)]
+    limits = ["--models", "deep", "svm_linear", "--repeats", "2", "--trials", "0"]
+    assert run("run", str(path), *options, *limits) == 0
+    found = json.loads((out / "told.json").read_text("utf-8"))
+    assert found == ["smoke", 5, "cpu", ["deep", "svm_linear"], 2, 0]
+    assert (out / path.name).is_file()
+    assert "tiny: " in capsys.readouterr().out
+
+
+def test_a_failing_cell_shows_its_number_and_traceback_and_leaves_no_card(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = chapter(tmp_path, "1 + 1", "quotient = 1 / 0")
+    assert run("run", str(path), "--device", "cpu", "--output", str(tmp_path / "out")) == 1
+    shown = capsys.readouterr().err
+    assert "cell 3" in shown
+    assert "ZeroDivisionError" in shown and "quotient = 1 / 0" in shown
+    assert list((tmp_path / "out").rglob("cards/*.json")) == []
+
+
+def test_recording_a_folder_without_cards_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("record", "--profile", "full", "--from", str(tmp_path)) == 2
+    assert "no cards" in capsys.readouterr().err
+
+
+def test_data_list_names_every_dataset_with_its_licence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("data", "list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == datasets.names()
+    assert "licence" in lines[0]
+    (row,) = (line for line in lines if line.startswith("freesolv "))
+    assert row.split()[1:4] == ["642", "1", "regression"]
+
+
+def test_data_verify_fails_where_a_stored_file_is_not_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("data", "verify", "freesolv") == 0
+    assert "embedded" in capsys.readouterr().out
+    monkeypatch.setattr(datasets, "verify", lambda name: [("url", False, "wrong sha256")])
+    assert run("data", "verify", "freesolv") == 1
+    assert capsys.readouterr().out == "freesolv: url: wrong sha256\n"
+
+
+def test_claims_are_printed_with_source_and_test(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("claims", "TOX-01") == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("TOX-01  ")
+    assert "source: " in shown and "tested: " in shown
+
+
+def test_claims_can_be_narrowed_to_a_chapter(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("claims", "--chapter", "toxicity") == 0
+    heads = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    expected = [claim.id for claim in claims.load_claims().values() if claim.chapter == "toxicity"]
+    assert [head.split()[0] for head in heads] == expected
+    assert 0 < len(expected) < len(claims.load_claims())
+
+
+def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> list[str]:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(datasets, "names", broken)
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        cli.main(["data", "list"])
+
+
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> list[str]:
+        raise ModuleNotFoundError("No module named 'papermill'", name="papermill")
+
+    monkeypatch.setattr(datasets, "names", missing)
+    assert run("data", "list") == 1
+    assert "papermill is not installed; pip install 'chemdl[run]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["-m", "chemdl", "--version"], ["-m", "chemdl", "rnu"]])
+def test_the_module_runs_as_a_program(command: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (0 if command[-1] == "--version" else 2)
