@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tarfile
 import tempfile
 import zipfile
@@ -62,6 +63,12 @@ def _nested(stream: IO[bytes], name: str, path: Sequence[str]) -> Iterator[IO[by
     with opened(stream, name, path[0]) as member:
         if len(path) == 1:
             yield member
+        elif path[0].endswith(_ZIPS):
+            # A zip is read from its end, and what lies inside an archive cannot be searched.
+            with tempfile.TemporaryFile() as copy:
+                shutil.copyfileobj(member, copy, _CHUNK)
+                with _nested(copy, path[0], path[1:]) as inner:
+                    yield inner
         else:
             with _nested(member, path[0], path[1:]) as inner:
                 yield inner
@@ -69,7 +76,7 @@ def _nested(stream: IO[bytes], name: str, path: Sequence[str]) -> Iterator[IO[by
 
 @contextmanager
 def _tar_member(stream: IO[bytes], name: str, wanted: str) -> Iterator[IO[bytes]]:
-    # A stream is read once from the front, so an archive inside an archive needs no copy.
+    # A tar is read once from the front, so one inside another needs no copy.
     with tarfile.open(fileobj=stream, mode="r|*") as tar:
         for member in tar:
             _check_path(name, member.name)
@@ -84,20 +91,13 @@ def _tar_member(stream: IO[bytes], name: str, wanted: str) -> Iterator[IO[bytes]
 
 @contextmanager
 def _zip_member(stream: IO[bytes], name: str, wanted: str) -> Iterator[IO[bytes]]:
-    with tempfile.TemporaryFile() as spool:
-        if not stream.seekable():
-            while chunk := stream.read(_CHUNK):
-                spool.write(chunk)
-            stream = spool
-        with zipfile.ZipFile(stream) as archive:
-            for member in archive.namelist():
-                _check_path(name, member)
-            if wanted not in archive.namelist():
-                raise DatasetError(
-                    f"{name} has no member {wanted!r}: check the path in datasets.yml"
-                )
-            with archive.open(wanted) as content:
-                yield content
+    with zipfile.ZipFile(stream) as archive:
+        for member in archive.namelist():
+            _check_path(name, member)
+        if wanted not in archive.namelist():
+            raise DatasetError(f"{name} has no member {wanted!r}: check the path in datasets.yml")
+        with archive.open(wanted) as content:
+            yield content
 
 
 def _check_path(archive: str, member: str) -> None:

@@ -296,7 +296,7 @@ def _restore(path: Path, wanted: Entry, source: Source) -> Dataset | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         about = json.loads(arrays["about"].tobytes())
         inputs = np.array(arrays["inputs"].tobytes().decode().split("\n"), dtype=object)

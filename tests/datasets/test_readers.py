@@ -1,0 +1,119 @@
+"""Tables as they come: headers, blanks, text where numbers belong."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chemdl.datasets import DatasetError, from_csv
+from chemdl.datasets.readers import (
+    embedded_text,
+    read_embedded,
+    read_table,
+    read_tox21_challenge,
+)
+
+OPTIONS = {"smiles": "mol", "targets": {"y": "value"}}
+
+
+def write(folder: Path, text: str, name: str = "t.csv") -> dict[str, Path]:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return {name: path}
+
+
+def test_blank_lines_and_empty_cells_are_read_as_what_they_are(tmp_path: Path) -> None:
+    files = write(tmp_path, "\ufeffid,mol,value\n\n1,CCO, 0.5\n\n2, C ,\n3,CC,NA\n")
+    raw = read_table(files, {**OPTIONS, "columns": {"id": "id"}})
+    assert raw.inputs == ["CCO", "C", "CC"]
+    np.testing.assert_array_equal(raw.targets.ravel(), [0.5, np.nan, np.nan])
+    assert list(raw.columns["id"]) == ["1", "2", "3"]
+    assert [raw.where(row) for row in range(3)] == ["t.csv line 3", "t.csv line 5", "t.csv line 6"]
+
+
+@pytest.mark.parametrize("text", ["high", "1,5", "inf", "0x1"])
+def test_text_in_a_target_column_is_named_with_its_remedy(tmp_path: Path, text: str) -> None:
+    files = write(tmp_path, f'mol,value\nC,1\nCC,"{text}"\n')
+    with pytest.raises(DatasetError, match=rf"t\.csv line 3, column 'y': '{text}'.*leave the cell"):
+        read_table(files, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("mol,value\n", "empty"),
+        ("mol,other\nC,1\n", "no column 'value'; its columns are mol, other"),
+        ("mol,value\nC,1\nCC\n", "line 3 has 1 cells, its header 2: mend the line, or fetch"),
+    ],
+)
+def test_a_broken_table_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        read_table(write(tmp_path, text), OPTIONS)
+
+
+def test_files_that_are_sides_of_a_split_keep_their_side(tmp_path: Path) -> None:
+    files = write(tmp_path, "mol,value\nC,1\n", "test.csv")
+    files |= write(tmp_path, "mol,value\nCC,0\nCCC,0\n", "train.csv")
+    options = {**OPTIONS, "set": {"train.csv": "train", "test.csv": "test"}}
+    raw = read_table(files, options)
+    assert raw.inputs == ["CC", "CCC", "C"]
+    assert list(raw.columns["set"]) == ["train", "train", "test"]
+    with pytest.raises(DatasetError, match=r"'lost\.csv' is not there"):
+        read_table(files, {**OPTIONS, "set": {"lost.csv": "train"}})
+
+
+def test_the_embedded_form_gives_back_every_value_exactly(tmp_path: Path) -> None:
+    text = 'mol,value,fold,note\nC,0.1,3,"a, b"\nCC,,,\nCCC,-1e-300,0,x\nCCCC,12,NA,y\n'
+    options = {**OPTIONS, "columns": {"fold": "fold", "note": "note"}}
+    raw = read_table(write(tmp_path, text), options)
+    path = tmp_path / "e.csv.gz"
+    path.write_bytes(gzip.compress(embedded_text(raw).encode()))
+    again = read_embedded(path, raw.tasks)
+    assert again.inputs == raw.inputs
+    np.testing.assert_array_equal(again.targets, raw.targets)
+    assert list(again.columns["fold"]) == list(raw.columns["fold"]) == [3, -1, 0, -1]
+    assert list(again.columns["note"]) == list(raw.columns["note"])
+
+
+def challenge(folder: Path, table: str, **smiles: str) -> dict[str, Path]:
+    files = write(folder, "ID,set,CVfold,NR.AR\n" + table, "all.csv")
+    for part in ("train", "test", "score"):
+        files |= write(folder, smiles.get(part, ""), f"{part}/nr-ar.smiles")
+    return files
+
+
+CHALLENGE = {"table": "all.csv", "targets": {"NR-AR": "NR.AR"}}
+TABLE = "A,training,2,1\nB,training,NA,0\nC,validation,5,0\nD,test,1,1\n"
+
+
+def test_the_challenge_is_joined_by_sample(tmp_path: Path) -> None:
+    files = challenge(
+        tmp_path, TABLE, train="CC\tB\t0\nC\tA\t1\n", test="CCC\tC\t0\n", score="CCCC\tD\t1\n"
+    )
+    raw = read_tox21_challenge(files, CHALLENGE)
+    assert raw.inputs == ["C", "CC", "CCC", "CCCC"]
+    assert list(raw.columns["set"]) == ["train", "train", "valid", "test"]
+    assert list(raw.columns["fold"]) == [2, -1, -1, -1]
+    assert list(raw.targets.ravel()) == [1, 0, 0, 1]
+
+
+def test_a_challenge_whose_sources_disagree_is_refused(tmp_path: Path) -> None:
+    wrong = challenge(tmp_path / "wrong", TABLE, train="C\tA\t0\n")
+    with pytest.raises(DatasetError, match=r"train/nr-ar\.smiles line 1: A has label 0, but 1"):
+        read_tox21_challenge(wrong, CHALLENGE)
+    short = challenge(tmp_path / "short", TABLE, train="C\tA\t1\n")
+    with pytest.raises(DatasetError, match="3 samples have no SMILES, B is one"):
+        read_tox21_challenge(short, CHALLENGE)
+
+
+def test_a_table_of_ones_own_is_cleaned_with_a_warning_that_names_the_rows(tmp_path: Path) -> None:
+    path = write(tmp_path, "mol,value\nC,1\nxx,2\nCC,3\nCC,4\n")["t.csv"]
+    with pytest.warns(UserWarning, match=r"3 of 4 rows.*t\.csv line 3: xx, column 'mol'"):
+        dataset = from_csv(path, smiles="mol", targets=["value"], kind="regression", unit="K")
+    assert list(dataset.inputs) == ["C"] and dataset.unit == "K" and dataset.name == "t"
+    assert dataset.card["cleaning"]["unparsable"] == 1
