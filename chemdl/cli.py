@@ -135,10 +135,13 @@ def _whole(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from chemdl.book import run
+    from chemdl import book
 
-    done = run.run_chapters(
-        options.chapters or list(run.chapter_files()),
+    chapters = options.chapters or list(book.chapter_files())
+    if not chapters:
+        raise UsageError("no chapters here; name a notebook, or run this in a checkout")
+    done = book.run_chapters(
+        chapters,
         profile=options.profile,
         seed=options.seed,
         device=options.device,
@@ -290,10 +293,10 @@ def _add_calibrate(commands: Any) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> None:
-    from chemdl.book import regression, run
+    from chemdl import book
 
-    for chapter in options.chapters or list(run.chapter_files()):
-        print(regression.calibrate(chapter))
+    for chapter in options.chapters or list(book.chapter_files()):
+        print(book.calibrate(chapter))
 
 
 def _add_book(commands: Any) -> None:
@@ -306,24 +309,24 @@ def _add_book(commands: Any) -> None:
 
 
 def _book_build(options: argparse.Namespace) -> None:
-    from chemdl.book import site
+    from chemdl import book
 
-    print(site.build_book(profile=options.profile))
+    print(book.build_book(profile=options.profile))
 
 
 def _book_check(options: argparse.Namespace) -> int:
-    from chemdl.book import site
+    from chemdl import book
 
-    problems = site.check_book()
+    problems = book.check_book()
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
 
 
 def _book_readme(options: argparse.Namespace) -> None:
-    from chemdl.book import readme
+    from chemdl import book
 
-    print(readme.write_readme())
+    print(book.write_readme())
 
 
 def _add_address(commands: Any) -> None:
@@ -333,10 +336,10 @@ def _add_address(commands: Any) -> None:
 
 
 def _address(options: argparse.Namespace) -> None:
-    from chemdl.book import site
+    from chemdl import book
 
     try:
-        changed = site.write_address(options.url)
+        changed = book.write_address(options.url)
     except ValueError as error:
         raise UsageError(str(error)) from error
     for path in changed:

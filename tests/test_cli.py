@@ -128,6 +128,14 @@ def test_a_failing_cell_shows_its_number_and_traceback_and_leaves_no_card(
     assert list((tmp_path / "out").rglob("cards/*.json")) == []
 
 
+def test_running_nothing_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("chemdl.book.run.chapter_files", dict)
+    assert run("run") == 2
+    assert "no chapters here" in capsys.readouterr().err
+
+
 def test_recording_a_folder_without_cards_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
