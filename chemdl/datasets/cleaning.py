@@ -107,7 +107,7 @@ def canonical_smiles(inputs: Sequence[str]) -> list[str | None]:
     canonical: list[str | None] = []
     with rdBase.BlockLogs():
         for smiles in inputs:
-            molecule = Chem.MolFromSmiles(smiles) if smiles else None
+            molecule = Chem.MolFromSmiles(smiles)
             usable = molecule is not None and molecule.GetNumAtoms() > 0
             canonical.append(Chem.MolToSmiles(molecule) if usable else None)
     return canonical

@@ -154,6 +154,20 @@ def test_an_index_that_cannot_be_reached_is_named_without_its_password(
     assert files_under(Path(os.environ["CHEMDL_CACHE"])) == []
 
 
+def test_a_file_that_cannot_be_had_is_named_without_the_indexs_password(
+    carrier: bytes, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = server.address.replace("http://", "http://user:secret@")
+    monkeypatch.setenv("PIP_INDEX_URL", f"{address}/simple")
+    page = server.files["simple/carrier/"]
+    server.files["simple/carrier/"] = page.replace(b"../..", address.encode())
+    assert len(datasets.load("small", cache=tmp_path / "1")) == 3
+    del server.files[f"files/{NAME}"]
+    with pytest.raises(UnavailableError, match=f"{NAME} cannot be reached") as caught:
+        datasets.load("small", cache=tmp_path / "2")
+    assert "secret" not in str(caught.value)
+
+
 def test_an_index_without_the_file_is_told_from_one_that_cannot_be_reached(
     carrier: bytes, server: Any
 ) -> None:

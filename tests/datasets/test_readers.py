@@ -68,7 +68,7 @@ def test_files_that_are_sides_of_a_split_keep_their_side(tmp_path: Path) -> None
 
 
 def test_the_embedded_form_gives_back_every_value_exactly(tmp_path: Path) -> None:
-    text = 'mol,value,fold,note\nC,0.1,3,"a, b"\nCC,,,\nCCC,-1e-300,0,x\nCCCC,12,NA,y\n'
+    text = 'mol,value,fold,note\nC,0.1234567890123,3,"a, b"\nCC,,,\nCCC,-1e-300,0,x\nCCCC,12,NA,y\n'
     options = {**OPTIONS, "columns": {"fold": "fold", "note": "note"}}
     raw = read_table(write(tmp_path, text), options)
     path = tmp_path / "e.csv.gz"

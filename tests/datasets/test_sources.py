@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from chemdl import datasets
@@ -171,6 +172,17 @@ def test_a_damaged_cleaned_set_is_made_anew(registry: Any) -> None:
         assert again.card == first.card
         assert list(again.inputs) == list(first.inputs)
         assert stored.stat().st_size == len(whole)
+
+
+def test_a_stored_set_that_is_whole_but_altered_is_made_anew(registry: Any) -> None:
+    registry.add("small", registry.embed("small.csv.gz", TABLE))
+    first = datasets.load("small")
+    (stored,) = (cache() / "datasets" / "small").glob("clean-*.npz")
+    with np.load(stored) as archive:
+        arrays = dict(archive)
+    arrays["targets"] = 1 - arrays["targets"]
+    np.savez(stored, **arrays)
+    np.testing.assert_array_equal(datasets.load("small").targets, first.targets)
 
 
 def test_the_cleaned_set_is_kept_and_follows_its_rules(
