@@ -63,7 +63,8 @@ class Source:
             return f"embedded {self.files[0].name}"
         if self.release is not None:
             return f"archive {self.release.requirement}"
-        more = f" and {len(self.files) - 1} more files" if len(self.files) > 1 else ""
+        others = len(self.files) - 1
+        more = f" and {others} more file{'s' * (others > 1)}" if others else ""
         return f"url {self.files[0].address}{more}"
 
 
