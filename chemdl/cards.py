@@ -242,6 +242,7 @@ SCHEMA: dict[str, Any] = _object(
                 "seed": {"type": ["integer", "null"]},
                 "index_sha256": _HASH,
                 "duplicates": _FREE,
+                "test_train_ratio": _NUMBER,
             }
         ),
         "metrics": _list(

@@ -157,7 +157,10 @@ def _judge_level(claim: Claim, evidence: Evidence, profile: str) -> Row:
         return _verdict(
             claim, "not run", "a level needs a reported value and two replicas", profile
         )
-    low, high = stats.prediction_interval(values)
+    if evidence.unit == "fold":
+        low, high = stats.level_interval(values, evidence.ratios(replicas))
+    else:
+        low, high = stats.prediction_interval(values)
     higher = metrics.get(test.metric).higher_is_better
     verdict = judge_level(low, high, reported, higher_is_better=higher)
     estimate = _estimate(float(values.mean()), low, high, "95 % prediction interval")
@@ -223,7 +226,7 @@ def _bootstrap(
     )
     units = np.arange(len(rows)) if evidence.groups is None else evidence.groups[rows]
     targets = evidence.predictions.targets[rows]
-    return stats.paired_bootstrap(targets, ours, theirs, metric, units)
+    return stats.paired_bootstrap(targets, ours, theirs, metric, units=units)
 
 
 def _finite(value: float | None) -> float | None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+from sklearn.base import clone
 
 from chemdl.datasets import Dataset
 from chemdl.profiles import write_atomically
@@ -217,6 +218,39 @@ def predicted(
         parameters=getattr(model, "n_parameters_", None),
         environment=environment(device),
     )
+
+
+def net_replica(trained: Any, data: Dataset, rows: np.ndarray, device: str) -> Replica:
+    """Predict these rows with a net that a stack trained."""
+    return predicted(
+        trained.estimator,
+        data.inputs[rows],
+        data.kind,
+        fit_seconds=trained.seconds,
+        stack_size=trained.stack_size,
+        device=device,
+    )
+
+
+def prepare(model: Any, data: Dataset) -> None:
+    """Let a model compute once what all its replicas share."""
+    if hasattr(model, "prepare"):
+        model.prepare(data.inputs)
+
+
+def on_device(model: Any, device: str) -> Any:
+    """Return an unfitted copy that trains on this device, if the model has one."""
+    copy = clone(model)
+    return copy.set_params(device=device) if "device" in copy.get_params(deep=False) else copy
+
+
+def seeded(model: Any, seed: int) -> Any:
+    """Return an unfitted copy with this seed, under whichever name the model has it."""
+    copy = clone(model)
+    names = copy.get_params(deep=False)
+    if "seed" in names:
+        return copy.set_params(seed=seed)
+    return copy.set_params(random_state=seed) if "random_state" in names else copy
 
 
 def predict_matrix(model: Any, inputs: np.ndarray, kind: str) -> np.ndarray:

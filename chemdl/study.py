@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 
 from chemdl import cards, claims, metrics
 from chemdl.cards import Predictions
@@ -27,13 +26,16 @@ from chemdl.replicas import (
     Replica,
     ReplicaStore,
     identity,
-    predicted,
+    net_replica,
+    on_device,
+    prepare,
     replica_key,
+    seeded,
     side_by_side,
 )
 from chemdl.splits import Protocol, Split
+from chemdl.tuning import FULL_TRIALS, RandomSearch
 
-FULL_TRIALS = 20
 KINDS = ("deep", "other", "trivial")
 
 
@@ -104,7 +106,7 @@ class Study:
         self.full_protocol = protocol
         self.protocol = protocol.head(settings.repeats or protocol.repeats)
         self.metrics, self.reference = tuple(metrics), reference
-        self.models = {k: _on_device(m, settings.device) for k, m in models.items()}
+        self.models = {k: on_device(m, settings.device) for k, m in models.items()}
         self.store = ReplicaStore(settings.output / "replicas" / name)
         self.test_openings: Counter[str] = Counter()
         self.tuned: dict[str, int] = {}
@@ -127,8 +129,7 @@ class Study:
         RuntimeError
             if no replica is stored and none was asked for.
         """
-        for name in list(self.models):
-            self._tune(name)
+        self._tune()
         jobs = self._jobs()
         missing = [j for j in jobs if j.model in self._asked() and self.store.get(j.key) is None]
         with Progress(self.name, len(jobs), len(jobs) - len(missing)) as progress:
@@ -153,6 +154,25 @@ class Study:
         for name in self.settings.models:
             if name not in known:
                 raise SettingsError(unknown("model", name, known))
+
+    def _tune(self) -> None:
+        """Freeze every model's configuration before any test row is seen."""
+        trials = self.settings.trials
+        if trials is None:
+            trials = FULL_TRIALS if self.settings.profile == "full" else 0
+        search = RandomSearch(
+            study=self.name,
+            dataset=self.dataset,
+            split=self.protocol.splits[0],
+            metric=self.metrics[0],
+            trials=trials,
+            settings=self.settings,
+            store=self.store,
+        )
+        for name, model in self.models.items():
+            found = search.best(name, model, run=name in self._asked())
+            if found is not None:
+                self.models[name], self.tuned[name] = found, trials
 
     def _asked(self) -> list[str]:
         chosen = set(self.settings.models)
@@ -202,18 +222,21 @@ class Study:
                 for trained in stack:
                     job = batch[trained.position]
                     self._open_test(job)
-                    yield job, self._net_replica(trained, job.split.test)
+                    yield (
+                        job,
+                        net_replica(trained, self.dataset, job.split.test, self.settings.device),
+                    )
 
     def _compute_others(self, jobs: list[Job]) -> Iterator[tuple[Job, Replica]]:
         for name in dict.fromkeys(job.model for job in jobs):
-            self._prepare(name)
+            prepare(self.models[name], self.dataset)
         calls = []
         for job in jobs:
             self._open_test(job)
             split, targets = self._applied(job)
             # Baselines do not stop early: they learn from the valid rows as well.
             fitted = np.concatenate([split.train, split.valid])
-            model = _seeded(self.models[job.model], job.seed)
+            model = seeded(self.models[job.model], job.seed)
             calls.append((model, self.dataset, fitted, targets[fitted], split.test))
         for i, replica in side_by_side(calls):
             yield jobs[i], replica
@@ -230,89 +253,6 @@ class Study:
                 f"the test rows of {job.model} {job.split.repeat}/{job.split.fold} "
                 "were opened twice; a replica may see them once"
             )
-
-    def _tune(self, name: str) -> None:
-        """Freeze the best of the random configurations, by the first split's valid rows.
-
-        The preset is the first of them, so tuning starts from the published recipe; every family
-        gets the same number of trials. A model that was not asked for takes its stored trials,
-        and keeps the preset where they are not complete.
-        """
-        trials = self.settings.trials
-        if trials is None:
-            trials = FULL_TRIALS if self.settings.profile == "full" else 0
-        preset = self.models[name]
-        space = getattr(preset, "search_space", {})
-        if not trials or not space:
-            return
-        rng = np.random.default_rng(spawn(self.settings.seed, "tuning", name))
-        drawn = [{}, *(_draw(space, rng) for _ in range(trials - 1))]
-        models = [_on_device(preset, self.settings.device).set_params(**d) for d in drawn]
-        keys = [self._tuning_key(model, name) for model in models]
-        if name in self._asked():
-            self._run_trials(name, dict(zip(keys, models, strict=True)))
-        stored = [self.store.get(key) for key in keys]
-        if None in stored:
-            return
-        scores = [self._validation_score(trial.predictions) for trial in stored if trial]
-        self.models[name] = models[int(np.nanargmax(scores))]
-        self.tuned[name] = trials
-
-    def _tuning_key(self, model: Any, name: str) -> str:
-        split = self.protocol.splits[0]
-        return replica_key(
-            model,
-            content_sha256=self.dataset.card["content_sha256"],
-            rows=(split.train, split.valid, split.valid),
-            seed=spawn(self.settings.seed, self.name, name, "tuning"),
-            condition="tuning",
-        )
-
-    def _run_trials(self, name: str, models: Mapping[str, Any]) -> None:
-        """Fit the configurations that are not stored yet; they never see a test row."""
-        split, data = self.protocol.splits[0], self.dataset
-        seed = spawn(self.settings.seed, self.name, name, "tuning")
-        missing = {k: _seeded(m, seed) for k, m in models.items() if self.store.get(k) is None}
-        with Progress(
-            f"{self.name}: tuning {name}", len(models), len(models) - len(missing)
-        ) as bar:
-            if getattr(self.models[name], "stackable", False):
-                rows = [(split.train, split.valid)]
-                for key, model in missing.items():
-                    for stack in model.fit_replicas(data.inputs, data.targets, rows, [seed]):
-                        self.store.put(key, self._net_replica(stack[0], split.valid))
-                    bar.advance(name)
-                return
-            self._prepare(name)
-            fit = (data, split.train, data.targets[split.train], split.valid)
-            keys = list(missing)
-            for i, replica in side_by_side([(missing[k], *fit) for k in keys]):
-                self.store.put(keys[i], replica)
-                bar.advance(name)
-
-    def _validation_score(self, predictions: np.ndarray) -> float:
-        """Return the first metric's mean on the first split's valid rows, higher is better."""
-        metric = metrics.get(self.metrics[0])
-        truth = self.dataset.targets[self.protocol.splits[0].valid]
-        scores = metrics.score_tasks(metric.name, truth, predictions)
-        mean = float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")
-        return mean if metric.higher_is_better else -mean
-
-    def _net_replica(self, trained: Any, rows: np.ndarray) -> Replica:
-        """Predict these rows with a net that a stack trained."""
-        return predicted(
-            trained.estimator,
-            self.dataset.inputs[rows],
-            self.dataset.kind,
-            fit_seconds=trained.seconds,
-            stack_size=trained.stack_size,
-            device=self.settings.device,
-        )
-
-    def _prepare(self, name: str) -> None:
-        """Let a model compute once what all its replicas share."""
-        if hasattr(self.models[name], "prepare"):
-            self.models[name].prepare(self.dataset.inputs)
 
     def _assemble(self, jobs: list[Job]) -> dict[str, Any]:
         """Write the card from the stored replicas."""
@@ -368,6 +308,9 @@ class Study:
                 "seed": protocol.seed,
                 "index_sha256": protocol.index_sha256,
                 "duplicates": dict(protocol.duplicates),
+                "test_train_ratio": float(
+                    np.mean([len(s.test) / len(s.train) for s in protocol.splits])
+                ),
             },
             "metrics": [
                 {"name": m.name, "unit": m.unit, "higher_is_better": m.higher_is_better}
@@ -464,22 +407,5 @@ def _undefined(scores: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _draw(space: Mapping[str, list[Any]], rng: np.random.Generator) -> dict[str, Any]:
-    return {name: values[int(rng.integers(len(values)))] for name, values in space.items()}
-
-
 def _kind(model: Any) -> str:
     return getattr(model, "kind", "other")
-
-
-def _on_device(model: Any, device: str) -> Any:
-    copy = clone(model)
-    return copy.set_params(device=device) if "device" in copy.get_params(deep=False) else copy
-
-
-def _seeded(model: Any, seed: int) -> Any:
-    copy = clone(model)
-    names = copy.get_params(deep=False)
-    if "seed" in names:
-        return copy.set_params(seed=seed)
-    return copy.set_params(random_state=seed) if "random_state" in names else copy

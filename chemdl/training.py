@@ -124,7 +124,7 @@ def train(
         training that ends in NaN.
     """
     on_device = {name: _to_device(name, array, device) for name, array in features.items()}
-    y = torch.as_tensor(np.asarray(targets), dtype=torch.float32, device=device)
+    y = torch.tensor(np.array(targets), dtype=torch.float32, device=device)
     for replica in replicas:
         _check_rows(replica, targets)
     n_parameters = sum(p.numel() for p in build().parameters())
@@ -429,7 +429,8 @@ def _to_device(name: str, array: np.ndarray, device: str) -> Tensor:
             f"features {name!r} hold NaN or infinity, first in row {row}, column {column}; "
             "impute them or drop the column before training"
         )
-    return torch.as_tensor(array).to(device)
+    # A copy, since arrays of a data set are read-only and tensors cannot be.
+    return torch.tensor(np.ascontiguousarray(array)).to(device)
 
 
 @functools.lru_cache(maxsize=64)

@@ -32,7 +32,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.05,
     },
     # The old way: one small sigmoid layer without dropout.
-    "sigmoid": {"hidden": (32,), "dropout": (0.0, 0.0), "activation": "sigmoid"},
+    "sigmoid": {
+        "hidden": (32,),
+        "dropout": (0.0, 0.0),
+        "activation": "sigmoid",
+        "learning_rate": 0.01,
+    },
 }
 _ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 

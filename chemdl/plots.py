@@ -1,0 +1,365 @@
+"""Figures and tables, drawn from cards and their predictions alone."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chemdl import metrics, stats
+from chemdl.cards import Predictions
+from chemdl.claims import Claim
+
+# Okabe and Ito's colours, told apart by colour-blind readers and on paper.
+COLOURS = {"deep": "#0072B2", "other": "#D55E00", "trivial": "#777777"}
+WIDTH = 7.2
+_PNG_DPI = 160
+
+Card = Mapping[str, Any]
+
+
+def show(figure: Figure, *, alt: str, caption: str = "", card: Card | None = None) -> None:
+    """Emit a figure with its alternative text and a caption that names its card.
+
+    The only way for a chapter to show a figure: image, description and caption travel together,
+    in JupyterLab, on Colab and in the book.
+
+    Raises
+    ------
+    ValueError
+        for an empty ``alt``, or one that only repeats the caption.
+    """
+    if not alt.strip() or alt.strip() == caption.strip():
+        raise ValueError("alt says in words what the figure shows to who cannot see it")
+    from IPython.display import HTML, display
+
+    display(HTML(figure_html(png(figure), alt, caption, card)))
+
+
+def figure_html(image: bytes, alt: str, caption: str = "", card: Card | None = None) -> str:
+    """Return a figure element with the PNG inside it."""
+    if card is not None:
+        caption = f"{caption} Card: {card['study']} ({card['profile']})."
+    data = base64.b64encode(image).decode()
+    return (
+        f'<figure class="chemdl"><img alt="{html.escape(alt)}" src="data:image/png;base64,{data}" '
+        f'style="max-width:100%"/><figcaption>{html.escape(caption.strip())}</figcaption></figure>'
+    )
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as a PNG, without the time of its making: the same bytes each time."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=_PNG_DPI, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def score_table(card: Card, metric: str | None = None, condition: str = "all") -> pd.DataFrame:
+    """Return one row per model: kind, mean over replicas, 95 % interval, replicas, seconds.
+
+    The interval is Nadeau and Bengio's, since the folds share their train rows.
+    """
+    rows = []
+    for model in card["models"]:
+        values = replica_means(card, model["name"], metric, condition)
+        if not len(values):
+            continue
+        low, high = mean_interval(card, values)
+        seconds = [r["fit_seconds"] for r in card["scores"] if r["model"] == model["name"]]
+        rows.append(
+            {
+                "model": model["name"],
+                "kind": model["kind"],
+                "mean": float(np.mean(values)),
+                "low": low,
+                "high": high,
+                "replicas": len(values),
+                "seconds per fit": float(np.mean(seconds)),
+            }
+        )
+    better = metrics.get(metric or card["metrics"][0]["name"]).higher_is_better
+    return pd.DataFrame(rows).sort_values("mean", ascending=not better, ignore_index=True)
+
+
+def replica_means(
+    card: Card, model: str, metric: str | None = None, condition: str = "all"
+) -> np.ndarray:
+    """Return each replica's mean over its defined tasks, replicas without one left out."""
+    name = metric or card["metrics"][0]["name"]
+    rows = [r for r in card["scores"] if r["model"] == model and r["condition"] == condition]
+    known = [[v for v in row["values"][name].values() if v is not None] for row in rows]
+    return np.array([np.mean(values) for values in known if values])
+
+
+def mean_interval(card: Card, values: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % interval of a mean over replicas; NaN with fewer than two."""
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    interval = stats.corrected_interval(values, card["protocol"]["test_train_ratio"])
+    return float(interval.low), float(interval.high)
+
+
+def scores(cards: Sequence[Card] | Card, metric: str) -> Figure:
+    """Draw every model's mean and interval, one panel per study."""
+    drawn = [cards] if isinstance(cards, Mapping) else list(cards)
+    tables = [score_table(card, metric) for card in drawn]
+    height = 0.9 + 0.3 * max(map(len, tables))
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.subplots(1, len(drawn), squeeze=False)[0]
+    for axis, card, table in zip(axes, drawn, tables, strict=True):
+        _dots(axis, table)
+        axis.set_title(card["study"].replace("_", " "), fontsize=10)
+        axis.set_xlabel(axis_label(metric))
+    _kind_legend(figure)
+    return figure
+
+
+def task_gains(card: Card, a: str, b: str, metric: str | None = None) -> Figure:
+    """Draw, task by task, how much model ``a`` gains over ``b``, with corrected intervals."""
+    table = task_gain_table(card, a, b, metric)
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.28 * len(table)), layout="constrained")
+    axis = figure.subplots()
+    y = np.arange(len(table))[::-1]
+    errors = [table["gain"] - table["low"], table["high"] - table["gain"]]
+    colours = np.where(table["low"] > 0, COLOURS["deep"], "#999999")
+    colours = np.where(table["high"] < 0, COLOURS["other"], colours)
+    axis.errorbar(table["gain"], y, xerr=errors, fmt="none", ecolor="#999999", capsize=2)
+    axis.scatter(table["gain"], y, c=colours, zorder=3)
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.set_yticks(y, table["task"])
+    axis.set_xlabel(f"{_pretty(a)} minus {_pretty(b)}, {axis_label(metric or _first(card))}")
+    _plain(axis)
+    return figure
+
+
+def task_gain_table(card: Card, a: str, b: str, metric: str | None = None) -> pd.DataFrame:
+    """Return each task's mean gain of ``a`` over ``b`` and its corrected interval."""
+    name = metric or _first(card)
+    ours, theirs = _by_replica(card, a), _by_replica(card, b)
+    common = sorted(ours.keys() & theirs.keys())
+    rows = []
+    for task in next(iter(ours.values()))["values"][name] if common else []:
+        pairs = [(ours[k]["values"][name][task], theirs[k]["values"][name][task]) for k in common]
+        known = [metrics.improvement(name, x, y) for x, y in pairs if None not in (x, y)]
+        if known:
+            gains = np.array(known, dtype=float)
+            low, high = mean_interval(card, gains)
+            rows.append({"task": task, "gain": float(gains.mean()), "low": low, "high": high})
+    return pd.DataFrame(rows).sort_values("gain", ascending=False, ignore_index=True)
+
+
+def task_scores(card: Card, models: Sequence[str], metric: str | None = None) -> Figure:
+    """Draw every task's mean score for some models, tasks sorted by the first model's."""
+    name = metric or _first(card)
+    means = pd.DataFrame({model: _task_means(card, model, name) for model in models})
+    means = means.sort_values(models[0])
+    figure = Figure(figsize=(WIDTH, 1.1 + 0.28 * len(means)), layout="constrained")
+    axis = figure.subplots()
+    y = np.arange(len(means))
+    axis.hlines(y, means.min(axis=1), means.max(axis=1), color="#cccccc", zorder=1)
+    for model, marker in zip(models, "osD^vP*X", strict=False):
+        colour = COLOURS[_kind(card, model)]
+        axis.scatter(means[model], y, label=_pretty(model), marker=marker, color=colour, zorder=2)
+    axis.set_yticks(y, means.index)
+    axis.set_xlabel(axis_label(name))
+    axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=4)
+    _plain(axis)
+    return figure
+
+
+def calibration(predictions: Predictions, models: Mapping[str, str], *, bins: int = 10) -> Figure:
+    """Draw the share of actives against the predicted probability, in bins of equal count.
+
+    ``models`` maps names to kinds. All tasks of the first repeat are pooled; a calibrated model
+    lies on the diagonal.
+    """
+    figure = Figure(figsize=(WIDTH * 0.6, WIDTH * 0.52), layout="constrained")
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, label="calibrated")
+    for (model, kind), marker in zip(models.items(), "osD^vP*X", strict=False):
+        predicted, observed = reliability(predictions, model, bins)
+        axis.plot(predicted, observed, marker=marker, label=_pretty(model), color=COLOURS[kind])
+    axis.set_xlabel("predicted probability of activity")
+    axis.set_ylabel("observed share of actives")
+    axis.legend(frameon=False, fontsize=8)
+    _plain(axis)
+    return figure
+
+
+def reliability(
+    predictions: Predictions, model: str, bins: int = 10
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean prediction and share of actives in bins of equal count: (bins,) each."""
+    probability = predictions.pooled(model)
+    known = np.isfinite(probability) & np.isfinite(predictions.targets)
+    p, y = probability[known], predictions.targets[known]
+    parts = np.array_split(np.argsort(p, kind="stable"), bins)
+    return np.array([p[i].mean() for i in parts]), np.array([y[i].mean() for i in parts])
+
+
+def class_balance(dataset: Any) -> Figure:
+    """Draw how many molecules were measured in each task, and how many of them are active."""
+    measured = np.isfinite(dataset.targets).sum(0)
+    active = np.nansum(dataset.targets, axis=0)
+    order = np.argsort(active / np.maximum(measured, 1))
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.26 * len(order)), layout="constrained")
+    axis = figure.subplots()
+    y = np.arange(len(order))
+    axis.barh(y, measured[order], color="#cfd8e3", label="measured")
+    axis.barh(y, active[order], color=COLOURS["other"], label="active")
+    for row, task in enumerate(order):
+        share = 100 * active[task] / max(measured[task], 1)
+        axis.text(measured[task], row, f" {share:.1f} %", va="center", fontsize=8)
+    axis.set_yticks(y, [dataset.tasks[task] for task in order])
+    axis.set_xlabel("molecules")
+    axis.margins(x=0.12)
+    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    _plain(axis)
+    return figure
+
+
+def claims_and_intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> Figure:
+    """Draw reported differences (diamonds) beside our intervals, one line per claim."""
+    figure = Figure(figsize=(WIDTH, 1.0 + 0.34 * len(rows)), layout="constrained")
+    axis = figure.subplots()
+    for y, row in enumerate(reversed(rows)):
+        axis.plot([row["low"], row["high"]], [y, y], color=COLOURS["deep"], linewidth=2)
+        axis.plot(row["difference"], y, "o", color=COLOURS["deep"])
+        if row.get("reported") is not None:
+            axis.plot(row["reported"], y, "D", color="black", markersize=5)
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
+    axis.set_xlabel(f"difference in {axis_label(metric)}; ◆ reported, ● here with 95 % interval")
+    _plain(axis)
+    return figure
+
+
+def molecules(smiles: Sequence[str], legends: Sequence[str], *, columns: int = 4) -> bytes:
+    """Draw molecules in a grid with a line of text under each; return a PNG."""
+    from rdkit import Chem
+    from rdkit.Chem.Draw import rdMolDraw2D
+
+    drawn = [Chem.MolFromSmiles(s) for s in smiles]
+    across = min(columns, len(drawn))
+    down = -(-len(drawn) // across)
+    canvas = rdMolDraw2D.MolDraw2DCairo(across * 270, down * 220, 270, 220)
+    options = canvas.drawOptions()
+    options.legendFontSize = 17
+    canvas.DrawMolecules(drawn, legends=list(legends))
+    canvas.FinishDrawing()
+    return canvas.GetDrawingText()
+
+
+def show_molecules(
+    smiles: Sequence[str], legends: Sequence[str], *, alt: str, caption: str, card: Card
+) -> None:
+    """Emit a grid of molecules as :func:`show` emits a figure."""
+    from IPython.display import HTML, display
+
+    display(HTML(figure_html(molecules(smiles, legends), alt, caption, card)))
+
+
+def verdict_table(
+    cards: Sequence[Card], claims: Mapping[str, Claim], *, chapter: str | None = None
+) -> pd.DataFrame:
+    """Return one row per judged claim: reported beside reproduced, and the verdict."""
+    rows = []
+    for card in cards:
+        for verdict in card["verdicts"]:
+            claim = claims[verdict["claim"]]
+            if chapter is not None and claim.chapter != chapter:
+                continue
+            estimate = verdict["estimate"]
+            rows.append(
+                {
+                    "claim": claim.id,
+                    "study": card["study"],
+                    "profile": card["profile"],
+                    "reported": reported_text(claim),
+                    "here": _interval_text(estimate) if estimate else verdict["reason"],
+                    "verdict": verdict["verdict"] + (" *" if verdict["provisional"] else ""),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def reported_text(claim: Claim) -> str:
+    """Say what the source reported: a difference where there is one, else the value."""
+    reported = claim.reported
+    if claim.kind == "count" and None not in (reported.a, reported.b):
+        return f"{reported.a:g} of {reported.a + reported.b:g}"
+    if reported.difference is not None:
+        return f"{reported.difference:+.3g}"
+    return "" if reported.a is None else f"{reported.a:g}"
+
+
+def axis_label(metric: str) -> str:
+    """Return a metric's name and unit for an axis."""
+    found = metrics.get(metric)
+    name = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "r2": "R²"}.get(metric, _pretty(metric))
+    return f"{name} / {found.unit}" if found.unit else name
+
+
+def _interval_text(estimate: Mapping[str, float]) -> str:
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
+
+
+def _dots(axis: Axes, table: pd.DataFrame) -> None:
+    y = np.arange(len(table))[::-1]
+    for kind, rows in table.assign(y=y).groupby("kind"):
+        mean = rows["mean"].to_numpy()
+        errors = [mean - rows["low"].to_numpy(), rows["high"].to_numpy() - mean]
+        axis.errorbar(
+            mean, rows["y"].to_numpy(), xerr=errors, fmt="o", color=COLOURS[str(kind)], capsize=2
+        )
+    axis.set_yticks(y, [_pretty(name) for name in table["model"]])
+    _plain(axis)
+
+
+def _kind_legend(figure: Figure) -> None:
+    handles = [
+        figure.axes[0].plot([], [], "o", color=colour, label=kind)[0]
+        for kind, colour in COLOURS.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+
+
+def _plain(axis: Axes) -> None:
+    """Leave two spines and a light grid: less ink than matplotlib's default."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="x", color="#e6e6e6", linewidth=0.8)
+    axis.set_axisbelow(True)
+
+
+def _by_replica(card: Card, model: str) -> dict[tuple[int, int], Any]:
+    rows = (r for r in card["scores"] if r["model"] == model and r["condition"] == "all")
+    return {(row["repeat"], row["fold"]): row for row in rows}
+
+
+def _task_means(card: Card, model: str, metric: str) -> dict[str, float]:
+    rows = list(_by_replica(card, model).values())
+    known = {t: [r["values"][metric][t] for r in rows] for t in rows[0]["values"][metric]}
+    return {
+        task: float(np.mean([v for v in values if v is not None]))
+        for task, values in known.items()
+        if any(v is not None for v in values)
+    }
+
+
+def _kind(card: Card, model: str) -> str:
+    return next(row["kind"] for row in card["models"] if row["name"] == model)
+
+
+def _first(card: Card) -> str:
+    return card["metrics"][0]["name"]
+
+
+def _pretty(name: str) -> str:
+    return name.replace("_", " ")
