@@ -38,9 +38,8 @@ def clean_smiles(table: RawTable, kind: str, *, tolerance: float = 0.0) -> Clean
        tautomers stay apart). They are merged into the first of them, task by task: equal values
        stay; of a regression's values that differ by at most ``tolerance`` (in the set's unit)
        the mean; contradicting values become NaN, each counted in *conflicting_labels*.
-       - *duplicate*: rows merged into an earlier one.
-       - *conflicting*: rows dropped with their molecule, because nothing but contradictions was
-         left of its labels.
+       *duplicate* counts the rows merged into an earlier one, *conflicting* the rows dropped with
+       their molecule because nothing but contradictions was left of its labels.
 
     Rows of a published valid or test set (``columns["set"]``) are never merged, nor are rows of
     two sets: the published score counts them so. A merged row takes its further columns from the
