@@ -66,10 +66,10 @@ class Grouped:
                 f"{len(names)} {self.plural} cannot fill {parts} folds; ask for fewer folds"
             )
         order = generator.permutation(len(names))
-        large = sizes[order] > len(rows) / parts / 2
-        order = np.concatenate(
-            [order[large][np.argsort(-sizes[order[large]], kind="stable")], order[~large]]
-        )
+        # The largest come first, the single rows last: they even out what the others leave.
+        size = sizes[order]
+        rank = np.where(size > len(rows) / parts / 2, -size, np.where(size == 1, 1, 0))
+        order = order[np.argsort(rank, kind="stable")]
         # Ties between folds of equal size are broken by a seeded order of the folds.
         filled = np.zeros(parts, dtype=np.int64)
         folds = generator.permutation(parts)

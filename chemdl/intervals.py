@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,6 +57,7 @@ def around(centre: float, error: float, freedom: float, confidence: float) -> tu
     return centre - half, centre + half
 
 
+@lru_cache(maxsize=256)
 def noncentrality(freedom: float, alpha: float) -> float:
     """True difference, in standard errors, that a two-sided t test finds with 80 % power."""
     from scipy import optimize, stats

@@ -161,8 +161,8 @@ def scaffold_balanced(
     """Deal whole Bemis-Murcko scaffolds by chance into folds of nearly equal size.
 
     Scaffolds larger than half a fold are placed first, each into the emptiest fold, then the others
-    in seeded order. Molecules without a ring share the empty scaffold and stay together. A scaffold
-    larger than a fold makes that fold larger.
+    in seeded order, those of one molecule last. Molecules without a ring share the empty scaffold
+    and stay together. A scaffold larger than a fold makes that fold larger.
     """
     rule = dealing.Grouped(_scaffolds(dataset), "scaffolds")
     return _resampled("scaffold_balanced", dataset, rule, repeats, folds, valid, seed)

@@ -151,7 +151,8 @@ def read_rows(path: Path, count: int) -> NDArray[Any] | None:
     The zip member's checksum tells an altered file.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here, because np.load leaves the file open where it is no whole archive.
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
             rows = stored["rows"]
     except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
         return None

@@ -1,0 +1,118 @@
+"""Fingerprints equal RDKit's own and DeepChem's, bit for bit."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import numpy as np
+import pytest
+from rdkit import Chem, DataStructs
+from rdkit.Chem import rdFingerprintGenerator
+from sklearn.base import clone
+
+import chemdl
+from chemdl.features import ECFP, molecules
+from chemdl.features.fingerprints import fingerprints
+
+
+@pytest.fixture(scope="module")
+def smiles() -> np.ndarray:
+    """Drugs with metals, salts, charges and stereo among them."""
+    return np.array(chemdl.load("clintox").inputs[::3])
+
+
+@pytest.mark.parametrize(("radius", "size"), [(2, 2048), (3, 1024), (0, 64)])
+def test_bits_are_rdkits(smiles: np.ndarray, radius: int, size: int) -> None:
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=radius, fpSize=size)
+    expected = np.zeros((len(smiles), size), dtype=np.uint8)
+    for row, text in zip(expected, smiles, strict=True):
+        DataStructs.ConvertToNumpyArray(generator.GetFingerprint(Chem.MolFromSmiles(text)), row)
+    found = ECFP(radius=radius, size=size).transform(smiles)
+    assert (found.dtype, found.shape) == (np.uint8, (len(smiles), size))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_counts_are_rdkits(smiles: np.ndarray) -> None:
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+    expected = [generator.GetCountFingerprintAsNumPy(Chem.MolFromSmiles(s)) for s in smiles]
+    found = ECFP(counts=True).transform(smiles)
+    assert found.max() > 1
+    np.testing.assert_array_equal(found, np.stack(expected))
+    np.testing.assert_array_equal(found > 0, ECFP().transform(smiles) > 0)
+
+
+def test_count_above_255_saturates() -> None:
+    assert ECFP(counts=True).transform(["C" * 400]).max() == 255
+
+
+def test_bits_are_deepchems(smiles: np.ndarray) -> None:
+    logging.getLogger("deepchem").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a peer's own deprecations are not ours
+        deepchem = pytest.importorskip("deepchem", reason="deepchem is the peer of this test")
+        peer = deepchem.feat.CircularFingerprint(radius=2, size=2048)
+        expected = peer.featurize(smiles[:150])
+    np.testing.assert_array_equal(ECFP().transform(smiles[:150]), expected)
+
+
+def test_blocks_do_not_change_the_rows(smiles: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fingerprints(smiles.tolist())
+    monkeypatch.setattr(molecules, "BLOCK", 37)
+    np.testing.assert_array_equal(fingerprints(smiles.tolist()), whole)
+    wrong = [*smiles.tolist()[:40], "C1CC"]
+    with pytest.raises(ValueError, match="row 40"):
+        fingerprints(wrong)
+
+
+def test_it_is_a_transformer_of_scikit_learn() -> None:
+    model = ECFP(radius=3, size=512, counts=True)
+    assert clone(model).get_params() == {"radius": 3, "size": 512, "counts": True}
+    rows = model.fit_transform(["CCO", "CCN"])
+    names = model.get_feature_names_out()
+    assert names[0] == "ecfp6_0"
+    assert len(names) == rows.shape[1]
+
+
+def test_input_is_not_changed_and_rows_are_the_callers_own() -> None:
+    given = np.array(["CCO", "CCN"], dtype=object)
+    first = ECFP().transform(given)
+    first[:] = 7
+    assert ECFP().transform(given).max() == 1
+    assert given.tolist() == ["CCO", "CCN"]
+
+
+@pytest.mark.parametrize("bad", ["C1CC", "not a molecule", "", "[Xx]"])
+def test_unparsable_smiles_names_row_and_text(bad: str) -> None:
+    ECFP().transform(["CCO"])  # a row that is known already must not shift the numbering
+    with pytest.raises(ValueError, match=r"row 2: .*cannot parse the SMILES") as caught:
+        ECFP().transform(["CCO", "CC", bad, "CCC"])
+    assert repr(bad) in str(caught.value)
+
+
+def test_parser_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="row 0"):
+        ECFP().transform(["C1CC"])
+    assert capfd.readouterr().err == ""
+
+
+def test_empty_set() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        ECFP().transform([])
+
+
+@pytest.mark.parametrize("bad", [None, 3, float("nan"), b"CC"])
+def test_entry_that_is_no_text(bad: object) -> None:
+    with pytest.raises(ValueError, match=r"row 1: .* is no SMILES"):
+        ECFP().transform(["CC", bad])
+
+
+def test_several_columns() -> None:
+    with pytest.raises(ValueError, match=r"not \(2, 1\)"):
+        ECFP().transform([["CC"], ["CCC"]])
+
+
+@pytest.mark.parametrize("wrong", [{"size": 100}, {"size": 0}, {"radius": -1}])
+def test_settings_out_of_range(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="multiple of 8"):
+        ECFP(**wrong).transform(["CC"])
