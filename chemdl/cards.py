@@ -69,7 +69,8 @@ def write(card: Mapping[str, Any], predictions: Predictions, folder: Path) -> Pa
     folder = Path(folder)
     file = f"{card['study']}.npz"
     with write_atomically(folder / file) as temporary:
-        np.savez_compressed(temporary, targets=predictions.targets, **predictions.arrays)
+        arrays: dict[str, Any] = {"targets": predictions.targets, **predictions.arrays}
+        np.savez_compressed(temporary, **arrays)
         digest = _sha256(temporary)
         complete = {**card, "predictions": {"file": file, "sha256": digest}}
         validate(complete)
@@ -136,6 +137,24 @@ def all_recorded() -> dict[str, Path]:
     found = sorted({p.stem for p in (data_dir() / "results").glob("*/*.json")})
     paths = {study: recorded(study) for study in found}
     return {study: path for study, path in paths.items() if path is not None}
+
+
+def largest(study: str, folder: Path | None = None) -> tuple[dict[str, Any], Predictions]:
+    """Return card and predictions of a study's largest profile: recorded, or in ``folder``.
+
+    Where both are of one profile, the run's own counts.
+
+    Raises
+    ------
+    FileNotFoundError
+        if the study neither ran nor was recorded.
+    """
+    own = Path(folder or "") / f"{study}.json"
+    paths = [path for path in (recorded(study), own if folder else None) if path and path.is_file()]
+    if not paths:
+        raise FileNotFoundError(f"study {study} neither ran nor was recorded; run its chapter")
+    found = max(paths, key=lambda path: (PROFILES.index(read(path)["profile"]), path == own))
+    return read(found), read_predictions(found)
 
 
 def record(source: Path, profile: str) -> list[Path]:

@@ -251,7 +251,7 @@ def molecules(smiles: Sequence[str], legends: Sequence[str], *, columns: int = 4
     down = -(-len(drawn) // across)
     canvas = rdMolDraw2D.MolDraw2DCairo(across * 270, down * 220, 270, 220)
     options = canvas.drawOptions()
-    options.legendFontSize = 17
+    options.legendFontSize = 17  # type: ignore[assignment]  # RDKit's stub has it wrong
     canvas.DrawMolecules(drawn, legends=list(legends))
     canvas.FinishDrawing()
     return canvas.GetDrawingText()

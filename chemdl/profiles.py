@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
 PROFILES = ("smoke", "quick", "full")
 DEVICES = ("auto", "cpu", "cuda")
-_IPYTHON_NAMES = {"In", "Out", "get_ipython", "exit", "quit", "open", "display"}
+# The set-up cell stands before the settings and holds the repository's address.
+_SETUP_NAME = "repository"
 
 T = TypeVar("T")
 
@@ -53,13 +53,22 @@ class Settings:
             return full
         return smoke if self.profile == "smoke" and smoke is not None else quick
 
+    def part(self, dataset: Any, *, quick: int | None, smoke: int | None = None) -> Any:
+        """Return the dataset in ``full``, and a fixed sample of so many rows in a smaller profile.
+
+        The sample is the same for every seed of the run, so that its numbers can be compared.
+        """
+        rows = self.choose(quick=quick, full=None, smoke=smoke)
+        return dataset if rows is None or rows >= len(dataset) else dataset.sample(rows, seed=0)
+
 
 def settings(namespace: Mapping[str, Any]) -> Settings:
     """Check a chapter's parameters and return them as :class:`Settings`.
 
     ``namespace`` is the notebook's ``globals()`` right after the parameters cell, or a plain
-    mapping. Papermill accepts any name silently, so every name in it that is not a parameter,
-    a module or IPython's own is refused here.
+    mapping. Papermill accepts any name silently, so every number, text or truth value in it that
+    is no parameter is refused here. Other objects are none of papermill's, and stay: the cell can
+    be run again in a notebook that is at work.
 
     Raises
     ------
@@ -69,7 +78,7 @@ def settings(namespace: Mapping[str, Any]) -> Settings:
     known = {field.name for field in fields(Settings)}
     given = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
     for name in given:
-        if name not in known:
+        if name not in known | {_SETUP_NAME}:
             raise SettingsError(unknown("parameter", name, known))
     profile = str(given.get("profile", "quick"))
     if profile not in PROFILES:
@@ -173,7 +182,9 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _is_parameter(name: str, value: Any) -> bool:
-    return not (name.startswith("_") or name in _IPYTHON_NAMES or isinstance(value, ModuleType))
+    names = isinstance(value, list | tuple) and name == "models"
+    scalar = value is None or isinstance(value, bool | int | float | str)
+    return not name.startswith("_") and (scalar or names)
 
 
 def _output_folder(output: Any, profile: str) -> Path:

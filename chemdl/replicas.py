@@ -79,7 +79,7 @@ def replica_key(
     """
     text = json.dumps(
         {
-            "source": source_hash(type(model)),
+            "source": source_hash(model.__class__),
             "parameters": identity(model),
             "data": content_sha256,
             "rows": [hashlib.sha256(np.asarray(r, np.int64).tobytes()).hexdigest() for r in rows],

@@ -142,6 +142,10 @@ class Study:
         """Return the test predictions beside the card of this run."""
         return cards.read_predictions(self.card_path)
 
+    def largest(self) -> tuple[dict[str, Any], Predictions]:
+        """Return card and predictions of the largest profile: of this run, or recorded."""
+        return cards.largest(self.name, self.card_path.parent)
+
     def _check(self) -> None:
         for metric in self.metrics:
             metrics.get(metric)

@@ -104,10 +104,10 @@ def train(
 
     Parameters
     ----------
-    build : makes the network; called under each replica's seed. Its ``forward(batch, noise,
-        weight)`` takes the features of (batch, …) rows, the :class:`Noise` (``None`` outside
-        training) and the rows' weights (batch,) — zero for padding — and returns (batch, tasks).
-        If it has ``fit_scaling(batch)`` that is called once with the replica's train rows.
+    build : makes the network; called under each replica's seed. Its forward takes the features
+        of (batch, …) rows, the :class:`Noise` (``None`` outside training) and the rows' weights
+        (batch,), zero for padding, and returns (batch, tasks). If it has ``fit_scaling(batch)``
+        that is called once with the replica's train rows.
     features : arrays with n rows each; they lie on the device once, whatever the replicas.
     targets : (n, tasks), NaN = not measured and masked in the loss.
     loss : ``bce`` on logits, or ``mse`` on targets scaled by each replica's own train rows.
@@ -179,9 +179,9 @@ class _Stack:
         self.device = targets.device
         networks = [_seeded(build, m.seed).to(self.device) for m in members]
         for network, member in zip(networks, members, strict=True):
-            if hasattr(network, "fit_scaling"):
+            if callable(fit_scaling := getattr(network, "fit_scaling", None)):
                 rows = torch.as_tensor(member.train, device=self.device)
-                network.fit_scaling({name: value[rows] for name, value in features.items()})
+                fit_scaling({name: value[rows] for name, value in features.items()})
         self.network = networks[0]
         self.parameters = _stacked([dict(n.named_parameters()) for n in networks])
         for value in self.parameters.values():
@@ -414,7 +414,7 @@ def _check_rows(replica: ReplicaRows, targets: np.ndarray) -> None:
     if len(replica.train) == 0:
         raise ValueError("a replica has no train rows; check the split")
     tasks = list(range(targets.shape[1]) if replica.tasks is None else replica.tasks)
-    if not np.isfinite(targets[np.ix_(replica.train, tasks)]).any():
+    if not np.isfinite(targets[replica.train][:, tasks]).any():
         raise ValueError(
             f"no target of tasks {tasks} is measured in the {len(replica.train)} train rows; "
             "drop the task or change the split"

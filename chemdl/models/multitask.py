@@ -7,6 +7,7 @@ One hidden representation serves all tasks (Dahl et al. 2014; Ma et al. 2015; Ra
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -72,22 +73,12 @@ class FullyConnected(nn.Module):
         self.activation = _ACTIVATIONS[activation]
         sizes = [n_features, *hidden]
         # A bias before batch normalisation has no gradient but rounding, which Adam would follow.
-        self.hidden = nn.ModuleList(
-            nn.Linear(a, b, bias=not batch_norm) for a, b in zip(sizes, hidden, strict=False)
-        )
+        layers = [nn.Linear(a, b, bias=not batch_norm) for a, b in pairwise(sizes)]
+        _initialise(layers, activation)
+        self.hidden = nn.ModuleList(layers)
         self.norms = nn.ModuleList(BatchNorm(size) for size in hidden) if batch_norm else None
         self.dropouts = nn.ModuleList(Dropout(rate, layer) for layer, rate in enumerate(dropout))
         self.output = nn.Linear(sizes[-1], n_tasks)
-        self._initialise(activation)
-
-    def _initialise(self, activation: str) -> None:
-        for layer in self.hidden:
-            if activation == "relu":
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            else:
-                nn.init.xavier_uniform_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
 
     def forward(self, batch: dict[str, Tensor], noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (batch, tasks)."""
@@ -99,6 +90,16 @@ class FullyConnected(nn.Module):
                 h = self.norms[i](h, weight)
             h = self.dropouts[i + 1](self.activation(h), noise)
         return self.output(h)
+
+
+def _initialise(layers: Sequence[nn.Linear], activation: str) -> None:
+    for layer in layers:
+        if activation == "relu":
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        else:
+            nn.init.xavier_uniform_(layer.weight)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 class _MultitaskNet(NeuralEstimator):
