@@ -186,6 +186,17 @@ class BaselineRegressor(RegressorMixin, TaskwiseBaseline):
         return values[:, 0] if self.n_tasks_ == 1 else values
 
 
+CLASSIFIERS = (
+    "random_forest",
+    "svm_tanimoto",
+    "svm_linear",
+    "logistic",
+    "knn",
+    "gradient_boosting",
+    "trivial",
+)
+
+
 def classifier(name: str, *, trees: int = 500, seed: int = 0) -> BaselineClassifier:
     """Return the classification baseline ``name`` with its stated settings.
 

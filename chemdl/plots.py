@@ -1,4 +1,4 @@
-"""Figures and tables, drawn from cards and their predictions alone."""
+"""Figures, drawn from cards and their predictions alone."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chemdl import metrics, stats
 from chemdl.cards import Predictions
-from chemdl.claims import Claim
+from chemdl.tables import (
+    Card,
+    axis_label,
+    first_metric,
+    pretty,
+    score_table,
+    task_gain_table,
+    task_means,
+)
 
 # Okabe and Ito's colours, told apart by colour-blind readers and on paper.
 COLOURS = {"deep": "#0072B2", "other": "#D55E00", "trivial": "#777777"}
 WIDTH = 7.2
 _PNG_DPI = 160
-
-Card = Mapping[str, Any]
 
 
 def show(figure: Figure, *, alt: str, caption: str = "", card: Card | None = None) -> None:
@@ -61,51 +66,6 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def score_table(card: Card, metric: str | None = None, condition: str = "all") -> pd.DataFrame:
-    """Return one row per model: kind, mean over replicas, 95 % interval, replicas, seconds.
-
-    The interval is Nadeau and Bengio's, since the folds share their train rows.
-    """
-    rows = []
-    for model in card["models"]:
-        values = replica_means(card, model["name"], metric, condition)
-        if not len(values):
-            continue
-        low, high = mean_interval(card, values)
-        seconds = [r["fit_seconds"] for r in card["scores"] if r["model"] == model["name"]]
-        rows.append(
-            {
-                "model": model["name"],
-                "kind": model["kind"],
-                "mean": float(np.mean(values)),
-                "low": low,
-                "high": high,
-                "replicas": len(values),
-                "seconds per fit": float(np.mean(seconds)),
-            }
-        )
-    better = metrics.get(metric or card["metrics"][0]["name"]).higher_is_better
-    return pd.DataFrame(rows).sort_values("mean", ascending=not better, ignore_index=True)
-
-
-def replica_means(
-    card: Card, model: str, metric: str | None = None, condition: str = "all"
-) -> np.ndarray:
-    """Return each replica's mean over its defined tasks, replicas without one left out."""
-    name = metric or card["metrics"][0]["name"]
-    rows = [r for r in card["scores"] if r["model"] == model and r["condition"] == condition]
-    known = [[v for v in row["values"][name].values() if v is not None] for row in rows]
-    return np.array([np.mean(values) for values in known if values])
-
-
-def mean_interval(card: Card, values: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % interval of a mean over replicas; NaN with fewer than two."""
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    interval = stats.corrected_interval(values, card["protocol"]["test_train_ratio"])
-    return float(interval.low), float(interval.high)
-
-
 def scores(cards: Sequence[Card] | Card, metric: str) -> Figure:
     """Draw every model's mean and interval, one panel per study."""
     drawn = [cards] if isinstance(cards, Mapping) else list(cards)
@@ -134,31 +94,15 @@ def task_gains(card: Card, a: str, b: str, metric: str | None = None) -> Figure:
     axis.scatter(table["gain"], y, c=colours, zorder=3)
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(y, table["task"])
-    axis.set_xlabel(f"{_pretty(a)} minus {_pretty(b)}, {axis_label(metric or _first(card))}")
+    axis.set_xlabel(f"{pretty(a)} minus {pretty(b)}, {axis_label(metric or first_metric(card))}")
     _plain(axis)
     return figure
 
 
-def task_gain_table(card: Card, a: str, b: str, metric: str | None = None) -> pd.DataFrame:
-    """Return each task's mean gain of ``a`` over ``b`` and its corrected interval."""
-    name = metric or _first(card)
-    ours, theirs = _by_replica(card, a), _by_replica(card, b)
-    common = sorted(ours.keys() & theirs.keys())
-    rows = []
-    for task in next(iter(ours.values()))["values"][name] if common else []:
-        pairs = [(ours[k]["values"][name][task], theirs[k]["values"][name][task]) for k in common]
-        known = [metrics.improvement(name, x, y) for x, y in pairs if None not in (x, y)]
-        if known:
-            gains = np.array(known, dtype=float)
-            low, high = mean_interval(card, gains)
-            rows.append({"task": task, "gain": float(gains.mean()), "low": low, "high": high})
-    return pd.DataFrame(rows).sort_values("gain", ascending=False, ignore_index=True)
-
-
 def task_scores(card: Card, models: Sequence[str], metric: str | None = None) -> Figure:
     """Draw every task's mean score for some models, tasks sorted by the first model's."""
-    name = metric or _first(card)
-    means = pd.DataFrame({model: _task_means(card, model, name) for model in models})
+    name = metric or first_metric(card)
+    means = pd.DataFrame({model: task_means(card, model, name) for model in models})
     means = means.sort_values(models[0])
     figure = Figure(figsize=(WIDTH, 1.1 + 0.28 * len(means)), layout="constrained")
     axis = figure.subplots()
@@ -166,7 +110,7 @@ def task_scores(card: Card, models: Sequence[str], metric: str | None = None) ->
     axis.hlines(y, means.min(axis=1), means.max(axis=1), color="#cccccc", zorder=1)
     for model, marker in zip(models, "osD^vP*X", strict=False):
         colour = COLOURS[_kind(card, model)]
-        axis.scatter(means[model], y, label=_pretty(model), marker=marker, color=colour, zorder=2)
+        axis.scatter(means[model], y, label=pretty(model), marker=marker, color=colour, zorder=2)
     axis.set_yticks(y, means.index)
     axis.set_xlabel(axis_label(name))
     axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=4)
@@ -185,7 +129,7 @@ def calibration(predictions: Predictions, models: Mapping[str, str], *, bins: in
     axis.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, label="calibrated")
     for (model, kind), marker in zip(models.items(), "osD^vP*X", strict=False):
         predicted, observed = reliability(predictions, model, bins)
-        axis.plot(predicted, observed, marker=marker, label=_pretty(model), color=COLOURS[kind])
+        axis.plot(predicted, observed, marker=marker, label=pretty(model), color=COLOURS[kind])
     axis.set_xlabel("predicted probability of activity")
     axis.set_ylabel("observed share of actives")
     axis.legend(frameon=False, fontsize=8)
@@ -266,51 +210,6 @@ def show_molecules(
     display(HTML(figure_html(molecules(smiles, legends), alt, caption, card)))
 
 
-def verdict_table(
-    cards: Sequence[Card], claims: Mapping[str, Claim], *, chapter: str | None = None
-) -> pd.DataFrame:
-    """Return one row per judged claim: reported beside reproduced, and the verdict."""
-    rows = []
-    for card in cards:
-        for verdict in card["verdicts"]:
-            claim = claims[verdict["claim"]]
-            if chapter is not None and claim.chapter != chapter:
-                continue
-            estimate = verdict["estimate"]
-            rows.append(
-                {
-                    "claim": claim.id,
-                    "study": card["study"],
-                    "profile": card["profile"],
-                    "reported": reported_text(claim),
-                    "here": _interval_text(estimate) if estimate else verdict["reason"],
-                    "verdict": verdict["verdict"] + (" *" if verdict["provisional"] else ""),
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def reported_text(claim: Claim) -> str:
-    """Say what the source reported: a difference where there is one, else the value."""
-    reported = claim.reported
-    if claim.kind == "count" and None not in (reported.a, reported.b):
-        return f"{reported.a:g} of {reported.a + reported.b:g}"
-    if reported.difference is not None:
-        return f"{reported.difference:+.3g}"
-    return "" if reported.a is None else f"{reported.a:g}"
-
-
-def axis_label(metric: str) -> str:
-    """Return a metric's name and unit for an axis."""
-    found = metrics.get(metric)
-    name = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "r2": "R²"}.get(metric, _pretty(metric))
-    return f"{name} / {found.unit}" if found.unit else name
-
-
-def _interval_text(estimate: Mapping[str, float]) -> str:
-    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
-
-
 def _dots(axis: Axes, table: pd.DataFrame) -> None:
     y = np.arange(len(table))[::-1]
     for kind, rows in table.assign(y=y).groupby("kind"):
@@ -319,7 +218,7 @@ def _dots(axis: Axes, table: pd.DataFrame) -> None:
         axis.errorbar(
             mean, rows["y"].to_numpy(), xerr=errors, fmt="o", color=COLOURS[str(kind)], capsize=2
         )
-    axis.set_yticks(y, [_pretty(name) for name in table["model"]])
+    axis.set_yticks(y, [pretty(name) for name in table["model"]])
     _plain(axis)
 
 
@@ -338,28 +237,5 @@ def _plain(axis: Axes) -> None:
     axis.set_axisbelow(True)
 
 
-def _by_replica(card: Card, model: str) -> dict[tuple[int, int], Any]:
-    rows = (r for r in card["scores"] if r["model"] == model and r["condition"] == "all")
-    return {(row["repeat"], row["fold"]): row for row in rows}
-
-
-def _task_means(card: Card, model: str, metric: str) -> dict[str, float]:
-    rows = list(_by_replica(card, model).values())
-    known = {t: [r["values"][metric][t] for r in rows] for t in rows[0]["values"][metric]}
-    return {
-        task: float(np.mean([v for v in values if v is not None]))
-        for task, values in known.items()
-        if any(v is not None for v in values)
-    }
-
-
 def _kind(card: Card, model: str) -> str:
     return next(row["kind"] for row in card["models"] if row["name"] == model)
-
-
-def _first(card: Card) -> str:
-    return card["metrics"][0]["name"]
-
-
-def _pretty(name: str) -> str:
-    return name.replace("_", " ")

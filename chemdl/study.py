@@ -234,16 +234,21 @@ class Study:
     def _compute_others(self, jobs: list[Job]) -> Iterator[tuple[Job, Replica]]:
         for name in dict.fromkeys(job.model for job in jobs):
             prepare(self.models[name], self.dataset)
-        calls = []
-        for job in jobs:
-            self._open_test(job)
-            split, targets = self._applied(job)
-            # Baselines do not stop early: they learn from the valid rows as well.
-            fitted = np.concatenate([split.train, split.valid])
-            model = seeded(self.models[job.model], job.seed)
-            calls.append((model, self.dataset, fitted, targets[fitted], split.test))
-        for i, replica in side_by_side(calls):
-            yield jobs[i], replica
+        alone = [job for job in jobs if getattr(self.models[job.model], "alone", False)]
+        together = [job for job in jobs if not getattr(self.models[job.model], "alone", False)]
+        for batch in (together, *([job] for job in alone)):
+            calls = [self._call(job) for job in batch]
+            for i, replica in side_by_side(calls):
+                yield batch[i], replica
+
+    def _call(self, job: Job) -> tuple[Any, ...]:
+        """Return what :func:`chemdl.replicas.fit_and_predict` takes for this replica."""
+        self._open_test(job)
+        split, targets = self._applied(job)
+        # Models that do not stop early learn from the valid rows as well.
+        fitted = np.concatenate([split.train, split.valid])
+        model = seeded(self.models[job.model], job.seed)
+        return model, self.dataset, fitted, targets[fitted], split.test
 
     def _applied(self, job: Job) -> tuple[Split, np.ndarray]:
         seed = spawn(job.seed, job.condition.name)
