@@ -48,10 +48,11 @@ def kernel_manager(environment: dict[str, str]) -> type:
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
-    # ipykernel warns about its TCP ports at each start, which would land on a page.
+    # ipykernel warns about its TCP ports at each start, which would land on a page, and calls its
+    # own shutdown an error; what a cell raises comes as a message and is not logged.
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = KernelSpec(
-        argv=[*command, "--log-level=ERROR"],
+        argv=[*command, "--log-level=CRITICAL"],
         display_name="Python 3",
         language="python",
         env=environment,

@@ -96,12 +96,12 @@ def _claim_cell(row: Row, linked: bool) -> str:
     claim = row.claim
     place = claim.id.lower()
     if linked:
-        name = f"[{claim.id}](pages/claims.md#{place})"
+        name = f"[{claim.id}](#{place})"
         return f"{name} {escape(claim.statement)} {{cite:p}}`{claim.source}`"
     status = claim.confirmation["status"]
     lines = [
         f"[{claim.id}]{{#{place} .claim-id}} {escape(claim.statement)}",
-        f"{{cite:t}}`{claim.source}` · [{_CONFIRMATION[status]}]{{.mark .{status}}}",
+        f"{{cite:t}}`{claim.source}` · [{_CONFIRMATION[status]}]{{.reading .{status}}}",
     ]
     asides = [row.finding.reason if row.finding else claim.reason or ""]
     if missing := claim.confirmation.get("unconfirmed"):
@@ -126,10 +126,12 @@ def _reproduced_cell(row: Row) -> str:
 
 def _finding_lines(finding: Finding, claim: Claim, whose: str) -> str:
     value = ledger.reproduced_text(finding, claim.kind)
+    estimate, _, span = value.partition(" ")
     fidelity = f", {finding.fidelity}" if finding.fidelity and not whose else ""
     verdict = f": {finding.verdict}" if whose else ""
     origin = f"{whose}{finding.profile}{fidelity}{verdict}"
-    return f"[{escape(value)}]{{.number}}<br>[{origin}]{{.aside}}"
+    numbers = "<br>".join(f"[{escape(part)}]{{.number}}" for part in (estimate, span) if part)
+    return f"{numbers}<br>[{origin}]{{.aside}}"
 
 
 def _verdict_cell(row: Row) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_PROGRESS = re.compile(r"\d+%\|.*|.*\d+(?:\.\d+)?\s?(?:it/s|s/it).*")
+_PROGRESS = re.compile(r".*\d%\|.*|.*\d\s?(?:it/s|s/it).*")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 

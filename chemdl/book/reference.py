@@ -44,23 +44,32 @@ def reference_text(names: Sequence[str]) -> str:
 
 
 def module_text(name: str) -> str:
-    """Return a module's page: its documentation, and that of the modules inside it."""
-    lines = [f"# chemdl.{name}", ""]
-    for module in _documented(name):
-        if module != name:
-            lines += [f"## chemdl.{module}", ""]
-        directive = f".. automodule:: chemdl.{module}\n   :members:\n   :show-inheritance:\n"
-        lines += ["```{eval-rst}", directive + "```", ""]
+    """Return a module's page: its documentation, and that of the modules inside it.
+
+    A package that exports its names itself is documented by them, wherever they are defined.
+    """
+    modules = _inner_modules(name)
+    lines = [f"# chemdl.{name}", "", *_directive(name, members=not modules)]
+    for module in modules:
+        lines += [f"## chemdl.{name}.{module}", "", *_directive(f"{name}.{module}", members=True)]
     return "\n".join(lines)
 
 
-def _documented(name: str) -> list[str]:
-    """Return the module and, of a package, its modules; names of no public use stay out."""
-    path = _package_folder() / name
-    if not path.is_dir():
-        return [name]
-    inner = sorted(p.stem for p in path.glob("*.py") if not p.stem.startswith("_"))
-    return [name, *(f"{name}.{module}" for module in inner)]
+def _directive(name: str, members: bool) -> list[str]:
+    options = ["   :members:"] if members else []
+    return ["```{eval-rst}", f".. automodule:: chemdl.{name}", *options, "```", ""]
+
+
+def _inner_modules(name: str) -> list[str]:
+    """Return the modules of a package that exports no names of its own."""
+    init = _package_folder() / name / "__init__.py"
+    if not init.is_file():
+        return []
+    body = ast.parse(init.read_text(encoding="utf-8")).body
+    imported = [node.module or "" for node in body if isinstance(node, ast.ImportFrom)]
+    if any(module.startswith("chemdl") for module in imported):
+        return []
+    return sorted(p.stem for p in init.parent.glob("*.py") if not p.stem.startswith("_"))
 
 
 def _summary(name: str) -> str:

@@ -248,12 +248,13 @@ def _jupyter_book(source: Path, folder: Path) -> None:
     command: Sequence[str] = [sys.executable, "-c", code, "build", str(source), *options]
     package = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join(path for path in (package, os.environ.get("PYTHONPATH")) if path)
-    environment = {**os.environ, "PYTHONPATH": paths, "NO_COLOR": "1"}
+    environment = {**os.environ, "PYTHONPATH": paths}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if _matters(line)]
+        text = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+        said = [line for line in text.splitlines() if _matters(line)] or text.splitlines()
         raise BookError("jupyter-book failed:\n" + "\n".join(said[-40:]))
 
 
 def _matters(line: str) -> bool:
-    return bool(re.search(r"WARNING|ERROR|Error|error|Exception|raise ", line))
+    return bool(re.search(r"WARNING: |ERROR: |Error: |Exception", line))

@@ -31,7 +31,12 @@ MakeChapter = Callable[..., Path]
 def make_chapter(tmp_path: Path) -> MakeChapter:
     """Write ``<folder>/01-tiny.ipynb`` with these code cells after the parameters cell."""
 
-    def make(*cells: str, folder: Path | None = None, name: str = "01-tiny.ipynb") -> Path:
+    def make(
+        *cells: str,
+        folder: Path | None = None,
+        name: str = "01-tiny.ipynb",
+        parameters: str = PARAMETERS,
+    ) -> Path:
         folder = folder or tmp_path / "chapters"
         folder.mkdir(parents=True, exist_ok=True)
         notebook = nbformat.v4.new_notebook()
@@ -40,10 +45,10 @@ def make_chapter(tmp_path: Path) -> MakeChapter:
             "display_name": "Python 3",
             "language": "python",
         }
-        parameters = nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+        first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
         title = nbformat.v4.new_markdown_cell("# A tiny chapter\n\nWhat is found, and how.")
         code = [nbformat.v4.new_code_cell(cell) for cell in (cells or (STUDY,))]
-        notebook.cells = [title, parameters, *code]
+        notebook.cells = [title, first, *code]
         for number, cell in enumerate(notebook.cells):
             cell["id"] = f"cell-{number}"
         path = folder / name
