@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from chemdl.features.cache import cached_rows
-from chemdl.features.molecules import as_smiles, parsed_blocks
+from chemdl.features.molecules import as_smiles, in_processes, parsed_blocks
 
 MISSING = ("median", "keep", "error")
 # Below this many molecules (a few seconds of work) starting worker processes does not pay.
@@ -100,18 +101,9 @@ def descriptors(smiles: Sequence[str], *, n_jobs: int | None = None) -> NDArray[
     """Compute the descriptors without any cache: float32, shape (n, p), NaN where missing."""
     if n_jobs is None:
         n_jobs = -1 if len(smiles) >= FEWEST_IN_PARALLEL else 1
-    if n_jobs == 1:
-        return np.concatenate([_describe(block) for block in parsed_blocks(smiles)])
-    from joblib import Parallel, delayed, effective_n_jobs
-
-    # The rows are checked here, where an error can name them; workers parse again, which is cheap.
-    for _ in parsed_blocks(smiles):
-        pass
-    parts = np.array_split(np.asarray(smiles, dtype=object), 4 * effective_n_jobs(n_jobs))
-    done = Parallel(n_jobs=n_jobs)(
-        delayed(descriptors)(part.tolist(), n_jobs=1) for part in parts if len(part)
-    )
-    return np.concatenate(done)
+    if n_jobs != 1:
+        return in_processes(partial(descriptors, n_jobs=1), smiles, n_jobs)
+    return np.concatenate([_describe(block) for block in parsed_blocks(smiles)])
 
 
 def require_finite(

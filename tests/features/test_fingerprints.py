@@ -18,8 +18,10 @@ from chemdl.features.fingerprints import fingerprints
 
 @pytest.fixture(scope="module")
 def smiles() -> np.ndarray:
-    """Drugs with metals, salts, charges and stereo among them."""
-    return np.array(chemdl.load("clintox").inputs[::3])
+    """Drugs with metals, salts, charges, stereo and hydrogens written out among them."""
+    drugs = list(chemdl.load("clintox").inputs[::3])
+    hydrogens = ["[H]OC", "[2H]C([2H])Cl", "[H][H]", "[H+]", "[H]/C(C)=C/F", "[H][C@@](F)(Cl)Br"]
+    return np.array([*drugs, *hydrogens], dtype=object)
 
 
 @pytest.mark.parametrize(("radius", "size"), [(2, 2048), (3, 1024), (0, 64)])
@@ -65,9 +67,18 @@ def test_blocks_do_not_change_the_rows(smiles: np.ndarray, monkeypatch: pytest.M
         fingerprints(wrong)
 
 
+def test_worker_processes_give_the_same_rows(smiles: np.ndarray) -> None:
+    texts = smiles.tolist()
+    for counts in (False, True):
+        alone = fingerprints(texts, counts=counts, n_jobs=1)
+        np.testing.assert_array_equal(fingerprints(texts, counts=counts, n_jobs=2), alone)
+    with pytest.raises(ValueError, match=f"row {len(texts)}: "):
+        fingerprints([*texts, "C1CC"], n_jobs=2)
+
+
 def test_it_is_a_transformer_of_scikit_learn() -> None:
     model = ECFP(radius=3, size=512, counts=True)
-    assert clone(model).get_params() == {"radius": 3, "size": 512, "counts": True}
+    assert clone(model).get_params() == {"radius": 3, "size": 512, "counts": True, "n_jobs": None}
     rows = model.fit_transform(["CCO", "CCN"])
     names = model.get_feature_names_out()
     assert names[0] == "ecfp6_0"
