@@ -63,12 +63,12 @@ lint: setup ## ruff, mypy, and notebooks without outputs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/nbstripout --verify $(wildcard chapters/*.ipynb)
+	@$(BIN)/nbstripout --keep-id --verify $(wildcard chapters/*.ipynb)
 
 format: setup ## put code in form and take outputs out of notebooks
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-	@$(BIN)/nbstripout $(wildcard chapters/*.ipynb)
+	@$(BIN)/nbstripout --keep-id $(wildcard chapters/*.ipynb)
 
 lab: setup ## open JupyterLab on the chapters
 	@$(BIN)/jupyter lab chapters
