@@ -23,6 +23,10 @@ _SECTIONS = (
 _ENTRY = re.compile(r"(?P<names>\*{0,2}[\w`.]+(?:,\s*\*{0,2}[\w`.]+)*)(?:\s+:\s+(?P<text>.*))?")
 
 
+# |a ∧ b| is a size, and never one of reStructuredText's substitutions.
+_SIZE = re.compile(r"(``[^`]*``|`[^`]*`)|\|(?=\S)([^|\n]+?)(?<=\S)\|")
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Connect the conversion to autodoc."""
     app.connect("autodoc-process-docstring", _process)
@@ -38,7 +42,7 @@ def _process(
 def converted(lines: list[str]) -> list[str]:
     """Return a docstring's lines as reStructuredText, its sections as definition lists."""
     done: list[str] = []
-    rest = list(lines)
+    rest = [_SIZE.sub(lambda m: m[1] or rf"\|{m[2]}\|", line) for line in lines]
     while rest:
         if not _starts_section(rest):
             done.append(rest.pop(0))

@@ -58,3 +58,9 @@ def test_examples_stay_as_they_are():
 def test_text_without_sections_is_left_alone():
     lines = ["One line.", "", "Notes are no title here."]
     assert converted(lines) == lines
+
+
+def test_bars_around_a_size_are_no_substitution():
+    tree = read("T = |a ∧ b| / |a ∨ b|, with ``x | y | z`` and ``|c|`` as they are.")
+    assert tree.astext() == "T = |a ∧ b| / |a ∨ b|, with x | y | z and |c| as they are."
+    assert not [node for node in tree.findall() if node.tagname == "system_message"]

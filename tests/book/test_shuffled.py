@@ -1,0 +1,88 @@
+"""A study that learns from shuffled labels must fail the regression: shown by refitting one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import chemdl
+from chemdl import baselines, splits
+from chemdl.book.calibration import _with_shuffled_labels, distribution
+from chemdl.book.regression import RegressionError, check_run, value_of
+from chemdl.book.run import run_chapters
+from chemdl.profiles import settings
+from chemdl.study import Condition, Study
+
+NUMBER = "bace_small/logistic/roc_auc"
+# The chapter's cell and the function below make the same study.
+CELL = """
+import chemdl
+from chemdl import baselines, splits
+from chemdl.study import Study
+
+settings = chemdl.settings({"profile": profile, "seed": seed, "device": device, "output": output})
+dataset = chemdl.load("bace").sample(400, seed=0)
+study = Study(
+    "bace_small", chapter="tiny", dataset=dataset,
+    models={name: baselines.classifier(name) for name in ("logistic", "trivial")},
+    protocol=splits.random(dataset, repeats=1, folds=3, seed=settings.seed),
+    metrics=["roc_auc"], settings=settings,
+)
+study.run();
+"""
+
+
+def run_study(output: Path, seed: int, *conditions: Condition) -> Path:
+    dataset = chemdl.load("bace").sample(400, seed=0)
+    Study(
+        "bace_small",
+        chapter="tiny",
+        dataset=dataset,
+        models={name: baselines.classifier(name) for name in ("logistic", "trivial")},
+        protocol=splits.random(dataset, repeats=1, folds=3, seed=seed),
+        metrics=["roc_auc"],
+        settings=settings(
+            {"profile": "smoke", "seed": seed, "device": "cpu", "output": str(output)}
+        ),
+        conditions=conditions or (Condition(),),
+    ).run()
+    return output / "cards"
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    root = tmp_path_factory.mktemp("shuffled")
+    shuffled = Condition("all", shuffled=True)
+    plain = [run_study(root / f"seed-{seed}", seed) for seed in range(1, 11)]
+    permuted = [run_study(root / f"shuffled-{seed}", seed, shuffled) for seed in (1, 2, 3)]
+    return distribution("tiny", [NUMBER], plain, permuted)
+
+
+def test_the_shuffled_labels_score_is_chance_and_the_plain_one_is_not(expected):
+    number = expected["numbers"][NUMBER]
+    assert abs(number["shuffled"] - 0.5) < 0.08
+    assert number["trivial"] == 0.5
+    assert number["mean"] > 0.7
+
+
+def test_a_new_seed_passes(expected, tmp_path):
+    assert check_run(run_study(tmp_path, 0), expected)
+
+
+def test_a_refit_with_shuffled_labels_fails(expected, tmp_path):
+    cards_dir = run_study(tmp_path, 0, Condition("all", shuffled=True))
+    with pytest.raises(RegressionError, match="FAIL  bace_small/logistic/roc_auc: outside"):
+        check_run(cards_dir, expected)
+
+
+def test_calibration_shuffles_the_labels_of_a_chapters_studies(expected, tmp_path, make_chapter):
+    chapter = make_chapter(CELL)
+    permuted = _with_shuffled_labels(chapter, tmp_path / "permuted" / chapter.name)
+    run_chapters([permuted], profile="smoke", device="cpu", output=tmp_path / "out")
+    cards_dir = tmp_path / "out" / "cards"
+    card = json.loads((cards_dir / "bace_small.json").read_text())
+    assert abs(value_of(card, NUMBER) - 0.5) < 0.12
+    with pytest.raises(RegressionError):
+        check_run(cards_dir, expected)

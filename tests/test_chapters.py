@@ -1,0 +1,69 @@
+"""Every chapter keeps its form, runs in profile smoke, and its numbers are where they were."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from chemdl.book.calibration import chosen_numbers
+from chemdl.book.regression import check_run, interval, read_expected
+from chemdl.book.run import chapter_files, run_chapters
+
+ROOT = Path(__file__).resolve().parent.parent
+EXPECTED = ROOT / "tests" / "expected"
+CHAPTERS = chapter_files(ROOT / "chapters")
+SCREEN = 40  # lines; a longer cell belongs in the package
+
+every_chapter = pytest.mark.parametrize("name", list(CHAPTERS))
+
+
+def cells_of(name: str) -> list[dict]:
+    return json.loads(CHAPTERS[name].read_text(encoding="utf-8"))["cells"]
+
+
+def code_cells(name: str) -> list[tuple[list[str], str]]:
+    """Return the tags and the source of each code cell."""
+    return [
+        (cell["metadata"].get("tags", []), "".join(cell["source"]))
+        for cell in cells_of(name)
+        if cell["cell_type"] == "code"
+    ]
+
+
+@every_chapter
+def test_a_chapter_begins_with_title_parameters_setup_and_settings(name):
+    assert "".join(cells_of(name)[0]["source"]).startswith("# ")
+    (first, parameters), (second, _), (_, third) = code_cells(name)[:3]
+    assert "parameters" in first and "setup" in second
+    assigned = {node.targets[0].id: node.value.value for node in ast.parse(parameters).body}
+    assert assigned == {"profile": "quick", "seed": 0, "device": "auto", "output": ""}
+    assert "chemdl.settings(globals())" in third
+
+
+@every_chapter
+def test_code_cells_are_short_and_carry_no_outputs(name):
+    for tags, source in code_cells(name):
+        assert len(source.splitlines()) <= SCREEN or "setup" in tags, source[:200]
+    for cell in cells_of(name):
+        assert not cell.get("outputs") and cell.get("execution_count") is None
+
+
+@every_chapter
+def test_a_chapter_is_calibrated_on_the_numbers_that_are_listed(name):
+    expected = read_expected(EXPECTED / f"{name}.json")
+    assert list(expected["numbers"]) == chosen_numbers(EXPECTED, name)
+    assert len(expected["seeds"]) >= 10 and 0 not in expected["seeds"]
+    for number in expected["numbers"].values():
+        low, high = interval(number["values"], len(expected["numbers"]))
+        for useless in (number["trivial"], number["shuffled"], 0.0):
+            assert not low <= useless <= high
+
+
+@every_chapter
+def test_a_smoke_run_keeps_the_chapters_numbers(name, tmp_path):
+    (run,) = run_chapters([CHAPTERS[name]], profile="smoke", device="cpu", output=tmp_path)
+    outcomes = check_run(tmp_path / "cards", EXPECTED / f"{name}.json")
+    assert set(run.studies) >= {o.name for o in outcomes if o.value is None}
