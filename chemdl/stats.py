@@ -131,11 +131,8 @@ def paired_bootstrap(
             "nothing measured); choose another metric or a larger test set"
         )
     drawn = _resampled_difference(metric, labels, left, right, codes, resamples, seed)
-    parts = [(float(np.nanvar(drawn, ddof=1)), count - 1.0), *_seed_parts(seeds_left, seeds_right)]
-    variance = sum(v for v, _ in parts)
-    used = [(v, df) for v, df in parts if v > 0]
-    # Satterthwaite: (Σ v)² / Σ v²/df.
-    freedom = variance**2 / sum(v**2 / df for v, df in used) if used else count - 1.0
+    by_units = (float(np.nanvar(drawn, ddof=1)), count - 1.0)
+    variance, freedom = _satterthwaite([by_units, *_seed_parts(seeds_left, seeds_right)])
     what = "rows" if units is None else "units"
     return t_interval(difference, float(np.sqrt(variance)), freedom, count, confidence,
                        f"paired bootstrap over {what}, {resamples} resamples, "
@@ -389,6 +386,13 @@ def _resampled_difference(
         means = [_task_means(metric, y, side, weights).mean(axis=0) for side in (a, b)]
         parts.append(means[0] - means[1])
     return np.concatenate(parts)
+
+
+def _satterthwaite(parts: list[tuple[float, float]]) -> tuple[float, float]:
+    """Add independent variances; their degrees of freedom are (Σ v)² / Σ v²/df."""
+    variance = sum(v for v, _ in parts)
+    below = sum(v**2 / df for v, df in parts)
+    return variance, variance**2 / below if below > 0 else parts[0][1]
 
 
 def _seed_parts(a: Floats, b: Floats) -> list[tuple[float, float]]:
