@@ -261,7 +261,6 @@ SCHEMA: dict[str, Any] = _object(
                 "seed": {"type": ["integer", "null"]},
                 "index_sha256": _HASH,
                 "duplicates": _FREE,
-                "test_train_ratio": _NUMBER,
             }
         ),
         "metrics": _list(
@@ -289,6 +288,8 @@ SCHEMA: dict[str, Any] = _object(
                     "repeat": _COUNT,
                     "fold": _COUNT,
                     "seed": _COUNT,
+                    "n_train": _COUNT,
+                    "n_test": _COUNT,
                     "value": _MAYBE,
                     "values": {
                         "type": "object",

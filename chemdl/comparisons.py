@@ -11,7 +11,6 @@ import numpy as np
 from chemdl import metrics, stats
 from chemdl.cards import Predictions
 from chemdl.claims import Claim
-from chemdl.splits import Protocol
 from chemdl.verdicts import Verdict, is_provisional, judge_difference, judge_level
 
 Row = dict[str, Any]
@@ -19,7 +18,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What comparisons are drawn from: one row per replica, the predictions and the protocol.
+    """What comparisons are drawn from: one row per replica, and the predictions.
 
     ``unit`` is the unit of resampling: ``fold`` for resampled folds of one dataset, any other
     (``molecule``, …) for a fixed test set whose units ``groups`` labels (None: each row its own).
@@ -27,7 +26,6 @@ class Evidence:
 
     scores: Sequence[Row]
     predictions: Predictions
-    protocol: Protocol
     unit: str = "fold"
     groups: np.ndarray | None = None
 
@@ -36,10 +34,10 @@ class Evidence:
         rows = (r for r in self.scores if r["model"] == model and r["condition"] == condition)
         return {(row["repeat"], row["fold"]): row for row in rows}
 
-    def ratios(self, keys: Iterable[tuple[int, int]]) -> np.ndarray:
-        """Return n_test / n_train of these replicas' splits."""
-        by_key = {(s.repeat, s.fold): len(s.test) / len(s.train) for s in self.protocol.splits}
-        return np.array([by_key[key] for key in keys])
+
+def test_train_ratios(rows: Iterable[Row]) -> np.ndarray:
+    """Return n_test / n_train of each replica's fit."""
+    return np.array([row["n_test"] / row["n_train"] for row in rows])
 
 
 def compare(evidence: Evidence, a: str, b: str, metric: str, condition: str = "all") -> Row | None:
@@ -53,7 +51,7 @@ def compare(evidence: Evidence, a: str, b: str, metric: str, condition: str = "a
     if not keys:
         return None
     if evidence.unit == "fold":
-        interval = _corrected(evidence, [(ours[k], theirs[k]) for k in keys], keys, metric)
+        interval = _corrected([(ours[k], theirs[k]) for k in keys], metric)
     else:
         interval = _bootstrap(evidence, a, b, metric, condition, keys)
     if interval is None:
@@ -152,13 +150,14 @@ def _judge_level(claim: Claim, evidence: Evidence, profile: str) -> Row:
     reported = claim.reported.a if test.level is None else test.level
     replicas = evidence.replicas(test.a, test.condition)
     values = _per_replica(replicas.values(), test.metric)
+    ratios = test_train_ratios(replicas.values())[np.isfinite(values)]
     values = values[np.isfinite(values)]
     if reported is None or len(values) < 2:
         return _verdict(
             claim, "not run", "a level needs a reported value and two replicas", profile
         )
     if evidence.unit == "fold":
-        low, high = stats.level_interval(values, evidence.ratios(replicas))
+        low, high = stats.level_interval(values, ratios)
     else:
         low, high = stats.prediction_interval(values)
     higher = metrics.get(test.metric).higher_is_better
@@ -195,24 +194,19 @@ def _mean_of_known(values: Iterable[float | None]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def _corrected(
-    evidence: Evidence,
-    pairs: list[tuple[Row, Row]],
-    keys: list[tuple[int, int]],
-    metric: str,
-) -> stats.Interval | None:
+def _corrected(pairs: list[tuple[Row, Row]], metric: str) -> stats.Interval | None:
     """Take each fold's mean over the tasks that are defined for both models."""
     differences, kept = [], []
-    for (ours, theirs), key in zip(pairs, keys, strict=True):
+    for ours, theirs in pairs:
         x, y = ours["values"][metric], theirs["values"][metric]
         common = [t for t in x if x[t] is not None and y.get(t) is not None]
         if common:
             each = [metrics.improvement(metric, x[t], y[t]) for t in common]
             differences.append(float(np.mean(each)))
-            kept.append(key)
+            kept.append(ours)
     if len(differences) < 2:
         return None
-    return stats.corrected_interval(np.array(differences), evidence.ratios(kept))
+    return stats.corrected_interval(np.array(differences), test_train_ratios(kept))
 
 
 def _bootstrap(

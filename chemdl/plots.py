@@ -202,7 +202,12 @@ def molecules(smiles: Sequence[str], legends: Sequence[str], *, columns: int = 4
 
 
 def show_molecules(
-    smiles: Sequence[str], legends: Sequence[str], *, alt: str, caption: str, card: Card
+    smiles: Sequence[str],
+    legends: Sequence[str],
+    *,
+    alt: str,
+    caption: str = "",
+    card: Card | None = None,
 ) -> None:
     """Emit a grid of molecules as :func:`show` emits a figure."""
     from IPython.display import HTML, display
@@ -219,6 +224,10 @@ def _dots(axis: Axes, table: pd.DataFrame) -> None:
             mean, rows["y"].to_numpy(), xerr=errors, fmt="o", color=COLOURS[str(kind)], capsize=2
         )
     axis.set_yticks(y, [pretty(name) for name in table["model"]])
+    # Two folds have intervals wider than the scale itself: those run out of the picture.
+    widest = float(np.nan_to_num((table["high"] - table["low"]).max() / 2))
+    pad = min(max(widest, 0.02), float(np.ptp(table["mean"])) + 0.02)
+    axis.set_xlim(table["mean"].min() - pad, table["mean"].max() + pad)
     _plain(axis)
 
 

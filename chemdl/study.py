@@ -279,7 +279,7 @@ class Study:
             arrays[place] = replica.predictions
         predictions = Predictions(self.dataset.targets.astype(np.float32), arrays)
         scores = [self._score(job, replica) for job, replica in stored.items()]
-        evidence = Evidence(scores, predictions, self.protocol, self.unit)
+        evidence = Evidence(scores, predictions, self.unit)
         card = self._card(jobs, stored, scores, evidence)
         cards.write(card, predictions, self.card_path.parent)
         return cards.read(self.card_path)
@@ -317,9 +317,6 @@ class Study:
                 "seed": protocol.seed,
                 "index_sha256": protocol.index_sha256,
                 "duplicates": dict(protocol.duplicates),
-                "test_train_ratio": float(
-                    np.mean([len(s.test) / len(s.train) for s in protocol.splits])
-                ),
             },
             "metrics": [
                 {"name": m.name, "unit": m.unit, "higher_is_better": m.higher_is_better}
@@ -358,6 +355,8 @@ class Study:
             "repeat": job.split.repeat,
             "fold": job.split.fold,
             "seed": job.seed,
+            "n_train": len(self._applied(job)[0].train),
+            "n_test": len(job.split.test),
             "value": float(np.mean(known)) if known else None,
             "values": values,
             "fit_seconds": replica.fit_seconds,

@@ -58,7 +58,8 @@ def mean_interval(card: Card, values: np.ndarray) -> tuple[float, float]:
     """Return the 95 % interval of a mean over replicas; NaN with fewer than two."""
     if len(values) < 2:
         return float("nan"), float("nan")
-    interval = stats.corrected_interval(values, card["protocol"]["test_train_ratio"])
+    ratio = np.mean([row["n_test"] / row["n_train"] for row in card["scores"]])
+    interval = stats.corrected_interval(values, ratio)
     return float(interval.low), float(interval.high)
 
 

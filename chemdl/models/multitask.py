@@ -21,8 +21,9 @@ from chemdl.profiles import spawn, unknown
 from chemdl.training import Noise, ReplicaRows
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # Ramsundar et al. 2015 (arXiv:1502.02072): pyramid (2000, 100), ReLU, dropout 0.25.
-    "pyramid": {"hidden": (2000, 100), "dropout": (0.0, 0.25, 0.25)},
+    # Ramsundar et al. 2015 (arXiv:1502.02072): pyramid (2000, 100), ReLU, dropout 0.25; hidden
+    # biases start at 1, as in the authors' own library, DeepChem.
+    "pyramid": {"hidden": (2000, 100), "dropout": (0.0, 0.25, 0.25), "initial_bias": 1.0},
     # Ma et al. 2015: log counts, 4000-2000-1000-1000 ReLU, dropout 0/25/25/25/10 %, batches of
     # 128, stochastic gradient descent at 0.05 with momentum 0.9.
     "ma2015": {
@@ -48,7 +49,9 @@ class FullyConnected(nn.Module):
 
     ``dropout`` has one rate for the input and one after each hidden layer. Counts enter as
     log(1 + x), as Ma et al. 2015 have it; bits pass unchanged but for the factor log 2.
-    Hidden layers are initialised as He et al. 2015 for ReLU and Glorot and Bengio 2010 for sigmoid.
+    Hidden weights start as He et al. 2015 have them for ReLU and Glorot and Bengio 2010 for
+    sigmoid, hidden biases at ``initial_bias``. A bias of 1 keeps every ReLU at work at the start:
+    a fingerprint has some fifty bits of 2,048, too few to move a unit far from its bias.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class FullyConnected(nn.Module):
         activation: str = "relu",
         batch_norm: bool = False,
         log_counts: bool = False,
+        initial_bias: float = 0.0,
     ) -> None:
         super().__init__()
         if len(dropout) != len(hidden) + 1:
@@ -74,7 +78,7 @@ class FullyConnected(nn.Module):
         sizes = [n_features, *hidden]
         # A bias before batch normalisation has no gradient but rounding, which Adam would follow.
         layers = [nn.Linear(a, b, bias=not batch_norm) for a, b in pairwise(sizes)]
-        _initialise(layers, activation)
+        _initialise(layers, activation, initial_bias)
         self.hidden = nn.ModuleList(layers)
         self.norms = nn.ModuleList(BatchNorm(size) for size in hidden) if batch_norm else None
         self.dropouts = nn.ModuleList(Dropout(rate, layer) for layer, rate in enumerate(dropout))
@@ -92,14 +96,14 @@ class FullyConnected(nn.Module):
         return self.output(h)
 
 
-def _initialise(layers: Sequence[nn.Linear], activation: str) -> None:
+def _initialise(layers: Sequence[nn.Linear], activation: str, initial_bias: float) -> None:
     for layer in layers:
         if activation == "relu":
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         else:
             nn.init.xavier_uniform_(layer.weight)
         if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
+            nn.init.constant_(layer.bias, initial_bias)
 
 
 class _MultitaskNet(NeuralEstimator):
@@ -119,6 +123,7 @@ class _MultitaskNet(NeuralEstimator):
         dropout: Sequence[float] = (0.0, 0.25, 0.25),
         activation: str = "relu",
         batch_norm: bool = False,
+        initial_bias: float = 0.0,
         counts: bool = False,
         radius: int = 2,
         size: int = 2048,
@@ -136,7 +141,8 @@ class _MultitaskNet(NeuralEstimator):
         device: str = "auto",
     ) -> None:
         self.hidden, self.dropout, self.activation = hidden, dropout, activation
-        self.batch_norm, self.counts, self.radius, self.size = batch_norm, counts, radius, size
+        self.batch_norm, self.initial_bias = batch_norm, initial_bias
+        self.counts, self.radius, self.size = counts, radius, size
         self.shared, self.networks = shared, networks
         self.epochs, self.batch_size, self.optimizer = epochs, batch_size, optimizer
         self.learning_rate, self.momentum, self.weight_decay = learning_rate, momentum, weight_decay
@@ -170,6 +176,7 @@ class _MultitaskNet(NeuralEstimator):
             self.activation,
             self.batch_norm,
             log_counts=self.counts,
+            initial_bias=self.initial_bias,
         )
 
     def _dropout_rates(self) -> tuple[float, ...]:

@@ -84,7 +84,9 @@ class DeepChemMultitask(ClassifierMixin, BaseEstimator):
         """Return (n, 2) for one task as scikit-learn does, else (n, tasks) of the positives."""
         bits = ECFP().transform(X)
         with _deepchem(self.seed) as deepchem:
-            data = deepchem.data.NumpyDataset(bits.astype(np.float32))
+            # Its generator wants labels of the right shape even where it only predicts.
+            nothing = np.zeros((len(bits), self.n_tasks_))
+            data = _dataset(deepchem, bits, nothing, np.arange(len(bits)))
             positive = self.model_.predict(data)[:, :, 1]
         if self.n_tasks_ == 1:
             return np.column_stack([1.0 - positive[:, 0], positive[:, 0]])
