@@ -64,7 +64,8 @@ def claims_text(rows: Sequence[Row], titles: Mapping[str, tuple[str, str]]) -> s
     for chapter in dict.fromkeys(row.claim.chapter for row in rows):
         own = [row for row in rows if row.claim.chapter == chapter]
         title, page = titles.get(chapter, (chapter.replace("-", " ").capitalize(), ""))
-        lines += [f"## {escape(title)}", ""]
+        # So that any page can point to a chapter, `[...](#property-prediction)`, written or not.
+        lines += [f"({chapter})=", f"## {escape(title)}", ""]
         if page:
             lines += [f"These are judged in [this chapter](../{page}).", ""]
         lines += [_claims_table(own, linked=False)]

@@ -11,9 +11,16 @@ from chemdl.book.markdown import escape, table
 
 _FLOORS = {
     "The floor": ("profiles", "claims", "datasets"),
-    "Inputs, splits and statistics": ("features", "splits", "metrics", "stats", "training"),
+    "Inputs, splits and statistics": (
+        "features",
+        "splits",
+        "metrics",
+        "stats",
+        "intervals",
+        "training",
+    ),
     "Models": ("models", "baselines"),
-    "Studies": ("study", "cards", "verdicts", "plots"),
+    "Studies": ("study", "comparisons", "cards", "verdicts", "tables", "plots"),
     "The book": ("book",),
 }
 

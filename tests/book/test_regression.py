@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chemdl import cards, metrics
+from chemdl import cards
 from chemdl.book.calibration import CalibrationError, chosen_numbers, distribution
 from chemdl.book.regression import (
     NumberError,
@@ -22,68 +22,11 @@ from chemdl.book.regression import (
 
 STUDY = "tiny_random"
 NUMBERS = [f"{STUDY}/deep_net/roc_auc", f"{STUDY}/forest/roc_auc"]
-ENVIRONMENT = {
-    "python": "3.11", "torch": "2.13", "rdkit": "2026", "numpy": "2.4", "sklearn": "1.9",
-    "device": "cpu", "threads": 1,
-}  # fmt: skip
 SIGNAL = {"deep_net": 1.2, "forest": 1.0, "mean": 0.0}
 
 
-def write_card(folder: Path, seed: int, signal: dict[str, float], content: str = "a" * 64) -> Path:
-    """Write a card whose scores follow from made-up predictions of two folds and two tasks."""
-    rng = np.random.default_rng(seed)
-    targets = rng.integers(0, 2, (120, 2)).astype(np.float32)
-    targets[0, 0] = np.nan
-    arrays: dict[str, np.ndarray] = {}
-    scores = []
-    for fold, rows in enumerate(np.split(np.arange(120), 2)):
-        arrays[f"test/0/{fold}"] = rows
-        for model, strength in signal.items():
-            noise = rng.normal(size=(60, 2)) if strength else np.zeros((60, 2))
-            raw = np.nan_to_num(targets[rows]) * strength + noise
-            p = 1 / (1 + np.exp(-raw))
-            arrays[f"{model}/all/0/{fold}"] = p
-            values = metrics.score_tasks("roc_auc", targets[rows], p)
-            by_task = {"a": float(values[0]), "b": float(values[1])}
-            scores.append(
-                {
-                    "model": model,
-                    "condition": "all",
-                    "repeat": 0,
-                    "fold": fold,
-                    "seed": seed,
-                    "value": float(values.mean()),
-                    "values": {"roc_auc": by_task},
-                    "fit_seconds": 0.1,
-                    "predict_seconds": 0.1,
-                    "stack_size": 1,
-                }
-            )
-    kinds = {"deep_net": "deep", "forest": "other", "mean": "trivial"}
-    card = {
-        "schema_version": 1, "study": STUDY, "chapter": "tiny", "profile": "smoke",
-        "created": "2026-01-01T00:00:00+00:00", "command": "python -m chemdl run tiny",
-        "dataset": {"name": "tiny", "content_sha256": content, "n": 120, "cleaning": {}},
-        "protocol": {
-            "name": "random", "repeats": 1, "folds": 2, "seed": seed, "index_sha256": "b" * 64,
-            "duplicates": {}, "test_train_ratio": 1.0,
-        },
-        "metrics": [{"name": "roc_auc", "unit": "", "higher_is_better": True}],
-        "models": [
-            {
-                "name": name, "kind": kinds[name], "hyperparameters": {}, "parameters": None,
-                "tuning_trials": 0, "environment": ENVIRONMENT,
-            }
-            for name in signal
-        ],
-        "scores": scores, "comparisons": [], "verdicts": [], "shortfall": [], "undefined": [],
-    }  # fmt: skip
-    cards.write(card, cards.Predictions(targets, arrays), folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> dict:
+def expected(tmp_path_factory: pytest.TempPathFactory, write_card) -> dict:
     root = tmp_path_factory.mktemp("calibration")
     plain = [write_card(root / str(seed), seed, SIGNAL) for seed in range(1, 13)]
     without = dict.fromkeys(SIGNAL, 0.0) | {"deep_net": 1e-9, "forest": 1e-9}
@@ -92,7 +35,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 
 @pytest.fixture
-def run_dir(tmp_path: Path) -> Path:
+def run_dir(tmp_path: Path, write_card) -> Path:
     return write_card(tmp_path / "cards", 0, SIGNAL)
 
 
@@ -128,20 +71,20 @@ def test_zeroed_scores_fail_even_where_the_predictions_are_good(run_dir, expecte
         check_run(run_dir, expected)
 
 
-def test_scores_of_zero_that_follow_from_the_predictions_fail(tmp_path, expected):
+def test_scores_of_zero_that_follow_from_the_predictions_fail(tmp_path, expected, write_card):
     inverted = write_card(tmp_path / "cards", 0, {"deep_net": -40.0, "forest": 1.0, "mean": 0.0})
     with pytest.raises(RegressionError, match=r"FAIL  tiny_random/deep_net.*0\.0000 in"):
         check_run(inverted, expected)
 
 
-def test_the_trivial_model_in_a_deep_ones_place_fails(tmp_path, expected):
+def test_the_trivial_model_in_a_deep_ones_place_fails(tmp_path, expected, write_card):
     folder = write_card(tmp_path / "cards", 0, SIGNAL | {"deep_net": 0.0})
     with pytest.raises(RegressionError, match=r"1 of 3 .*\nFAIL  tiny_random/deep_net") as caught:
         check_run(folder, expected)
     assert "ok    tiny_random/forest" in str(caught.value)
 
 
-def test_a_card_from_other_data_fails(tmp_path, expected):
+def test_a_card_from_other_data_fails(tmp_path, expected, write_card):
     folder = write_card(tmp_path / "cards", 0, SIGNAL, content="c" * 64)
     with pytest.raises(RegressionError, match="from other data"):
         check_run(folder, expected)
@@ -223,24 +166,26 @@ def test_the_interval_is_that_of_the_t_prediction_for_its_share_of_the_error():
     assert wider[0] < low and wider[1] > high
 
 
-def calibrated(tmp_path: Path, numbers: list[str], signal: dict[str, float], n: int = 12) -> dict:
+def calibrated(
+    write_card, tmp_path: Path, numbers: list[str], signal: dict[str, float], n: int = 12
+) -> dict:
     plain = [write_card(tmp_path / str(seed), seed, signal) for seed in range(1, n + 1)]
     return distribution("tiny", numbers, plain, plain[:1])
 
 
-def test_calibration_refuses_a_number_that_contains_the_trivial_value(tmp_path):
+def test_calibration_refuses_a_number_that_contains_the_trivial_value(tmp_path, write_card):
     weak = SIGNAL | {"deep_net": 0.05}
     with pytest.raises(CalibrationError, match=r"deep_net/roc_auc.*the trivial value 0\.5"):
-        calibrated(tmp_path, NUMBERS[:1], weak)
+        calibrated(write_card, tmp_path, NUMBERS[:1], weak)
 
 
-def test_calibration_refuses_a_number_that_contains_the_shuffled_value(tmp_path):
+def test_calibration_refuses_a_number_that_contains_the_shuffled_value(tmp_path, write_card):
     # The cards of the plain run stand in for shuffled ones: their value lies inside, of course.
     with pytest.raises(CalibrationError, match="contains the shuffled value"):
-        calibrated(tmp_path, NUMBERS[:1], SIGNAL)
+        calibrated(write_card, tmp_path, NUMBERS[:1], SIGNAL)
 
 
-def test_calibration_refuses_a_study_whose_data_depend_on_the_seed(tmp_path):
+def test_calibration_refuses_a_study_whose_data_depend_on_the_seed(tmp_path, write_card):
     plain = [
         write_card(tmp_path / str(seed), seed, SIGNAL, content=f"{seed:064x}") for seed in (1, 2)
     ]
