@@ -103,6 +103,8 @@ def _write_card(
                     "condition": "all",
                     "repeat": 0,
                     "fold": fold,
+                    "n_train": 60,
+                    "n_test": 60,
                     "seed": seed,
                     "value": float(values.mean()),
                     "values": {"roc_auc": by_task},
