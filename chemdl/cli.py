@@ -216,8 +216,11 @@ def _data_verify(options: argparse.Namespace) -> int:
 def _data_embed(options: argparse.Namespace) -> None:
     from chemdl import datasets
 
-    for name in _chosen("dataset", options.names, datasets.names()):
-        print(f"{name}: {datasets.embed(name)}")
+    names = _chosen("dataset", options.names, datasets.names())
+    for name in names:
+        # Without names it is every set that may be embedded, and no error for the others.
+        if options.names or datasets.describe(name)["embedded"]:
+            print(f"{name}: {datasets.embed(name)}")
 
 
 # claims
@@ -326,7 +329,8 @@ def _book_check(options: argparse.Namespace) -> int:
 def _book_readme(options: argparse.Namespace) -> None:
     from chemdl import book
 
-    print(book.write_readme())
+    for path in book.write_readme():
+        print(path)
 
 
 def _add_address(commands: Any) -> None:
@@ -338,11 +342,7 @@ def _add_address(commands: Any) -> None:
 def _address(options: argparse.Namespace) -> None:
     from chemdl import book
 
-    try:
-        changed = book.write_address(options.url)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    for path in changed:
+    for path in book.write_address(options.url):
         print(path)
 
 

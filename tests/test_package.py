@@ -30,7 +30,17 @@ FLOORS = (
     ("profiles", "datasets", "claims"),
     ("features", "training", "dealing", "splits", "metrics", "intervals", "stats"),
     ("models", "baselines"),
-    ("verdicts", "cards", "comparisons", "replicas", "progress", "study", "plots"),
+    (
+        "verdicts",
+        "cards",
+        "comparisons",
+        "replicas",
+        "progress",
+        "tuning",
+        "study",
+        "tables",
+        "plots",
+    ),
     ("book",),
     ("cli",),
 )
