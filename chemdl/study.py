@@ -131,8 +131,9 @@ class Study:
         """
         self._tune()
         jobs = self._jobs()
-        missing = [j for j in jobs if j.model in self._asked() and self.store.get(j.key) is None]
-        with Progress(self.name, len(jobs), len(jobs) - len(missing)) as progress:
+        asked = [job for job in jobs if job.model in self._asked()]
+        missing = [job for job in asked if self.store.get(job.key) is None]
+        with Progress(self.name, len(asked), len(asked) - len(missing)) as progress:
             for job, replica in self._compute(missing):
                 self.store.put(job.key, replica)
                 progress.advance(job.model)
