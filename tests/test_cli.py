@@ -52,7 +52,6 @@ def chapter(folder: Path, *cells: str) -> Path:
         (["data", "embed", "freesolve"], "'freesolv'"),
         (["claims", "TOX-1"], "'TOX-01'"),
         (["claims", "--chapter", "toxcity"], "'toxicity'"),
-        (["claims", "--domain", "toxcity"], "'toxicity'"),
         (["record", "--profile", "quik"], "'quick'"),
         (["calibrate", "toxicty"], "'toxicity'"),
         (["book", "biuld"], "'build'"),
@@ -177,6 +176,14 @@ def test_claims_can_be_narrowed_to_a_chapter(capsys: pytest.CaptureFixture[str])
     expected = [claim.id for claim in claims.load_claims().values() if claim.chapter == "toxicity"]
     assert [head.split()[0] for head in heads] == expected
     assert 0 < len(expected) < len(claims.load_claims())
+
+
+def test_an_unknown_domain_is_refused_with_its_near_misses(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    domain = claims.load_claims()["TOX-01"].domain
+    assert run("claims", "--domain", domain[:-1]) == 2
+    assert f"Did you mean {domain!r}" in capsys.readouterr().err
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
