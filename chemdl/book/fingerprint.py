@@ -84,5 +84,5 @@ def data_records() -> list[bytes]:
     """Return the records that chapters read: data sets, claims, recorded cards."""
     folder = data_dir()
     paths = [folder / "datasets.yml", folder / "claims.yml"]
-    paths += sorted((folder / "results").rglob("*.json"))
+    paths += sorted((folder / "results").rglob("[!.]*.json"))
     return [path.read_bytes() for path in paths if path.is_file()]

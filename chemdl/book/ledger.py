@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chemdl import cards, stats
+from chemdl.book.run import card_files
 from chemdl.claims import Claim, load_claims
 from chemdl.verdicts import is_in_agreement
 
@@ -68,7 +69,7 @@ def rows(output: Path | None = None, claims: Mapping[str, Claim] | None = None) 
     """
     claims = load_claims() if claims is None else claims
     recorded = _findings(cards.all_recorded().values(), claims)
-    own = _findings(sorted((output / "cards").glob("*.json")), claims) if output else {}
+    own = _findings(card_files(output), claims) if output else {}
     joined = [Row(claim, recorded.get(name), own.get(name)) for name, claim in claims.items()]
     return _adjusted(joined)
 

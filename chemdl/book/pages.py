@@ -11,7 +11,7 @@ from typing import Any
 from chemdl import cards, datasets
 from chemdl.book import ledger, ledger_page, reference
 from chemdl.book.markdown import escape, table
-from chemdl.book.run import chapter_name, read_run
+from chemdl.book.run import card_files, chapter_name, read_run
 
 
 def write_pages(source: Path, output: Path, chapters: Sequence[str], toc: dict[str, Any]) -> None:
@@ -106,7 +106,7 @@ def _cleaning_text(cleaning: Mapping[str, Any]) -> str:
 def _cleanings(output: Path) -> dict[str, dict[str, Any]]:
     """Return what cleaning took out of each set, from the cards of a run and the recorded ones."""
     found: dict[str, dict[str, Any]] = {}
-    for path in [*cards.all_recorded().values(), *sorted((output / "cards").glob("*.json"))]:
+    for path in [*cards.all_recorded().values(), *card_files(output)]:
         record = json.loads(path.read_text(encoding="utf-8"))["dataset"]
         if record["cleaning"]:
             found.setdefault(record["name"], record["cleaning"])

@@ -264,10 +264,15 @@ def _text(error: Any) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", lines)
 
 
+def card_files(output: Path) -> list[Path]:
+    """Return the cards of a run; what a killed run left half-written is hidden and none."""
+    return sorted((output / "cards").glob("[!.]*.json"))
+
+
 def _cards(output: Path, chapter: str) -> dict[str, Path]:
     """Return the chapter's cards in ``output`` by study."""
     found = {}
-    for path in sorted((output / "cards").glob("*.json")):
+    for path in card_files(output):
         card = json.loads(path.read_text(encoding="utf-8"))
         if card.get("chapter") == chapter:
             found[card["study"]] = path

@@ -61,6 +61,13 @@ def test_an_unchanged_chapter_is_not_run_again(make_chapter, tmp_path):
     assert not run(path, output, skip_unchanged=True, seed=3)[0].unchanged
 
 
+def test_what_a_killed_run_left_half_written_is_no_card(make_chapter, tmp_path):
+    path, output = make_chapter(), tmp_path / "out"
+    (output / "cards").mkdir(parents=True)
+    (output / "cards" / ".tmp3x.json").write_text('{"study": "ti')
+    assert run(path, output)[0].studies == ("tiny",)
+
+
 def test_a_misspelt_parameter_is_refused_before_anything_runs(make_chapter, tmp_path):
     path = make_chapter()
     with pytest.raises(UnknownParameterError, match=r"'profil'.*Did you mean 'profile'"):
