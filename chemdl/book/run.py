@@ -80,7 +80,7 @@ def chapter_files(folder: Path | None = None) -> dict[str, Path]:
     root = project_root()
     if folder is None:
         folder = root / "chapters" if root else Path("chapters")
-    return {chapter_name(path): path for path in sorted(folder.glob("*.ipynb"))}
+    return {chapter_name(path): path for path in sorted(folder.glob("[!.]*.ipynb"))}
 
 
 def find_chapter(chapter: str | Path) -> Path:
