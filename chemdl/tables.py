@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chemdl import cards, metrics, stats
+from chemdl import cards, claims, metrics, stats
 from chemdl.cards import Predictions
 from chemdl.claims import Claim, load_claims
 from chemdl.profiles import Settings
@@ -101,14 +101,13 @@ def first_metric(card: Card) -> str:
     return card["metrics"][0]["name"]
 
 
-def verdict_table(
-    cards: Sequence[Card], claims: Mapping[str, Claim], *, chapter: str | None = None
-) -> pd.DataFrame:
+def verdict_table(read: Sequence[Card], *, chapter: str | None = None) -> pd.DataFrame:
     """Return one row per judged claim: reported beside reproduced, and the verdict."""
+    known = load_claims()
     rows = []
-    for card in cards:
+    for card in read:
         for verdict in card["verdicts"]:
-            claim = claims[verdict["claim"]]
+            claim = known[verdict["claim"]]
             if chapter is not None and claim.chapter != chapter:
                 continue
             estimate = verdict["estimate"]
@@ -125,10 +124,15 @@ def verdict_table(
     return pd.DataFrame(rows)
 
 
+def claim_table(chapter: str) -> pd.DataFrame:
+    """Return a chapter's claims as a reader wants them: statement, values, source, mark."""
+    return pd.DataFrame(claims.table(claims.for_chapter(chapter)))
+
+
 def recorded_verdicts(chapter: str) -> pd.DataFrame:
     """Return the verdicts of a chapter's recorded cards; claims without one are ``not run``."""
     read = [cards.read(path) for path in cards.all_recorded().values()]
-    table = verdict_table(read, load_claims(), chapter=chapter)
+    table = verdict_table(read, chapter=chapter)
     judged = set(table["claim"]) if len(table) else set()
     rest = [claim for claim in load_claims().values() if claim.chapter == chapter]
     rows = [
