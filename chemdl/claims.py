@@ -143,7 +143,8 @@ def reported_values(claim: Claim) -> str:
     """Spell out what was reported, each value with its model."""
     sides = [(claim.reported.a, claim.names.get("a")), (claim.reported.b, claim.names.get("b"))]
     sides += [(also.get("value"), also.get("name")) for also in claim.also]
-    return "; ".join(f"{value:g} {name or ''}".strip() for value, name in sides if value is not None)
+    known = [(value, name or "") for value, name in sides if value is not None]
+    return "; ".join(f"{value:g} {name}".strip() for value, name in known)
 
 
 @functools.lru_cache(maxsize=8)
@@ -152,7 +153,7 @@ def _read(path: Path) -> tuple[tuple[str, Claim], ...]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with path.open(encoding="utf-8") as file:
-        records = yaml.load(file, Loader=loader)  # noqa: S506  # a safe loader either way
+        records = yaml.load(file, Loader=loader)
     claims: dict[str, Claim] = {}
     for record in records:
         claim = parse(record)

@@ -215,7 +215,7 @@ def first_present(card: Card, names: Sequence[str]) -> str:
 def reported_text(claim: Claim) -> str:
     """Say what the source reported: a difference where there is one, else the value."""
     reported = claim.reported
-    if claim.kind == "count" and None not in (reported.a, reported.b):
+    if claim.kind == "count" and reported.a is not None and reported.b is not None:
         return f"{reported.a:g} of {reported.a + reported.b:g}"
     if reported.difference is not None:
         return f"{reported.difference:+.3g}"

@@ -28,6 +28,9 @@ def kernel_environment(progress: Path) -> dict[str, str]:
     left alone; without them a container with two cores of 64 would start 64 threads.
     """
     variables = {name: os.environ.get(name, str(threads())) for name in _THREAD_VARIABLES}
+    # Waiting threads that spin take the core from the thread they wait for: with any other load on
+    # two cores a step of a net takes ten times as long.
+    variables["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
     variables["CHEMDL_PROGRESS"] = str(progress)
     # Figures are shown in the notebook whatever backend this process draws with.
     variables["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"

@@ -106,13 +106,23 @@ def _claim_cell(row: Row, linked: bool) -> str:
     ]
     asides = [row.finding.reason if row.finding else claim.reason or ""]
     if missing := claim.confirmation.get("unconfirmed"):
-        asides.append(f"Not confirmed: {', '.join(missing)}.")
+        asides.append(f"Not confirmed: {', '.join(_field(claim, name) for name in missing)}.")
     lines += [f"[{escape(aside[0].upper() + aside[1:])}]{{.aside}}" for aside in asides if aside]
     return "<br>".join(lines)
 
 
+def _field(claim: Claim, name: str) -> str:
+    """Say which value a record's field holds: ``reported.a`` is that of its first model."""
+    side = name.removeprefix("reported.")
+    return f"the value of {claim.names[side]}" if claim.names.get(side) else name
+
+
 def _reported_cell(row: Row) -> str:
     lines = [escape(line) for line in ledger.reported_lines(row.claim)]
+    for also in row.claim.also:
+        if also.get("value") is not None:
+            text = f"{ledger.number(also['value'])} {also.get('name', '')}"
+            lines.append(f"[{escape(text)}]{{.aside}}")
     return "<br>".join(lines) or "—"
 
 
