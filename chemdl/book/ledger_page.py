@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from chemdl.book import ledger
 from chemdl.book.ledger import Finding, Row
 from chemdl.book.markdown import escape, table, verdict_mark
-from chemdl.claims import Claim
+from chemdl.claims import CHAPTERS, Claim
 from chemdl.verdicts import MEANING
 
 _CONFIRMATION = {
@@ -24,14 +24,17 @@ def found_text(rows: Sequence[Row]) -> str:
     testable = sum(row.claim.test is not None for row in rows)
     lines = [
         f"The review and the papers behind it make **{len(rows)} claims** that this book has on "
-        f"record. A test is written for {testable} of them; **{len(tested)} have been tested** so "
-        f"far, {len(final)} by a full study that enters the tally.",
+        f"record. A test is written for {testable} of them. Tested so far: **{len(tested)}**, and "
+        f"{len(final)} of these by a full study that enters the tally.",
         "",
     ]
     if final:
         counts = "; ".join(f"{n} {verdict}" for verdict, n in ledger.tally(final).items())
         agreeing = sum(row.agrees for row in final)
-        lines += [f"Of those {len(final)}, {agreeing} bear the claim out ({counts}).", ""]
+        lines += [
+            f"Full studies that bear the claim out: {agreeing} of {len(final)} ({counts}).",
+            "",
+        ]
     if tested:
         lines += [_claims_table(tested, linked=True)]
     else:
@@ -53,7 +56,7 @@ def claims_text(rows: Sequence[Row], titles: Mapping[str, tuple[str, str]]) -> s
         + (f", and this site's own `{profiles[0]}` run beside it." if profiles else "."),
         "",
     ]
-    if adjusted:
+    if len(adjusted) > 1:
         lines += [
             f"With {len(adjusted)} comparisons some fall out by chance. After the "
             f"Benjamini–Hochberg adjustment over all of them, {kept} differ from zero at a false "
@@ -61,15 +64,24 @@ def claims_text(rows: Sequence[Row], titles: Mapping[str, tuple[str, str]]) -> s
             "",
         ]
     lines += [_tally_table(rows), ""]
-    for chapter in dict.fromkeys(row.claim.chapter for row in rows):
+    for chapter in CHAPTERS:
         own = [row for row in rows if row.claim.chapter == chapter]
-        title, page = titles.get(chapter, (chapter.replace("-", " ").capitalize(), ""))
+        if not own:
+            continue
+        title, page = titles.get(chapter, (_unwritten_title(chapter), ""))
         # So that any page can point to a chapter, `[...](#property-prediction)`, written or not.
         lines += [f"({chapter})=", f"## {escape(title)}", ""]
         if page:
             lines += [f"These are judged in [this chapter](../{page}).", ""]
+        else:
+            lines += ["This chapter is not written yet; its tests are on record.", ""]
         lines += [_claims_table(own, linked=False)]
     return "\n".join(lines)
+
+
+def _unwritten_title(chapter: str) -> str:
+    words = chapter.replace("-", " ")
+    return words.upper() if words == "qsar" else words.capitalize()
 
 
 def _tally_table(rows: Sequence[Row]) -> str:

@@ -143,8 +143,8 @@ def test_what_a_claim_says_cannot_break_its_table(claims, recorded):
 
 def test_the_start_page_says_how_much_was_tested(claims, recorded):
     text = ledger_page.found_text(ledger.rows(None, claims))
-    assert "**4 claims**" in text and "**2 have been tested**" in text
-    assert "Of those 2, 1 bear" in text
+    assert "**4 claims**" in text and "Tested so far: **2**" in text
+    assert "Full studies that bear the claim out: 1 of 2" in text
     name = next(iter(claims))
     assert f"[{name}](#{name.lower()})" in text
 
