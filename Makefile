@@ -4,6 +4,8 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+# Threads that wait sleep: on a shared core spinning costs ten times what it saves.
+export OMP_WAIT_POLICY ?= PASSIVE
 .DELETE_ON_ERROR:
 
 # The first of these that runs; or say `make PYTHON=/path/to/python3.12 …`.

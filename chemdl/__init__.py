@@ -31,6 +31,7 @@ _MODULES = (
     "splits",
     "stats",
     "study",
+    "noise",
     "training",
     "verdicts",
 )

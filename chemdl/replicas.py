@@ -28,7 +28,9 @@ from chemdl.profiles import write_atomically
 # Float32 keeps 24 bits of a probability; 12 rank as well, and compress to half the size.
 _DROPPED_BITS = 11
 # What a model's result depends on; the rooms above (study, cards, plots) do not change it.
-_SOURCES = ("chemdl.models", "chemdl.training", "chemdl.features", "chemdl.baselines")
+_SOURCES = tuple(
+    f"chemdl.{room}" for room in ("models", "training", "noise", "features", "baselines")
+)
 _NOT_IDENTITY = {"seed", "device", "random_state", "n_jobs"}
 
 

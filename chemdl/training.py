@@ -8,7 +8,6 @@ leading replica axis (``torch.func.vmap``).
 
 from __future__ import annotations
 
-import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from chemdl.noise import GOLDEN, Noise, mix, signed
+
 Loss = Literal["bce", "mse"]
 Batch = dict[str, Tensor]
 
@@ -27,7 +28,6 @@ Batch = dict[str, Tensor]
 # products only lose cache locality (benchmarks/stacking.py measures both sides).
 CPU_STACK_PARAMETERS = 40_000
 CPU_STACK_BYTES = 2 * 2**30
-_GOLDEN = 0x9E3779B9
 
 
 @dataclass(frozen=True)
@@ -70,23 +70,6 @@ class FittedReplica:
     valid_losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
     stack_size: int = 1
-
-
-class Noise:
-    """Uniform random numbers that depend on (replica seed, step, layer, position) alone.
-
-    ``key`` is a 0-dimensional int32 tensor, batched under ``vmap``. The numbers are a hash of the
-    counter and the key (twice the finaliser of MurmurHash3): no state to carry, none to disturb.
-    """
-
-    def __init__(self, key: Tensor) -> None:
-        self.key = key
-
-    def uniform(self, layer: int, shape: Sequence[int]) -> Tensor:
-        """Return float32 numbers in [0, 1) of this shape for this layer."""
-        salt = _mix(self.key + _signed(layer * _GOLDEN))
-        bits = _mix(_counter_hash(math.prod(shape), self.key.device) ^ salt)
-        return ((bits >> 8) & 0xFFFFFF).reshape(tuple(shape)).float() * 2.0**-24
 
 
 def train(
@@ -187,7 +170,7 @@ class _Stack:
         for value in self.parameters.values():
             value.requires_grad_(True)
         self.buffers = _stacked([dict(n.named_buffers()) for n in networks])
-        self.seeds = torch.tensor([_signed(m.seed) for m in members], dtype=torch.int32)
+        self.seeds = torch.tensor([signed(m.seed) for m in members], dtype=torch.int32)
         self.seeds = self.seeds.to(self.device)
         self._prepare_targets(targets)
 
@@ -241,7 +224,7 @@ class _Stack:
         per_epoch = rows.shape[1] // self.recipe.batch_size
         for i in range(per_epoch):
             here = slice(i * self.recipe.batch_size, (i + 1) * self.recipe.batch_size)
-            keys = _mix(self.seeds ^ _signed(((epoch - 1) * per_epoch + i + 1) * _GOLDEN))
+            keys = mix(self.seeds ^ signed(((epoch - 1) * per_epoch + i + 1) * GOLDEN))
             optimizer.zero_grad(set_to_none=True)
             self._losses(rows[:, here], weight[:, here], keys).sum().backward()
             if self.recipe.clip is not None:
@@ -373,7 +356,9 @@ def _stacks(
     """
     if stack is None:
         stack = device != "cpu" or n_parameters <= CPU_STACK_PARAMETERS
-    limit = _stack_limit(n_parameters, device) if stack else 1
+    if not stack:
+        return [[i] for i in range(len(replicas))]
+    limit = _stack_limit(n_parameters, device)
     groups: dict[int, list[int]] = {}
     for i, replica in enumerate(replicas):
         groups.setdefault(math.ceil(len(replica.train) / recipe.batch_size), []).append(i)
@@ -431,21 +416,3 @@ def _to_device(name: str, array: np.ndarray, device: str) -> Tensor:
         )
     # A copy, since arrays of a data set are read-only and tensors cannot be.
     return torch.tensor(np.ascontiguousarray(array)).to(device)
-
-
-@functools.lru_cache(maxsize=64)
-def _counter_hash(count: int, device: torch.device) -> Tensor:
-    """Hash 0 … count - 1 once: the half of the work that no key changes."""
-    return _mix(torch.arange(count, dtype=torch.int32, device=device))
-
-
-def _signed(value: int) -> int:
-    """Fold a whole number into the range of int32."""
-    return (value + 2**31) % 2**32 - 2**31
-
-
-def _mix(h: Tensor) -> Tensor:
-    """Scramble int32 bits: the finaliser of MurmurHash3, with arithmetic that wraps around."""
-    h = (h ^ ((h >> 16) & 0xFFFF)) * _signed(0x85EBCA6B)
-    h = (h ^ ((h >> 13) & 0x7FFFF)) * _signed(0xC2B2AE35)
-    return h ^ ((h >> 16) & 0xFFFF)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from chemdl.training import Noise
+from chemdl.noise import Noise
 
 
 class Dropout(nn.Module):

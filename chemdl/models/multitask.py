@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from chemdl.features.fingerprints import ECFP
 from chemdl.models.estimator import NeuralClassifier, NeuralEstimator, NeuralRegressor
 from chemdl.models.layers import BatchNorm, Dropout
+from chemdl.noise import Noise
 from chemdl.profiles import spawn, unknown
-from chemdl.training import Noise, ReplicaRows
+from chemdl.training import ReplicaRows
 
 PRESETS: dict[str, dict[str, Any]] = {
     # Ramsundar et al. 2015 (arXiv:1502.02072): pyramid (2000, 100), ReLU, dropout 0.25; hidden
