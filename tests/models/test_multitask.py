@@ -1,0 +1,224 @@
+"""The fully connected net: published recipes, single-task nets, ensembles, and DeepChem's own."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+import chemdl
+from chemdl import metrics, splits, stats
+from chemdl.models.multitask import FullyConnected, MultitaskClassifier, MultitaskRegressor
+from chemdl.training import predict
+
+SMALL = {
+    "hidden": (16, 8),
+    "dropout": (0.0, 0.2),
+    "size": 128,
+    "epochs": 4,
+    "batch_size": 32,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def smiles() -> np.ndarray:
+    ends = ["", "O", "C(=O)O", "N", "Cl"]
+    return np.array(["C" * n + end for n in range(1, 21) for end in ends], dtype=object)
+
+
+@pytest.fixture(scope="module")
+def labels(smiles: np.ndarray) -> np.ndarray:
+    """Oxygen, nitrogen, length; each measured for other rows."""
+    y = np.array([["O" in s, "N" in s, len(s) > 12] for s in smiles], dtype=float)
+    y[::4, 0] = np.nan
+    y[1::3, 1] = np.nan
+    y[80:, 2] = np.nan
+    return y
+
+
+def fitted_one(model, smiles, labels, rows, seed: int):
+    """Fit one replica on (train rows, valid rows) and return its estimator."""
+    stacks = model.fit_replicas(smiles, labels, [rows], [seed])
+    (found,) = [trained.estimator for stack in stacks for trained in stack]
+    return found
+
+
+def member_outputs(fitted, smiles) -> list[np.ndarray]:
+    """Return the outputs of each of the estimator's networks."""
+    features = fitted.featurize(smiles)
+    build = fitted.build
+    return [predict(build(features, fitted.n_tasks_), m, features) for m in fitted.members_]
+
+
+# --- the network ----------------------------------------------------------------------------------
+
+
+def layer_sizes(model: MultitaskClassifier, n_tasks: int = 12) -> list[int]:
+    net = model.build({"fingerprint": np.zeros((1, model.size), np.uint8)}, n_tasks)
+    return [net.hidden[0].in_features, *(h.out_features for h in net.hidden)]
+
+
+def test_presets_are_as_published() -> None:
+    pyramid = MultitaskClassifier.preset("pyramid")
+    assert layer_sizes(pyramid) == [2048, 2000, 100]
+    ma = MultitaskClassifier.preset("ma2015")
+    assert layer_sizes(ma) == [2048, 4000, 2000, 1000, 1000]
+    sigmoid = MultitaskClassifier.preset("sigmoid")
+    assert len(layer_sizes(sigmoid)) == 2
+    nets = [m.build({"fingerprint": np.zeros((1, 2048))}, 12) for m in (pyramid, ma, sigmoid)]
+    rates = [[d.rate for d in net.dropouts] for net in nets]
+    assert rates == [[0.0, 0.25, 0.25], [0.0, 0.25, 0.25, 0.25, 0.1], [0.0, 0.0]]
+    assert [net.activation for net in nets] == [torch.relu, torch.relu, torch.sigmoid]
+    assert (ma.optimizer, ma.learning_rate, ma.momentum) == ("sgd", 0.05, 0.9)
+    assert (ma.batch_size, ma.counts) == (128, True)
+    assert all(net.output.out_features == 12 for net in nets)
+    assert set(nets[0].hidden[0].bias.tolist()) == {1.0}
+
+
+def test_presets_take_changes_and_leave_the_preset_alone() -> None:
+    model = MultitaskClassifier.preset("pyramid", epochs=3, hidden=(50,), dropout=(0.0, 0.1))
+    assert (model.epochs, layer_sizes(model)) == (3, [2048, 50])
+    assert layer_sizes(MultitaskClassifier.preset("pyramid")) == [2048, 2000, 100]
+    assert isinstance(MultitaskRegressor.preset("sigmoid"), MultitaskRegressor)
+
+
+def test_an_unknown_preset_lists_near_misses() -> None:
+    with pytest.raises(ValueError, match=r"unknown preset 'ma2014'. Did you mean 'ma2015'"):
+        MultitaskClassifier.preset("ma2014")
+
+
+def test_the_network_refuses_what_does_not_fit() -> None:
+    with pytest.raises(ValueError, match="each of 2 hidden layers: 3 numbers, not 4"):
+        FullyConnected(8, 1, hidden=(4, 4), dropout=(0, 0, 0, 0))
+    with pytest.raises(ValueError, match=r"unknown activation 'rely'. Did you mean 'relu'"):
+        FullyConnected(8, 1, hidden=(4,), dropout=(0, 0), activation="rely")
+
+
+def test_the_network_is_its_equation() -> None:
+    torch.manual_seed(0)
+    net = FullyConnected(6, 2, hidden=(5, 4), dropout=(0.5, 0.5, 0.5), log_counts=True).eval()
+    counts = torch.tensor([[0, 1, 2, 3, 0, 255], [1, 0, 0, 0, 0, 0]], dtype=torch.uint8)
+    h = torch.log(1 + counts.double())
+    for layer in net.hidden:
+        h = torch.clamp(h @ layer.weight.double().T + layer.bias.double(), min=0)
+    expected = h @ net.output.weight.double().T + net.output.bias.double()
+    found = net({"fingerprint": counts}, None, torch.ones(2))
+    np.testing.assert_allclose(found.detach(), expected.detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("preset", ["pyramid", "ma2015", "sigmoid"])
+def test_every_drawn_configuration_can_be_built(preset: str) -> None:
+    model = MultitaskClassifier.preset(preset)
+    assert model.search_space.keys() <= model.get_params().keys()
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        drawn = {k: v[rng.integers(len(v))] for k, v in model.search_space.items()}
+        sizes = layer_sizes(model.set_params(**drawn))
+        assert sizes == [2048, *drawn["hidden"]]
+
+
+# --- single-task nets and ensembles ---------------------------------------------------------------
+
+
+def test_single_task_nets_learn_from_the_rows_of_their_task_alone(smiles, labels) -> None:
+    model = MultitaskClassifier(**SMALL, shared=False)
+    rows = (np.arange(10, 100), np.arange(10))
+    plain = fitted_one(model, smiles, labels, rows, 1)
+    assert len(plain.members_) == 3
+    changed = labels.copy()
+    changed[:, 1] = 1 - changed[:, 1]
+    changed[80:, 2] = np.nan
+    other = fitted_one(model, smiles, changed, rows, 1)
+    before, after = plain.predict_proba(smiles), other.predict_proba(smiles)
+    np.testing.assert_allclose(after[:, [0, 2]], before[:, [0, 2]], atol=1e-6)
+    assert np.abs(after[:, 1] - before[:, 1]).max() > 1e-3
+    # A shared net does feel what the other tasks say.
+    shared = [
+        fitted_one(MultitaskClassifier(**SMALL), smiles, y, rows, 1) for y in (labels, changed)
+    ]
+    first, second = (one.predict_proba(smiles)[:, 0] for one in shared)
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_single_task_rows_are_those_measured(labels) -> None:
+    model = MultitaskClassifier(**SMALL, shared=False)
+    members = model.replica_rows(labels, np.arange(10, 100), np.arange(10), seed=0)
+    assert [member.tasks for member in members] == [(0,), (1,), (2,)]
+    for task, member in enumerate(members):
+        assert np.isfinite(labels[member.train, task]).all()
+        assert np.isfinite(labels[member.valid, task]).all()
+        assert len(member.train) == np.isfinite(labels[10:, task]).sum()
+    assert len({member.seed for member in members}) == 3
+
+
+def test_a_column_of_a_single_task_net_is_its_own_network(smiles, labels) -> None:
+    """Each task alone, under the seed it has among the others, predicts the same."""
+    model = MultitaskClassifier(**SMALL, shared=False, networks=2, seed=3)
+    rows = (np.arange(10, 100), np.arange(10))
+    together = fitted_one(model, smiles, labels, rows, 3)
+    logits = together.outputs(smiles)
+    raw = member_outputs(together, smiles)
+    for task in range(3):
+        own = [raw[task][:, task], raw[3 + task][:, task]]
+        np.testing.assert_allclose(logits[:, task], np.mean(own, axis=0), atol=1e-6)
+
+
+def test_an_ensemble_is_the_mean_of_its_members(smiles, labels) -> None:
+    rows = (np.arange(10, 100), np.arange(10))
+    ensemble = MultitaskClassifier(**SMALL, networks=3)
+    fitted = fitted_one(ensemble, smiles, labels, rows, 5)
+    assert len(fitted.members_) == 3
+    seeds = [member.seed for member in ensemble.replica_rows(labels, *rows, 5)]
+    assert len({5, *seeds}) == 4
+    one = MultitaskClassifier(**SMALL)
+    members = [fitted_one(one, smiles, labels, rows, seed).outputs(smiles) for seed in seeds]
+    assert not np.allclose(members[0], members[1])
+    np.testing.assert_allclose(fitted.outputs(smiles), np.mean(members, axis=0), atol=1e-4)
+    assert fitted.n_parameters_ == 3 * one.fit(smiles, labels).n_parameters_
+
+
+def test_an_ensemble_of_regressors_averages_in_the_targets_units(smiles) -> None:
+    y = np.array([100.0 * len(s) for s in smiles])
+    fitted = MultitaskRegressor(**SMALL, networks=2).fit(smiles, y)
+    members = [fitted.combine([o]) for o in member_outputs(fitted, smiles)]
+    np.testing.assert_allclose(fitted.predict(smiles), np.mean(members, axis=0)[:, 0])
+    assert 300 < fitted.predict(smiles).mean() < 2500
+
+
+# --- DeepChem's own net ---------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",  # of packages that DeepChem imports
+    "ignore:Converting a tensor with requires_grad=True:UserWarning",  # in DeepChem's own loop
+)
+def test_the_net_agrees_with_deepchems(caplog: pytest.LogCaptureFixture) -> None:
+    """Same shapes, features, splits and epochs, both at their best epoch: no difference."""
+    caplog.set_level(logging.ERROR, logger="deepchem")
+    pytest.importorskip("deepchem", reason="deepchem is not installed; it needs Python 3.11")
+    from chemdl.models.peers import DeepChemMultitask
+
+    data = chemdl.load("tox21").sample(2500, seed=0)
+    protocol = splits.random(data, repeats=2, folds=3, seed=0)
+    shape = {"hidden": (128,), "epochs": 8, "batch_size": 64}
+    ours = MultitaskClassifier.preset("pyramid", dropout=(0.0, 0.25), device="cpu", **shape)
+    theirs = DeepChemMultitask(dropout=0.25, **shape)
+    scores = []
+    for seed, split in enumerate(protocol.splits):
+        rows = np.concatenate([split.train, split.valid])
+        for model in (ours, theirs):
+            model.set_params(seed=seed).fit(data.inputs[rows], data.targets[rows])
+            p = model.predict_proba(data.inputs[split.test])
+            scores.append(np.nanmean(metrics.score_tasks("roc_auc", data.targets[split.test], p)))
+    a, b = np.reshape(scores, (-1, 2)).T
+    parameters = sum(p.numel() for p in theirs.model_.model.parameters())
+    # DeepChem has two logits a task, this package one.
+    assert parameters - ours.n_parameters_ == 12 * (128 + 1)
+    assert min(a.mean(), b.mean()) > 0.68, "neither may be broken for the comparison to count"
+    found = stats.corrected_interval(a - b, [split.ratio for split in protocol.splits])
+    assert found.low < 0 < found.high
+    assert found.detectable < 0.06
+    assert abs(found.difference) < 0.03
