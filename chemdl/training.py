@@ -110,7 +110,7 @@ def train(
     y = torch.tensor(np.array(targets), dtype=torch.float32, device=device)
     for replica in replicas:
         _check_rows(replica, targets)
-    n_parameters = sum(p.numel() for p in build().parameters())
+    n_parameters = sum(p.numel() for p in initialised(build, 0).parameters())
     for positions in _stacks(replicas, recipe, n_parameters, device, stack):
         members = [replicas[i] for i in positions]
         begun = time.perf_counter()
@@ -160,7 +160,7 @@ class _Stack:
     ) -> None:
         self.features, self.members, self.loss, self.recipe = features, members, loss, recipe
         self.device = targets.device
-        networks = [_seeded(build, m.seed).to(self.device) for m in members]
+        networks = [initialised(build, m.seed).to(self.device) for m in members]
         for network, member in zip(networks, members, strict=True):
             if callable(fit_scaling := getattr(network, "fit_scaling", None)):
                 rows = torch.as_tensor(member.train, device=self.device)
@@ -372,8 +372,11 @@ def _stack_limit(n_parameters: int, device: str) -> int:
     return max(1, int(free // (2 * 5 * 4 * max(1, n_parameters))))
 
 
-def _seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """Build a network whose initial weights depend on the seed alone."""
+def initialised(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Build a network whose initial weights depend on the seed alone.
+
+    The global random state is the same afterwards.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()

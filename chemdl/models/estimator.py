@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from chemdl.profiles import resolve_device, spawn
-from chemdl.training import FittedReplica, Recipe, ReplicaRows, predict, train
+from chemdl.training import FittedReplica, Recipe, ReplicaRows, initialised, predict, train
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,7 @@ class NeuralEstimator(BaseEstimator):
         """Return the networks' outputs (n, tasks): logits, or predictions in target units."""
         check_is_fitted(self, "members_")
         features = self.featurize(X)
-        network = self.build(self.feature_shapes_, self.n_tasks_)
-        device = resolve_device(self.device)
+        network, device = self._network(), resolve_device(self.device)
         return self.combine([predict(network, m, features, device=device) for m in self.members_])
 
     def combine(self, outputs: list[np.ndarray]) -> np.ndarray:
@@ -150,8 +149,11 @@ class NeuralEstimator(BaseEstimator):
     def n_parameters_(self) -> int:
         """Trainable parameters of all networks of this replica."""
         check_is_fitted(self, "members_")
-        network = self.build(self.feature_shapes_, self.n_tasks_)
-        return len(self.members_) * sum(p.numel() for p in network.parameters())
+        return len(self.members_) * sum(p.numel() for p in self._network().parameters())
+
+    def _network(self) -> nn.Module:
+        """Return the network without its fitted state, which a prediction brings."""
+        return initialised(lambda: self.build(self.feature_shapes_, self.n_tasks_), 0)
 
     _loss: ClassVar[Any] = "mse"
 
