@@ -12,6 +12,7 @@ import platform
 import textwrap
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -31,6 +32,7 @@ _DROPPED_BITS = 11
 _SOURCES = tuple(
     f"chemdl.{room}" for room in ("models", "training", "noise", "features", "baselines")
 )
+_DAMAGED = (zipfile.BadZipFile, zlib.error)
 _NOT_IDENTITY = {"seed", "device", "random_state", "n_jobs"}
 
 
@@ -58,9 +60,9 @@ class ReplicaStore:
         if not path.is_file():
             return None
         try:
-            with np.load(path) as stored:
+            with path.open("rb") as file, np.load(file) as stored:
                 return Replica(stored["predictions"], **json.loads(str(stored["meta"])))
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        except (OSError, EOFError, ValueError, KeyError, TypeError, *_DAMAGED):
             return None
 
     def put(self, key: str, replica: Replica) -> None:
@@ -283,14 +285,17 @@ def predict_matrix(model: Any, inputs: np.ndarray, kind: str) -> np.ndarray:
 def storable(predictions: np.ndarray, kind: str) -> np.ndarray:
     """Round probabilities to 12 significant bits before anything is scored.
 
-    What is scored is then exactly what the predictions file holds.
+    The bits are those of p or 1 - p, whichever is less: else sure predictions of a frequent class
+    would tie. What is scored is then exactly what the predictions file holds.
     """
     out = np.ascontiguousarray(predictions, dtype=np.float32)
     if kind != "classification":
         return out
-    bits = out.view(np.uint32)
+    high = out > 0.5
+    bits = np.where(high, 1 - out, out).view(np.uint32)
     half = np.uint32(1 << (_DROPPED_BITS - 1))
-    return ((bits + half) >> _DROPPED_BITS << _DROPPED_BITS).view(np.float32)
+    kept = ((bits + half) >> _DROPPED_BITS << _DROPPED_BITS).view(np.float32)
+    return np.where(high, 1 - kept, kept)
 
 
 def environment(device: str) -> dict[str, Any]:
