@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,11 +133,17 @@ def table(claims: Iterable[Claim]) -> list[dict[str, str]]:
             "claim": claim.id,
             "statement": claim.statement,
             "reported": reported_values(claim),
-            "source": claim.source,
+            "source": source_text(claim),
             "read there": claim.mark,
         }
         for claim in claims
     ]
+
+
+def source_text(claim: Claim) -> str:
+    """Return author and year of a claim's source, from its citation key."""
+    found = re.match(r"([a-z]+)(\d{4})", claim.source)
+    return f"{found[1].capitalize()} {found[2]}" if found else claim.source
 
 
 def reported_values(claim: Claim) -> str:

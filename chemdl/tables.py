@@ -15,6 +15,18 @@ from chemdl.profiles import Settings
 from chemdl.replicas import environment
 
 Card = Mapping[str, Any]
+VERDICT_COLUMNS = ("claim", "study", "profile", "reported", "here", "verdict")
+
+
+def show(table: pd.DataFrame) -> None:
+    """Emit a table without row numbers and with nothing cut off; numbers to three decimals."""
+    from IPython.display import HTML, display
+
+    with pd.option_context("display.max_colwidth", None):
+        text = table.to_html(
+            index=table.index.name is not None, float_format="{:.3f}".format, border=0, na_rep="–"
+        )
+    display(HTML(text))
 
 
 def score_table(card: Card, metric: str | None = None, condition: str = "all") -> pd.DataFrame:
@@ -121,7 +133,7 @@ def verdict_table(read: Sequence[Card], *, chapter: str | None = None) -> pd.Dat
                     "verdict": verdict["verdict"] + (" *" if verdict["provisional"] else ""),
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
 
 
 def claim_table(chapter: str) -> pd.DataFrame:
@@ -130,24 +142,9 @@ def claim_table(chapter: str) -> pd.DataFrame:
 
 
 def recorded_verdicts(chapter: str) -> pd.DataFrame:
-    """Return the verdicts of a chapter's recorded cards; claims without one are ``not run``."""
+    """Return the verdicts of a chapter's recorded cards."""
     read = [cards.read(path) for path in cards.all_recorded().values()]
-    table = verdict_table(read, chapter=chapter)
-    judged = set(table["claim"]) if len(table) else set()
-    rest = [claim for claim in load_claims().values() if claim.chapter == chapter]
-    rows = [
-        {
-            "claim": claim.id,
-            "study": claim.test.study if claim.test else "",
-            "profile": "",
-            "reported": reported_text(claim),
-            "here": claim.reason or "",
-            "verdict": "not run" if claim.test else "not testable",
-        }
-        for claim in rest
-        if claim.id not in judged
-    ]
-    return pd.concat([table, pd.DataFrame(rows)], ignore_index=True)
+    return verdict_table(read, chapter=chapter)
 
 
 def recorded_cards(studies: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
