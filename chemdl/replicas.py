@@ -124,12 +124,13 @@ def source_hash(cls: type) -> str:
     """Hash the source that a model class rests on, blind to comments and docstrings.
 
     A class of this package counts with the modules it imports from models, training, features and
-    baselines; a class from elsewhere (a notebook, say) with its own definition.
+    baselines; a class from elsewhere (a notebook, say) with its own definition, and with what it
+    inherits from this package.
     """
-    if cls.__module__.startswith("chemdl."):
-        sources = [_module_source(name) for name in sorted(_imported(cls.__module__))]
-    else:
-        sources = [_own_source(cls)]
+    inherited = {name for base in cls.__mro__ for name in _imported(base.__module__)}
+    sources = [_module_source(name) for name in sorted(inherited)]
+    if not cls.__module__.startswith("chemdl."):
+        sources.insert(0, _own_source(cls))
     return hashlib.sha256("\n".join(map(normalised, sources)).encode()).hexdigest()
 
 
@@ -148,6 +149,10 @@ def _own_source(cls: type) -> str:
     try:
         return inspect.getsource(cls)
     except (OSError, TypeError):
+        # A notebook's class has no file, but its methods know their cell.
+        methods = [inspect.getsource(m) for m in vars(cls).values() if inspect.isfunction(m)]
+        if methods:
+            return "\n".join(map(textwrap.dedent, methods))
         # scikit-learn's compiled classes and the like: their version stands in for the source.
         package = cls.__module__.split(".")[0]
         return repr(f"{cls.__module__}.{cls.__qualname__} {_version(package)}")
