@@ -171,7 +171,6 @@ def test_replicas_of_one_call_are_those_of_single_fits(smiles, labels) -> None:
         )
 
 
-@pytest.mark.xfail(reason="networks are built from the global state to count or to predict")
 def test_global_random_states_are_left_alone(smiles, labels) -> None:
     torch.manual_seed(3)
     before = torch.random.get_rng_state()

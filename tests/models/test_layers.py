@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from chemdl.models.layers import BatchNorm, Dropout
-from chemdl.training import Noise
+from chemdl.noise import Noise
 
 
 def noise(key: int = 7) -> Noise:
