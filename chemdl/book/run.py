@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import re
 import time
@@ -227,6 +228,8 @@ def _execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], chap
     side_file.parent.mkdir(parents=True, exist_ok=True)
     side_file.unlink(missing_ok=True)
     manager = kernel.kernel_manager(kernel.kernel_environment(side_file))
+    # It warns of each parameter that is not in the cell; check_parameters has refused unknown ones.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
     failure: ChapterFailedError | None = None
     with write_atomically(executed) as written, progress.follow(side_file, chapter):
         try:
