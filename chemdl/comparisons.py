@@ -88,6 +88,8 @@ def judge(claim: Claim, evidence: Evidence, profile: str) -> tuple[Row, Row | No
     absent = [m for m in needed if not evidence.replicas(m, test.condition)]
     if absent:
         return _verdict(claim, "not run", f"no replicas of {', '.join(absent)}", profile), None
+    if any(test.metric not in row["values"] for row in evidence.scores):
+        return _verdict(claim, "not run", f"{test.metric} was not scored", profile), None
     if claim.kind == "count":
         return _judge_count(claim, evidence, profile), None
     if test.b is None:
@@ -214,12 +216,19 @@ def _bootstrap(
 ) -> stats.Interval | None:
     """Resample the units of the one test set, and the seeds within."""
     arrays = evidence.predictions.arrays
-    rows = arrays[f"test/{keys[0][0]}/{keys[0][1]}"]
+    rows, *others = (arrays[f"test/{r}/{f}"] for r, f in keys)
+    if not all(np.array_equal(rows, other) for other in others):
+        raise ValueError(
+            f"unit {evidence.unit!r} asks for one fixed test set, but test rows differ between "
+            "replicas; use unit 'fold'"
+        )
     ours, theirs = (
         np.stack([arrays[f"{model}/{condition}/{r}/{f}"] for r, f in keys]) for model in (a, b)
     )
     units = np.arange(len(rows)) if evidence.groups is None else evidence.groups[rows]
     targets = evidence.predictions.targets[rows]
+    if np.isnan(metrics.score_tasks(metric, targets, ours[0])).all():
+        return None
     return stats.paired_bootstrap(targets, ours, theirs, metric, units=units)
 
 
