@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,9 +75,10 @@ def write(card: Mapping[str, Any], predictions: Predictions, folder: Path) -> Pa
         digest = _sha256(temporary)
         complete = {**card, "predictions": {"file": file, "sha256": digest}}
         validate(complete)
+        text = json.dumps(complete, indent=1, allow_nan=False) + "\n"
     path = folder / f"{card['study']}.json"
     with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(complete, indent=1, allow_nan=False) + "\n")
+        temporary.write_text(text)
     return path
 
 
@@ -134,7 +136,7 @@ def recorded(study: str, profile: str | None = None) -> Path | None:
 
 def all_recorded() -> dict[str, Path]:
     """Return the best recorded card of every study that has one, by study."""
-    found = sorted({p.stem for p in (data_dir() / "results").glob("*/*.json")})
+    found = sorted({p.stem for p in (data_dir() / "results").glob("*/[!.]*.json")})
     paths = {study: recorded(study) for study in found}
     return {study: path for study, path in paths.items() if path is not None}
 
@@ -169,7 +171,7 @@ def record(source: Path, profile: str) -> list[Path]:
     """
     if profile not in PROFILES:
         raise CardError(unknown("profile", profile, PROFILES))
-    cards = sorted((Path(source) / "cards").glob("*.json"))
+    cards = sorted((Path(source) / "cards").glob("[!.]*.json"))
     if not cards:
         raise FileNotFoundError(f"no cards in {source}/cards; run a chapter first")
     for path in cards:
@@ -194,7 +196,15 @@ def _sha256(path: Path) -> str:
 def _validator() -> Any:
     import jsonschema
 
-    return jsonschema.Draft202012Validator(SCHEMA)
+    plain = jsonschema.Draft202012Validator
+    number = plain.TYPE_CHECKER.redefine("number", _is_finite)
+    return jsonschema.validators.extend(plain, type_checker=number)(SCHEMA)
+
+
+def _is_finite(_checker: Any, value: Any) -> bool:
+    """NaN is no JSON: an undefined score is null."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
 
 
 def _object(required: dict[str, Any], **optional: Any) -> dict[str, Any]:

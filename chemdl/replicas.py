@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import math
 import platform
 import textwrap
 import time
@@ -116,6 +117,8 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
     return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
 
 
