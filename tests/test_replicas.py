@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -98,6 +99,12 @@ class Net(Base):
         """About the method."""
         return x * self.rate
 '''
+
+
+def test_what_tells_models_apart_can_be_written_as_json() -> None:
+    """Some libraries mark missing values by NaN, which JSON has not."""
+    model = RandomForestClassifier(np.int64(3), max_features=float("nan"))
+    assert json.loads(json.dumps(replicas.identity(model), allow_nan=False))["n_estimators"] == 3
 
 
 def test_comments_docstrings_and_layout_are_no_source() -> None:
