@@ -51,8 +51,11 @@ class Condition:
         """Return the split and the targets to fit under this condition; test rows stay."""
         rng = np.random.default_rng(seed)
         if self.train_size is not None and self.train_size < len(split.train):
-            train = np.sort(rng.choice(split.train, self.train_size, replace=False))
-            split = Split(train, split.valid, split.test, split.repeat, split.fold)
+            # Valid shrinks alike: the baselines learn from it too, and would all be well fed.
+            n_valid = max(1, round(len(split.valid) * self.train_size / len(split.train)))
+            train = rng.choice(split.train, self.train_size, replace=False)
+            valid = rng.choice(split.valid, n_valid, replace=False)
+            split = Split(train, valid, split.test, split.repeat, split.fold)
         if self.shuffled:
             fitted = np.concatenate([split.train, split.valid])
             targets = targets.copy()
@@ -133,6 +136,9 @@ class Study:
         jobs = self._jobs()
         asked = [job for job in jobs if job.model in self._asked()]
         missing = [job for job in asked if self.store.get(job.key) is None]
+        for job in missing:
+            # What an interrupted run opened and did not keep is computed anew.
+            self.test_openings.pop(job.key, None)
         with Progress(self.name, len(asked), len(asked) - len(missing)) as progress:
             for job, replica in self._compute(missing):
                 self.store.put(job.key, replica)
@@ -150,6 +156,9 @@ class Study:
     def _check(self) -> None:
         for metric in self.metrics:
             metrics.get(metric)
+        names = [condition.name for condition in self.conditions]
+        if len(set(names)) < len(names):
+            raise ValueError(f"conditions need names of their own, not {names}")
         if self.reference is not None and self.reference not in self.models:
             raise ValueError(unknown("reference model", self.reference, self.models))
         everywhere = {

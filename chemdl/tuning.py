@@ -59,7 +59,10 @@ class RandomSearch:
             self._run(name, dict(zip(keys, models, strict=True)))
         stored = [self.store.get(key) for key in keys]
         scores = [self._score(trial.predictions) for trial in stored if trial is not None]
-        return models[int(np.nanargmax(scores))] if len(scores) == len(models) else None
+        # Where the metric is undefined on the valid rows there is nothing to choose by.
+        if len(scores) < len(models) or np.isnan(scores).all():
+            return None
+        return models[int(np.nanargmax(scores))]
 
     def _seed(self, name: str) -> int:
         return spawn(self.settings.seed, self.study, name, "tuning")
