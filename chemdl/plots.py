@@ -41,15 +41,15 @@ def show(figure: Figure, *, alt: str, caption: str = "", card: Card | None = Non
     ValueError
         for an empty ``alt``, or one that only repeats the caption.
     """
-    if not alt.strip() or alt.strip() == caption.strip():
-        raise ValueError("alt says in words what the figure shows to who cannot see it")
     from IPython.display import HTML, display
 
     display(HTML(figure_html(png(figure), alt, caption, card)))
 
 
 def figure_html(image: bytes, alt: str, caption: str = "", card: Card | None = None) -> str:
-    """Return a figure element with the PNG inside it."""
+    """Return a figure element with the PNG inside it; refuses what :func:`show` refuses."""
+    if not alt.strip() or alt.strip() == caption.strip():
+        raise ValueError("alt says in words what the figure shows to who cannot see it")
     if card is not None:
         caption = f"{caption} Card: {card['study']} ({card['profile']})."
     data = base64.b64encode(image).decode()
@@ -140,11 +140,14 @@ def calibration(predictions: Predictions, models: Mapping[str, str], *, bins: in
 def reliability(
     predictions: Predictions, model: str, bins: int = 10
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean prediction and share of actives in bins of equal count: (bins,) each."""
+    """Return mean prediction and share of actives in bins of equal count: (bins,) each.
+
+    There are no more bins than measured molecules.
+    """
     probability = predictions.pooled(model)
     known = np.isfinite(probability) & np.isfinite(predictions.targets)
     p, y = probability[known], predictions.targets[known]
-    parts = np.array_split(np.argsort(p, kind="stable"), bins)
+    parts = np.array_split(np.argsort(p, kind="stable"), min(bins, len(p)))
     return np.array([p[i].mean() for i in parts]), np.array([y[i].mean() for i in parts])
 
 
@@ -186,11 +189,19 @@ def claims_and_intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> Figu
 
 
 def molecules(smiles: Sequence[str], legends: Sequence[str], *, columns: int = 4) -> bytes:
-    """Draw molecules in a grid with a line of text under each; return a PNG."""
+    """Draw molecules in a grid with a line of text under each; return a PNG.
+
+    Raises
+    ------
+    ValueError
+        for SMILES that RDKit cannot read.
+    """
     from rdkit import Chem
     from rdkit.Chem.Draw import rdMolDraw2D
 
     drawn = [Chem.MolFromSmiles(s) for s in smiles]
+    if unread := [s for s, molecule in zip(smiles, drawn, strict=True) if molecule is None]:
+        raise ValueError(f"SMILES {unread[0]!r} cannot be read, so not drawn")
     across = min(columns, len(drawn))
     down = -(-len(drawn) // across)
     canvas = rdMolDraw2D.MolDraw2DCairo(across * 270, down * 220, 270, 220)

@@ -88,7 +88,8 @@ def task_gain_table(card: Card, a: str, b: str, metric: str | None = None) -> pd
             gains = np.array(known, dtype=float)
             low, high = mean_interval(card, gains)
             rows.append({"task": task, "gain": float(gains.mean()), "low": low, "high": high})
-    return pd.DataFrame(rows).sort_values("gain", ascending=False, ignore_index=True)
+    table = pd.DataFrame(rows, columns=["task", "gain", "low", "high"])
+    return table.sort_values("gain", ascending=False, ignore_index=True)
 
 
 def task_means(card: Card, model: str, metric: str) -> dict[str, float]:
