@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import joblib
@@ -149,16 +150,49 @@ def normalised(source: str) -> str:
 
 
 def _own_source(cls: type) -> str:
+    """Return the text of a class from elsewhere, and of what it names in its own module."""
+    texts: dict[str, str] = {}
+    waiting: list[Any] = [cls]
+    while waiting:
+        found = waiting.pop()
+        if found.__qualname__ in texts:
+            continue
+        methods = _methods(found)
+        texts[found.__qualname__] = _text(found, methods)
+        named = (m.__globals__.get(n) for m in methods for n in m.__code__.co_names)
+        waiting += [
+            x for x in named if getattr(x, "__module__", "") == cls.__module__ and _methods(x)
+        ]
+    return "\n".join(texts[name] for name in sorted(texts))
+
+
+def _methods(found: Any) -> list[FunctionType]:
+    """Return the functions that a class defines, or the function itself."""
+    if isinstance(found, FunctionType):
+        return [found]
+    defined = vars(found).values() if isinstance(found, type) else ()
+    return [method for method in defined if isinstance(method, FunctionType)]
+
+
+def _text(found: Any, methods: list[FunctionType]) -> str:
+    """Return the source of a class or function, or what stands in for one that has none."""
     try:
-        return inspect.getsource(cls)
+        return textwrap.dedent(inspect.getsource(found))
     except (OSError, TypeError):
-        # A notebook's class has no file, but its methods know their cell.
-        methods = [inspect.getsource(m) for m in vars(cls).values() if inspect.isfunction(m)]
-        if methods:
-            return "\n".join(map(textwrap.dedent, methods))
+        # A notebook's class has no file, but its methods know their cell; a console's know neither.
+        if methods and not isinstance(found, FunctionType):
+            return "\n".join(_text(method, []) for method in methods)
+        if isinstance(found, FunctionType):
+            return repr(_code(found.__code__))
         # scikit-learn's compiled classes and the like: their version stands in for the source.
-        package = cls.__module__.split(".")[0]
-        return repr(f"{cls.__module__}.{cls.__qualname__} {_version(package)}")
+        package = found.__module__.split(".")[0]
+        return repr(f"{found.__module__}.{found.__qualname__} {_version(package)}")
+
+
+def _code(code: CodeType) -> tuple[Any, ...]:
+    """Return what a function does, without the lines where it stands."""
+    constants = [_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return code.co_code.hex(), code.co_names, tuple(constants)
 
 
 def _imported(module: str) -> set[str]:
