@@ -19,7 +19,8 @@ class Finding:
     """What one card says of one claim.
 
     ``value``, ``low`` and ``high`` are the reproduced difference or level with its interval;
-    ``p`` is the comparison's own p value, before any correction.
+    ``p`` is the comparison's own p value, before any correction; ``shortfall`` says what of its
+    profile the run left out for all models.
     """
 
     study: str
@@ -32,6 +33,7 @@ class Finding:
     low: float | None = None
     high: float | None = None
     p: float | None = None
+    shortfall: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def _finding(card: Mapping[str, Any], verdict: Mapping[str, Any], claim: Claim) 
         low=estimate.get("low"),
         high=estimate.get("high"),
         p=_p_value(card, claim),
+        shortfall=", ".join(line for line in card["shortfall"] if ":" not in line),
     )
 
 

@@ -152,7 +152,8 @@ def _finding_lines(finding: Finding, claim: Claim, whose: str) -> str:
     estimate, _, span = value.partition(" ")
     fidelity = f", {finding.fidelity}" if finding.fidelity and not whose else ""
     verdict = f": {finding.verdict}" if whose else ""
-    origin = f"{whose}{finding.profile}{fidelity}{verdict}"
+    shortfall = f", {finding.shortfall}" if finding.shortfall and not whose else ""
+    origin = f"{whose}{finding.profile}{fidelity}{verdict}{shortfall}"
     numbers = "<br>".join(f"[{escape(part)}]{{.number}}" for part in (estimate, span) if part)
     return f"{numbers}<br>[{origin}]{{.aside}}"
 
