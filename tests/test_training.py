@@ -176,6 +176,24 @@ def test_global_random_states_are_not_read(features, labels) -> None:
     assert torch.equal(results[0].state["output.weight"], results[1].state["output.weight"])
 
 
+def test_every_step_of_every_seed_has_noise_of_its_own(features, labels) -> None:
+    keys: list[int] = []
+
+    class Listening(FullyConnected):
+        def forward(self, batch, noise, weight):
+            if noise is not None:
+                keys.append(int(noise.key))
+            return super().forward(batch, noise, weight)
+
+    replicas = [rows_of(seed, range(65), range(80, 100)) for seed in (1, 2, 1)]
+    dropout = {"hidden": (24, 12), "dropout": (0.1, 0.25, 0.25)}
+    fit(lambda: Listening(BITS, TASKS, **dropout), features, labels, replicas, stack=False)
+    # Four epochs of three steps each.
+    first, second, again = (keys[i : i + 12] for i in (0, 12, 24))
+    assert first == again
+    assert len({*first, *second}) == 24
+
+
 def test_inputs_are_unchanged(features, labels) -> None:
     bits, y = features["fingerprint"].copy(), labels.copy()
     own = [replica.train.copy() for replica in UNEQUAL]
@@ -347,7 +365,7 @@ def test_every_net_overfits_32_molecules(
     build = small_net(dropout=(0.0, 0.0, 0.0), batch_norm=batch_norm)
     # Stopped by its own train rows, the net may learn them by heart.
     replicas = [rows_of(seed, range(32), range(32)) for seed in (1, 2)]
-    recipe = {"epochs": 150, "patience": 150, "learning_rate": 0.01}
+    recipe = {"epochs": 100, "patience": 100, "learning_rate": 0.015}
     for one in fit(build, features, y, replicas, loss, stack, **recipe):
         p = predict(build(), one, features)[:32]
         known = np.isfinite(y[:32])
