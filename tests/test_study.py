@@ -18,6 +18,7 @@ from chemdl import baselines, cards, claims, metrics, splits
 from chemdl.datasets import Dataset
 from chemdl.models.multitask import MultitaskClassifier
 from chemdl.profiles import Settings, SettingsError
+from chemdl.replicas import on_device, seeded, storable
 from chemdl.study import Condition, Study
 from chemdl.tuning import FULL_TRIALS
 
@@ -158,6 +159,8 @@ def test_scores_follow_exactly_from_the_predictions_file(data: Dataset, tmp_path
     for row in card["scores"]:
         place = f"{row['repeat']}/{row['fold']}"
         test, p = kept.arrays[f"test/{place}"], kept.arrays[f"{row['model']}/all/{place}"]
+        assert p.dtype == np.float32
+        np.testing.assert_array_equal(storable(p, "classification"), p)
         for metric, by_task in row["values"].items():
             again = metrics.score_tasks(metric, kept.targets[test], p)
             assert list(by_task.values()) == [None if np.isnan(v) else v for v in again]
@@ -174,6 +177,22 @@ def test_baselines_learn_from_valid_rows_as_well(data: Dataset, tmp_path: Path) 
     study = make(data, tmp_path, {"oxygen": Oxygen()})
     study.run()
     assert sorted(Oxygen.fits) == sorted(80 - len(s.test) for s in study.protocol.splits)
+
+
+@pytest.mark.parametrize("model", ["net", "random_forest"])
+def test_each_replica_is_fitted_on_its_own_split(data: Dataset, tmp_path: Path, model: str) -> None:
+    """What the card holds of a fold is what the model predicts that never saw its test rows."""
+    models = {"net": NET, "random_forest": baselines.classifier("random_forest", trees=5)}
+    study = make(data, tmp_path, models)
+    rows, kept = scores(study.run(), model), study.predictions().arrays
+    for row, split in zip(rows, study.protocol.splits, strict=True):
+        fitted = on_device(seeded(models[model], row["seed"]), "cpu")
+        both = np.concatenate([split.train, split.valid])
+        valid = np.arange(len(split.train), len(both))
+        stopping = {"valid": valid} if model == "net" else {}
+        fitted.fit(SMILES[both], data.targets[both], **stopping)
+        p = fitted.predict_proba(SMILES[split.test])
+        np.testing.assert_allclose(kept[f"{model}/all/0/{split.fold}"], p, atol=1e-3)
 
 
 def test_a_regression_is_scored_in_its_unit(tmp_path: Path) -> None:

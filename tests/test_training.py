@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -176,22 +177,31 @@ def test_global_random_states_are_not_read(features, labels) -> None:
     assert torch.equal(results[0].state["output.weight"], results[1].state["output.weight"])
 
 
-def test_every_step_of_every_seed_has_noise_of_its_own(features, labels) -> None:
-    keys: list[int] = []
+class Listening(FullyConnected):
+    """Writes down what each training step is given: the noise's key, and the rows."""
 
-    class Listening(FullyConnected):
-        def forward(self, batch, noise, weight):
-            if noise is not None:
-                keys.append(int(noise.key))
-            return super().forward(batch, noise, weight)
+    told: ClassVar[list[tuple[int, list[int]]]] = []
 
+    def forward(self, batch, noise, weight):
+        if noise is not None:
+            self.told.append((int(noise.key), batch["row"][weight > 0].tolist()))
+        return super().forward(batch, noise, weight)
+
+
+def test_every_step_of_every_seed_has_noise_and_order_of_its_own(features, labels) -> None:
+    Listening.told.clear()
     replicas = [rows_of(seed, range(65), range(80, 100)) for seed in (1, 2, 1)]
-    dropout = {"hidden": (24, 12), "dropout": (0.1, 0.25, 0.25)}
-    fit(lambda: Listening(BITS, TASKS, **dropout), features, labels, replicas, stack=False)
+    numbered = {**features, "row": np.arange(ROWS)}
+    build = functools.partial(Listening, BITS, TASKS, hidden=(8,), dropout=(0.1, 0.25))
+    fit(build, numbered, labels, replicas, stack=False)
     # Four epochs of three steps each.
-    first, second, again = (keys[i : i + 12] for i in (0, 12, 24))
+    first, second, again = (Listening.told[i : i + 12] for i in (0, 12, 24))
     assert first == again
-    assert len({*first, *second}) == 24
+    assert len({key for key, _ in first + second}) == 24
+    epochs = [run[i : i + 3] for run in (first, second) for i in (0, 3, 6, 9)]
+    orders = [[row for _, rows in epoch for row in rows] for epoch in epochs]
+    assert all(sorted(order) == list(range(65)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 8
 
 
 def test_inputs_are_unchanged(features, labels) -> None:
