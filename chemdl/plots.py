@@ -167,7 +167,7 @@ def class_balance(dataset: Any) -> Figure:
     axis.set_yticks(y, [dataset.tasks[task] for task in order])
     axis.set_xlabel("molecules")
     axis.margins(x=0.12)
-    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    axis.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     _plain(axis)
     return figure
 

@@ -183,8 +183,9 @@ def _is_ours(folder: Path) -> bool:
 
 def _is_parameter(name: str, value: Any) -> bool:
     names = isinstance(value, list | tuple) and name == "models"
+    folder = isinstance(value, os.PathLike) and name == "output"
     scalar = value is None or isinstance(value, bool | int | float | str)
-    return not name.startswith("_") and (scalar or names)
+    return not name.startswith("_") and (scalar or names or folder)
 
 
 def _output_folder(output: Any, profile: str) -> Path:

@@ -181,7 +181,7 @@ def environment_table(settings: Settings) -> pd.DataFrame:
     if settings.device == "cpu":
         found["device"] += ", no GPU: profile full takes hours here"
     rows = {"profile": settings.profile, "seed": settings.seed, **found}
-    return pd.DataFrame({"value": rows}).rename_axis("this run")
+    return pd.DataFrame({"this run": list(rows), "value": list(map(str, rows.values()))})
 
 
 def missed(predictions: Predictions, a: str, b: str, task: int, count: int = 8) -> pd.DataFrame:

@@ -218,3 +218,7 @@ def test_a_failed_write_leaves_the_old_file_alone(
         raise error
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["card.json"]
+
+
+def test_an_output_folder_may_be_a_path(tmp_path) -> None:
+    assert settings({"output": tmp_path, "device": "cpu"}).output == tmp_path.resolve()
