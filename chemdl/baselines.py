@@ -106,6 +106,9 @@ class TaskwiseBaseline(BaseEstimator):
         if self._is_classifier and len(np.unique(target)) == 1:
             # A fold may hold one class only: say so with a constant, the metric will be NaN.
             estimator = DummyClassifier(strategy="prior")
+        if estimator.get_params().get("n_neighbors", 0) > len(target):
+            # A task may have fewer measured molecules than kNN asks for: then all are neighbours.
+            estimator.set_params(n_neighbors=len(target))
         return estimator.fit(features, target)
 
     def _outputs(self, X: Sequence[str], of: Callable[[Any, Any], np.ndarray]) -> np.ndarray:

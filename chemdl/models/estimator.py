@@ -84,6 +84,7 @@ class NeuralEstimator(BaseEstimator):
     ) -> Iterator[list[Trained]]:
         """Train one clone per (train rows, valid rows) and seed; yield replicas as they end."""
         targets = _two_dimensional(y)
+        self._check_targets(targets)
         features = self.featurize(X)
         members = [
             (position, member)
@@ -130,7 +131,7 @@ class NeuralEstimator(BaseEstimator):
         estimator.members_ = members
         estimator.n_tasks_ = targets.shape[1]
         estimator.feature_shapes_ = {k: v[:1] for k, v in features.items()}
-        estimator._after_fit(targets)
+        estimator._after_fit()
         seconds = sum(member.seconds for member in members)
         return Trained(position, estimator, seconds, members[0].stack_size)
 
@@ -157,7 +158,10 @@ class NeuralEstimator(BaseEstimator):
 
     _loss: ClassVar[Any] = "mse"
 
-    def _after_fit(self, targets: np.ndarray) -> None:
+    def _check_targets(self, targets: np.ndarray) -> None:
+        """Refuse targets that the loss cannot take, before hours of training."""
+
+    def _after_fit(self) -> None:
         """Set what scikit-learn's mixins expect."""
 
 
@@ -166,10 +170,12 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
 
     _loss: ClassVar[Any] = "bce"
 
-    def _after_fit(self, targets: np.ndarray) -> None:
+    def _check_targets(self, targets: np.ndarray) -> None:
         values = np.unique(targets[np.isfinite(targets)])
         if not np.isin(values, (0.0, 1.0)).all():
             raise ValueError(f"classification targets are 0, 1 or NaN, not {values[:5].tolist()}")
+
+    def _after_fit(self) -> None:
         self.classes_ = np.array([0, 1])
 
     def probabilities(self, X: Sequence[Any]) -> np.ndarray:
