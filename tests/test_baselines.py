@@ -115,15 +115,7 @@ def test_a_row_that_is_not_measured_does_not_matter(name: str, smiles, labels) -
     np.testing.assert_allclose(among, alone, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            n, marks=pytest.mark.xfail(reason="kNN asks for 15 neighbours") if n == "knn" else ()
-        )
-        for n in LEARNING
-    ],
-)
+@pytest.mark.parametrize("name", LEARNING)
 def test_few_measured_rows_are_enough(name: str, smiles, labels) -> None:
     """A task with five measured rows has fewer than kNN's fifteen neighbours."""
     y = labels.copy()

@@ -195,7 +195,8 @@ def test_an_unparsable_smiles_is_named(smiles, labels) -> None:
         MultitaskClassifier(**SMALL).fit(broken, labels)
 
 
-def test_other_classes_are_refused(smiles, labels) -> None:
+def test_other_classes_are_refused_before_training(smiles, labels, monkeypatch) -> None:
+    monkeypatch.setattr("chemdl.models.estimator.train", lambda *_, **__: pytest.fail("trained"))
     with pytest.raises(ValueError, match=r"classification targets are 0, 1 or NaN, not \[0.0, 2.0"):
         MultitaskClassifier(**SMALL).fit(smiles, 2 * labels)
 
