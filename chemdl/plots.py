@@ -182,6 +182,7 @@ def claims_and_intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> Figu
         if row.get("reported") is not None:
             axis.plot(row["reported"], y, "D", color="black", markersize=5)
     axis.axvline(0, color="black", linewidth=0.8)
+    axis.set_ylim(-0.6, len(rows) - 0.4)
     axis.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
     axis.set_xlabel(f"difference in {axis_label(metric)}; ◆ reported, ● here with 95 % interval")
     _plain(axis)
