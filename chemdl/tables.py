@@ -139,13 +139,18 @@ def verdict_table(read: Sequence[Card], *, chapter: str | None = None) -> pd.Dat
 
 def claim_table(chapter: str) -> pd.DataFrame:
     """Return a chapter's claims as a reader wants them: statement, values, source, mark."""
-    return pd.DataFrame(claims.table(claims.for_chapter(chapter)))
+    table = pd.DataFrame(claims.table(claims.for_chapter(chapter)))
+    # A citation key is author, year and perhaps a word: ramsundar2015.
+    parts = table["source"].str.extract(r"^([a-z]+)(\d{4})")
+    table["source"] = (parts[0].str.capitalize() + " " + parts[1]).fillna(table["source"])
+    return table
 
 
 def recorded_verdicts(chapter: str) -> pd.DataFrame:
-    """Return the verdicts of a chapter's recorded cards."""
+    """Return the verdicts of a chapter's recorded cards, without claims that were not run."""
     read = [cards.read(path) for path in cards.all_recorded().values()]
-    return verdict_table(read, chapter=chapter)
+    table = verdict_table(read, chapter=chapter)
+    return table[table["verdict"] != "not run"].reset_index(drop=True)
 
 
 def recorded_cards(studies: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
@@ -160,10 +165,10 @@ def recorded_cards(studies: Sequence[str], settings: Settings) -> list[dict[str,
 
 
 def shortfall(read: Sequence[Card]) -> str:
-    """Say of which profile the cards are and what their runs left out."""
+    """Say of which profile the cards are and which parts of it their runs did."""
     profiles = " and ".join(dict.fromkeys(card["profile"] for card in read))
     missing = list(dict.fromkeys(line for card in read for line in card["shortfall"]))
-    return f"Profile {profiles}" + (f"; left out: {', '.join(missing)}." if missing else ".")
+    return f"Profile {profiles}" + (f", done in part: {', '.join(missing)}." if missing else ".")
 
 
 def cleaning_table(datasets: Sequence[Any]) -> pd.DataFrame:

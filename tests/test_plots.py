@@ -144,7 +144,7 @@ def test_the_shortfall_names_profile_and_what_is_left_out(card) -> None:
     assert tables.shortfall([card]) == "Profile quick."
     cut = {**card, "profile": "full", "shortfall": ["1 of 5 repeats"]}
     assert tables.shortfall([card, cut, cut]) == (
-        "Profile quick and full; left out: 1 of 5 repeats."
+        "Profile quick and full, done in part: 1 of 5 repeats."
     )
 
 
