@@ -23,6 +23,7 @@ _MODULES = (
     "models",
     "plots",
     "profiles",
+    "ragged",
     "tuning",
     "tables",
     "replicas",

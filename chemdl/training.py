@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from chemdl.noise import GOLDEN, Noise, mix, signed
+from chemdl.ragged import Batch, DeviceFeatures, Features, first_replica
 
 Loss = Literal["bce", "mse"]
-Batch = dict[str, Tensor]
+State = dict[str, Tensor]
 
 # Below this many parameters a stack beats one-after-another on a CPU; above it the batched
 # products only lose cache locality (benchmarks/stacking.py measures both sides).
@@ -74,7 +75,7 @@ class FittedReplica:
 
 def train(
     build: Callable[[], nn.Module],
-    features: Mapping[str, np.ndarray],
+    features: Features,
     targets: np.ndarray,
     replicas: Sequence[ReplicaRows],
     *,
@@ -91,7 +92,8 @@ def train(
         of (batch, …) rows, the :class:`Noise` (``None`` outside training) and the rows' weights
         (batch,), zero for padding, and returns (batch, tasks). If it has ``fit_scaling(batch)``
         that is called once with the replica's train rows.
-    features : arrays with n rows each; they lie on the device once, whatever the replicas.
+    features : arrays with n rows each, or :class:`chemdl.ragged.Ragged` rows of unequal length;
+        they lie on the device once, whatever the replicas.
     targets : (n, tasks), NaN = not measured and masked in the loss.
     loss : ``bce`` on logits, or ``mse`` on targets scaled by each replica's own train rows.
     stack : force stacks (or none); by default as the device makes it pay.
@@ -106,12 +108,12 @@ def train(
         for a replica without train rows or without a measured train target, NaN features, or
         training that ends in NaN.
     """
-    on_device = {name: _to_device(name, array, device) for name, array in features.items()}
+    on_device = DeviceFeatures(features, device)
     y = torch.tensor(np.array(targets), dtype=torch.float32, device=device)
     for replica in replicas:
         _check_rows(replica, targets)
-    n_parameters = sum(p.numel() for p in initialised(build, 0).parameters())
-    for positions in _stacks(replicas, recipe, n_parameters, device, stack):
+    probe = _Stack(build, on_device, y, [replicas[0]], loss, recipe)
+    for positions in _stacks(replicas, probe, device, stack):
         members = [replicas[i] for i in positions]
         begun = time.perf_counter()
         run = _Stack(build, on_device, y, members, loss, recipe)
@@ -126,24 +128,41 @@ def train(
 def predict(
     network: nn.Module,
     fitted: FittedReplica,
-    features: Mapping[str, np.ndarray],
+    features: Features,
     *,
     device: str = "cpu",
-    batch_size: int = 1024,
+    batch_size: int | None = None,
 ) -> np.ndarray:
     """Return the network's outputs (n, tasks) under a fitted replica: logits, or target units."""
     network = network.eval().to(device)
     state = {name: value.to(device) for name, value in fitted.state.items()}
-    n = len(next(iter(features.values())))
+    on_device = DeviceFeatures(features, device)
+    size = batch_size or on_device.block_rows
     outputs = []
-    for start in range(0, n, batch_size):
-        rows = {
-            k: _to_device(k, v[start : start + batch_size], device) for k, v in features.items()
-        }
-        weight = torch.ones(len(next(iter(rows.values()))), device=device)
-        outputs.append(functional_call(network, state, (rows, None, weight)).cpu().numpy())
+    for start in range(0, on_device.count, size):
+        rows = np.arange(start, min(start + size, on_device.count))
+        batch = first_replica(on_device.take(rows[None]))
+        weight = torch.ones(len(rows), device=device)
+        outputs.append(functional_call(network, state, (batch, None, weight)).cpu().numpy())
     raw = np.concatenate(outputs).astype(np.float64)
     return raw * fitted.target_scale + fitted.target_shift
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of every replica, padded to one width: their numbers on host and device, weights."""
+
+    host: np.ndarray
+    index: Tensor
+    weight: Tensor
+
+    def __len__(self) -> int:
+        return self.host.shape[1]
+
+    def part(self, start: int, stop: int) -> _Rows:
+        """Return the columns ``start`` to ``stop``."""
+        here = slice(start, stop)
+        return _Rows(self.host[:, here], self.index[:, here], self.weight[:, here])
 
 
 class _Stack:
@@ -152,7 +171,7 @@ class _Stack:
     def __init__(
         self,
         build: Callable[[], nn.Module],
-        features: Batch,
+        features: DeviceFeatures,
         targets: Tensor,
         members: list[ReplicaRows],
         loss: Loss,
@@ -163,8 +182,7 @@ class _Stack:
         networks = [initialised(build, m.seed).to(self.device) for m in members]
         for network, member in zip(networks, members, strict=True):
             if callable(fit_scaling := getattr(network, "fit_scaling", None)):
-                rows = torch.as_tensor(member.train, device=self.device)
-                fit_scaling({name: value[rows] for name, value in features.items()})
+                fit_scaling(first_replica(features.take(member.train[None])))
         self.network = networks[0]
         self.parameters = _stacked([dict(n.named_parameters()) for n in networks])
         for value in self.parameters.values():
@@ -200,12 +218,12 @@ class _Stack:
         stopped = torch.zeros(count, dtype=torch.bool, device=self.device)
         kept = self._snapshot()
         curve: list[Tensor] = []
-        valid_rows, valid_weight = self._padded([m.valid for m in self.members])
+        valid = self._padded([m.valid for m in self.members])
         # Without a measured valid target there is nothing to stop by: the last epoch counts.
-        blind = self._measured_targets(valid_rows, valid_weight).sum((1, 2)) == 0
+        blind = self._measured_targets(valid).sum((1, 2)) == 0
         for epoch in range(1, self.recipe.epochs + 1):
             self._train_epoch(optimizer, epoch)
-            losses = self._evaluate(valid_rows, valid_weight)
+            losses = self._evaluate(valid)
             curve.append(losses)
             better = ((losses < best) | blind) & ~stopped
             best = torch.where(better, losses, best)
@@ -220,37 +238,37 @@ class _Stack:
         """Take one pass over every replica's own shuffled train rows."""
         self.network.train()
         orders = [_shuffled(m, epoch) for m in self.members]
-        rows, weight = self._padded(orders, multiple=self.recipe.batch_size)
-        per_epoch = rows.shape[1] // self.recipe.batch_size
+        epoch_rows = self._padded(orders, multiple=self.recipe.batch_size)
+        per_epoch = len(epoch_rows) // self.recipe.batch_size
         for i in range(per_epoch):
-            here = slice(i * self.recipe.batch_size, (i + 1) * self.recipe.batch_size)
+            rows = epoch_rows.part(i * self.recipe.batch_size, (i + 1) * self.recipe.batch_size)
             keys = mix(self.seeds ^ signed(((epoch - 1) * per_epoch + i + 1) * GOLDEN))
             optimizer.zero_grad(set_to_none=True)
-            self._losses(rows[:, here], weight[:, here], keys).sum().backward()
+            self._losses(rows, keys).sum().backward()
             if self.recipe.clip is not None:
                 self._clip_gradients(self.recipe.clip)
             optimizer.step()
 
-    def _losses(self, rows: Tensor, weight: Tensor, keys: Tensor | None) -> Tensor:
+    def _losses(self, rows: _Rows, keys: Tensor | None) -> Tensor:
         """Return each replica's masked mean loss over its rows: (replicas,)."""
-        batch = {name: value[rows] for name, value in self.features.items()}
-        mask = self._measured_targets(rows, weight)
-        target = (self.targets[rows] - self.shift[:, None, :]) / self.scale[:, None, :]
-        output = self._forward(batch, keys, weight)
+        batch = self.features.take(rows.host)
+        mask = self._measured_targets(rows)
+        target = (self.targets[rows.index] - self.shift[:, None, :]) / self.scale[:, None, :]
+        output = self._forward(batch, keys, rows.weight)
         if self.loss == "bce":
             each = nn.functional.binary_cross_entropy_with_logits(output, target, reduction="none")
         else:
             each = (output - target).square()
         return (each * mask).sum((1, 2)) / mask.sum((1, 2)).clamp(min=1.0)
 
-    def _measured_targets(self, rows: Tensor, weight: Tensor) -> Tensor:
+    def _measured_targets(self, rows: _Rows) -> Tensor:
         """Return the weight of each target in the loss: (replicas, batch, tasks)."""
-        return self.measured[rows] * self.learned[:, None, :] * weight[:, :, None]
+        return self.measured[rows.index] * self.learned[:, None, :] * rows.weight[:, :, None]
 
     def _forward(self, batch: Batch, keys: Tensor | None, weight: Tensor) -> Tensor:
         """Return (replicas, batch, tasks); a stack of one is spared the batched products."""
 
-        def one(state: Batch, rows: Batch, key: Tensor | None, row_weight: Tensor) -> Tensor:
+        def one(state: State, rows: Batch, key: Tensor | None, row_weight: Tensor) -> Tensor:
             noise = None if key is None else Noise(key)
             return functional_call(self.network, state, (rows, noise, row_weight))
 
@@ -259,23 +277,24 @@ class _Stack:
             in_dims = (0, 0, None if keys is None else 0, 0)
             return vmap(one, in_dims=in_dims)(state, batch, keys, weight)
         first = {name: value[0] for name, value in state.items()}
-        rows = {name: value[0] for name, value in batch.items()}
-        return one(first, rows, None if keys is None else keys[0], weight[0])[None]
+        own_key = None if keys is None else keys[0]
+        return one(first, first_replica(batch), own_key, weight[0])[None]
 
     @torch.no_grad()
-    def _evaluate(self, rows: Tensor, weight: Tensor, block: int = 1024) -> Tensor:
+    def _evaluate(self, rows: _Rows) -> Tensor:
         """Return each replica's loss over its valid rows, averaged over measured targets."""
         self.network.eval()
         total = torch.zeros(len(self.members), device=self.device)
         counted = torch.zeros_like(total)
-        for start in range(0, rows.shape[1], block):
-            r, w = rows[:, start : start + block], weight[:, start : start + block]
-            size = self._measured_targets(r, w).sum((1, 2))
-            total += self._losses(r, w, None) * size
+        block = self.features.block_rows
+        for start in range(0, len(rows), block):
+            part = rows.part(start, start + block)
+            size = self._measured_targets(part).sum((1, 2))
+            total += self._losses(part, None) * size
             counted += size
         return total / counted.clamp(min=1.0)
 
-    def _padded(self, rows: list[np.ndarray], multiple: int = 1) -> tuple[Tensor, Tensor]:
+    def _padded(self, rows: list[np.ndarray], multiple: int = 1) -> _Rows:
         """Pad index sets to one length; padding points at row 0 with weight zero."""
         longest = max(len(r) for r in rows)
         width = max(1, math.ceil(longest / multiple)) * multiple
@@ -284,7 +303,23 @@ class _Stack:
         for r, own in enumerate(rows):
             index[r, : len(own)] = own
             weight[r, : len(own)] = 1.0
-        return torch.as_tensor(index).to(self.device), torch.as_tensor(weight).to(self.device)
+        return _Rows(
+            index, torch.as_tensor(index).to(self.device), torch.as_tensor(weight).to(self.device)
+        )
+
+    def activation_bytes(self) -> int:
+        """Measure what one training step of these replicas keeps for its backward pass."""
+        kept: dict[int, int] = {}
+
+        def note(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        rows = self._padded([_shuffled(m, 1)[: self.recipe.batch_size] for m in self.members])
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            self._losses(rows, self.seeds)
+        return sum(kept.values())
 
     def _clip_gradients(self, limit: float) -> None:
         grads = [p.grad for p in self.parameters.values() if p.grad is not None]
@@ -308,12 +343,12 @@ class _Stack:
             fused=True,
         )
 
-    def _snapshot(self) -> Batch:
+    def _snapshot(self) -> State:
         state = {**self.parameters, **self.buffers}
         return {name: value.detach().clone() for name, value in state.items()}
 
     @torch.no_grad()
-    def _keep(self, kept: Batch, better: Tensor) -> None:
+    def _keep(self, kept: State, better: Tensor) -> None:
         """Copy the present state of the replicas that got better."""
         if not bool(better.any()):
             return
@@ -321,7 +356,7 @@ class _Stack:
             chosen = better.reshape(-1, *[1] * (value.dim() - 1))
             torch.where(chosen, value, kept[name], out=kept[name])
 
-    def _results(self, kept: Batch, best_epoch: Tensor, curve: Tensor) -> list[FittedReplica]:
+    def _results(self, kept: State, best_epoch: Tensor, curve: Tensor) -> list[FittedReplica]:
         results = []
         for r, member in enumerate(self.members):
             finite = all(bool(torch.isfinite(value[r]).all()) for value in kept.values())
@@ -343,33 +378,34 @@ class _Stack:
 
 
 def _stacks(
-    replicas: Sequence[ReplicaRows],
-    recipe: Recipe,
-    n_parameters: int,
-    device: str,
-    stack: bool | None,
+    replicas: Sequence[ReplicaRows], probe: _Stack, device: str, stack: bool | None
 ) -> list[list[int]]:
     """Group replicas that take equally many steps an epoch, within the memory budget.
 
     Equal steps keep every replica active in every step, so an optimiser's moments never move on
     an empty batch and a stack stays equal to its members alone.
     """
+    n_parameters = sum(p.numel() for p in probe.network.parameters())
     if stack is None:
         stack = device != "cpu" or n_parameters <= CPU_STACK_PARAMETERS
-    if not stack:
+    if not stack or len(replicas) == 1:
         return [[i] for i in range(len(replicas))]
-    limit = _stack_limit(n_parameters, device)
+    limit = _stack_limit(n_parameters, probe.activation_bytes(), device)
     groups: dict[int, list[int]] = {}
     for i, replica in enumerate(replicas):
-        groups.setdefault(math.ceil(len(replica.train) / recipe.batch_size), []).append(i)
+        steps = math.ceil(len(replica.train) / probe.recipe.batch_size)
+        groups.setdefault(steps, []).append(i)
     return [g[s : s + limit] for g in groups.values() for s in range(0, len(g), limit)]
 
 
-def _stack_limit(n_parameters: int, device: str) -> int:
-    """Return how many replicas fit: weights, gradients, two moments and the best state each."""
+def _stack_limit(n_parameters: int, activation_bytes: int, device: str) -> int:
+    """Return how many replicas fit.
+
+    Each holds weights, gradients, two moments and its best state, and what a step keeps for its
+    backward pass, twice: batches differ, and gradients pass through.
+    """
     free = CPU_STACK_BYTES if device == "cpu" else torch.cuda.mem_get_info()[0] // 2
-    # As much again for activations: a batch of a fully connected net needs less than its weights.
-    return max(1, int(free // (2 * 5 * 4 * max(1, n_parameters))))
+    return max(1, int(free // (5 * 4 * n_parameters + 2 * activation_bytes + 1)))
 
 
 def initialised(build: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -382,7 +418,7 @@ def initialised(build: Callable[[], nn.Module], seed: int) -> nn.Module:
         return build()
 
 
-def _stacked(states: list[dict[str, Tensor]]) -> Batch:
+def _stacked(states: list[State]) -> State:
     return {name: torch.stack([s[name].detach() for s in states]) for name in states[0]}
 
 
@@ -407,15 +443,3 @@ def _check_rows(replica: ReplicaRows, targets: np.ndarray) -> None:
             f"no target of tasks {tasks} is measured in the {len(replica.train)} train rows; "
             "drop the task or change the split"
         )
-
-
-def _to_device(name: str, array: np.ndarray, device: str) -> Tensor:
-    """Move features to the device; bits stay bytes there, the network turns them to floats."""
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        row, *column = (int(axis[0]) for axis in np.nonzero(~np.isfinite(array)))
-        raise ValueError(
-            f"features {name!r} hold NaN or infinity, first in row {row}, column {column}; "
-            "impute them or drop the column before training"
-        )
-    # A copy, since arrays of a data set are read-only and tensors cannot be.
-    return torch.tensor(np.ascontiguousarray(array)).to(device)

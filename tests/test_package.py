@@ -28,7 +28,7 @@ PACKAGE = ROOT / "chemdl"
 # From the ground up; a room imports from floors below, or from its left on its own floor.
 FLOORS = (
     ("profiles", "datasets", "claims"),
-    ("features", "noise", "training", "dealing", "splits", "metrics", "intervals", "stats"),
+    ("ragged", "features", "noise", "training", "dealing", "splits", "metrics", "intervals", "stats"),
     ("models", "baselines"),
     (
         "verdicts",

@@ -12,7 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from chemdl.profiles import resolve_device, spawn
+from chemdl.ragged import Ragged
 from chemdl.training import FittedReplica, Recipe, ReplicaRows, initialised, predict, train
+
+Feature = np.ndarray | Ragged
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,11 @@ class NeuralEstimator(BaseEstimator):
     seed: int
     device: str
 
-    def featurize(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
-        """Turn n raw inputs into arrays of n rows each."""
+    def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
+        """Turn n raw inputs into arrays of n rows each, or ragged rows."""
         raise NotImplementedError
 
-    def build(self, features: dict[str, np.ndarray], n_tasks: int) -> nn.Module:
+    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network for features of these shapes."""
         raise NotImplementedError
 
@@ -123,14 +126,14 @@ class NeuralEstimator(BaseEstimator):
         self,
         position: int,
         members: list[FittedReplica],
-        features: dict[str, np.ndarray],
+        features: dict[str, Feature],
         targets: np.ndarray,
         seed: int,
     ) -> Trained:
         estimator = clone(self).set_params(seed=seed)
         estimator.members_ = members
         estimator.n_tasks_ = targets.shape[1]
-        estimator.feature_shapes_ = {k: v[:1] for k, v in features.items()}
+        estimator.feature_shapes_ = {k: v[slice(1)] for k, v in features.items()}
         estimator._after_fit()
         seconds = sum(member.seconds for member in members)
         return Trained(position, estimator, seconds, members[0].stack_size)

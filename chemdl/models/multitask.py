@@ -15,7 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.features.fingerprints import ECFP
-from chemdl.models.estimator import NeuralClassifier, NeuralEstimator, NeuralRegressor
+from chemdl.models.estimator import (
+    Feature,
+    NeuralClassifier,
+    NeuralEstimator,
+    NeuralRegressor,
+)
 from chemdl.models.layers import BatchNorm, Dropout
 from chemdl.noise import Noise
 from chemdl.profiles import spawn, unknown
@@ -162,12 +167,12 @@ class _MultitaskNet(NeuralEstimator):
             raise ValueError(unknown("preset", name, PRESETS))
         return cls(**{**PRESETS[name], **changes})
 
-    def featurize(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
+    def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the fingerprints of SMILES: bits or counts, uint8 (n, size)."""
         ecfp = ECFP(radius=self.radius, size=self.size, counts=self.counts)
         return {"fingerprint": ecfp.transform(inputs)}
 
-    def build(self, features: dict[str, np.ndarray], n_tasks: int) -> nn.Module:
+    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network for fingerprints of this length."""
         return FullyConnected(
             features["fingerprint"].shape[1],
