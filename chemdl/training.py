@@ -37,7 +37,9 @@ class Recipe:
 
     ``learning_rate``, ``momentum`` and ``weight_decay`` go to the optimiser (``adam``: Kingma and
     Ba 2015, or ``sgd``); ``clip`` bounds the norm of each replica's gradient; ``patience`` is the
-    number of epochs without a better validation loss after which a replica stops.
+    number of epochs without a better validation loss after which a replica stops. The learning
+    rate rises from a tenth over ``warmup`` epochs, and then falls, each step by the same factor,
+    to ``decay`` of its height in the last epoch.
     """
 
     epochs: int = 50
@@ -48,6 +50,15 @@ class Recipe:
     weight_decay: float = 0.0
     clip: float | None = None
     patience: int = 10
+    warmup: float = 0.0
+    decay: float = 1.0
+
+    def rate(self, epochs_done: float) -> float:
+        """Return the learning rate after this many epochs, parts of one included."""
+        if epochs_done < self.warmup:
+            return self.learning_rate * (0.1 + 0.9 * epochs_done / self.warmup)
+        falling = max(1.0, self.epochs - self.warmup)
+        return self.learning_rate * self.decay ** ((epochs_done - self.warmup) / falling)
 
 
 @dataclass(frozen=True)
@@ -243,6 +254,8 @@ class _Stack:
         for i in range(per_epoch):
             rows = epoch_rows.part(i * self.recipe.batch_size, (i + 1) * self.recipe.batch_size)
             keys = mix(self.seeds ^ signed(((epoch - 1) * per_epoch + i + 1) * GOLDEN))
+            for group in optimizer.param_groups:
+                group["lr"] = self.recipe.rate(epoch - 1 + i / per_epoch)
             optimizer.zero_grad(set_to_none=True)
             self._losses(rows, keys).sum().backward()
             if self.recipe.clip is not None:
