@@ -7,7 +7,7 @@ Messages live on directed bonds, so that none goes straight back where it came f
     h_vw^t = relu(W_i [x_v, e_vw] + W_h m_vw^t),  t = 1 … T - 1
     h_v    = relu(W_o [x_v, sum over w in N(v) of h_wv^(T-1)])
 
-and a molecule is the sum of its h_v over 100 (or their mean), read by one hidden layer.
+and a molecule is the mean of its h_v (or their sum over 100), read by one hidden layer.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class _DirectedMessagePassing(GraphEstimator):
         width: int = 300,
         depth: int = 3,
         dropout: float = 0.0,
-        aggregation: Aggregation = "norm",
+        aggregation: Aggregation = "mean",
         precision: Precision = "float32",
         epochs: int = 50,
         batch_size: int = 50,
