@@ -329,7 +329,11 @@ class Study:
                 "duplicates": dict(protocol.duplicates),
             },
             "metrics": [
-                {"name": m.name, "unit": m.unit, "higher_is_better": m.higher_is_better}
+                {
+                    "name": m.name,
+                    "unit": data.unit if m.unit == "target" else m.unit,
+                    "higher_is_better": m.higher_is_better,
+                }
                 for m in map(metrics.get, self.metrics)
             ],
             "models": [self._model_row(name, stored) for name in present],

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from chemdl.models.estimator import Feature, NeuralClassifier, NeuralRegressor
 from chemdl.models.graphs import GraphBatch, GraphEstimator, Readout, rows_at, sum_into
-from chemdl.models.layers import BatchNorm, Dropout
+from chemdl.models.layers import BatchNorm, Dropout, Precision, Product
 from chemdl.noise import Noise
 from chemdl.ragged import Batch
 
@@ -44,16 +44,18 @@ class NeuralFingerprint(nn.Module):
         length: int,
         hidden: int,
         dropout: float,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
         widths = [n_atom_features, *[width] * depth]
         # A bias before batch normalisation has no gradient but rounding, which Adam would follow.
         self.own = nn.ModuleList(nn.Linear(n, width, bias=False) for n in widths[:-1])
         self.around = nn.ModuleList(
-            nn.Linear(_DEGREES * (n + n_bond_features), width, bias=False) for n in widths[:-1]
+            Product(_DEGREES * (n + n_bond_features), width, bias=False, precision=precision)
+            for n in widths[:-1]
         )
         self.norms = nn.ModuleList(BatchNorm(width) for _ in range(depth))
-        self.write = nn.ModuleList(nn.Linear(n, length) for n in widths)
+        self.write = nn.ModuleList(Product(n, length, precision=precision) for n in widths)
         self.dropout = Dropout(dropout, 0)
         self.readout = (
             Readout(length, hidden, n_tasks, Dropout(dropout, 1))
@@ -110,6 +112,7 @@ class _NeuralFingerprint(GraphEstimator):
         length: int = 256,
         hidden: int = 100,
         dropout: float = 0.0,
+        precision: Precision = "float32",
         epochs: int = 100,
         batch_size: int = 100,
         learning_rate: float = 2e-3,
@@ -122,7 +125,7 @@ class _NeuralFingerprint(GraphEstimator):
         device: str = "auto",
     ) -> None:
         self.width, self.depth, self.length, self.hidden = width, depth, length, hidden
-        self.dropout = dropout
+        self.dropout, self.precision = dropout, precision
         self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
         self.warmup, self.decay = warmup, decay
         self.weight_decay, self.clip, self.patience = weight_decay, clip, patience
@@ -139,6 +142,7 @@ class _NeuralFingerprint(GraphEstimator):
             self.length,
             self.hidden,
             self.dropout,
+            self.precision,
         )
 
 

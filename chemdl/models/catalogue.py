@@ -1,0 +1,59 @@
+"""Every deep model by the name that claims, chapters and cards use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from chemdl.profiles import unknown
+
+# name: module, class without its ending, preset or None
+_NETS: dict[str, tuple[str, str, str | None]] = {
+    "multitask": ("multitask", "Multitask", "pyramid"),
+    "multitask_ma": ("multitask", "Multitask", "ma2015"),
+    "sigmoid": ("multitask", "Multitask", "sigmoid"),
+    "fingerprint_net": ("multitask", "Multitask", "duvenaud"),
+    "neural_fingerprint": ("neural_fingerprint", "NeuralFingerprint", None),
+    "dmpnn": ("dmpnn", "DirectedMessagePassing", None),
+    "weave": ("weave", "Weave", None),
+    "ugrnn": ("ugrnn", "UGRNN", None),
+    "smiles_cnn": ("smiles", "SmilesConvolution", None),
+    "smiles_gru": ("smiles", "SmilesRecurrent", None),
+    "picture_cnn": ("pictures", "Picture", None),
+}
+_ENDINGS = {"classification": "Classifier", "regression": "Regressor"}
+
+NETS = tuple(_NETS)
+
+
+def net(name: str, kind: str, **changes: Any) -> Any:
+    """Return the net ``name`` for a dataset of this kind, with ``changes`` to its parameters.
+
+    ================== ==================== =====================================================
+    name               reads                network
+    ================== ==================== =====================================================
+    multitask          ECFP4 bits           pyramid of two layers (Ramsundar et al. 2015)
+    multitask_ma       ECFP4 counts         four wide layers (Ma et al. 2015)
+    sigmoid            ECFP4 bits           one small sigmoid layer
+    fingerprint_net    ECFP counts          one hidden layer (as Duvenaud et al. 2015 compare)
+    neural_fingerprint molecular graph      neural fingerprint (Duvenaud et al. 2015)
+    dmpnn              molecular graph      directed-edge message passing (Yang et al. 2019)
+    weave              graph, atom pairs    weave modules (Kearnes et al. 2016)
+    ugrnn              graph                recursive nets, one for each root (Lusci et al. 2013)
+    smiles_cnn         SMILES               convolutions over tokens
+    smiles_gru         SMILES               recurrent net in both directions
+    picture_cnn        2D drawing           convolutions over pixels (Goh et al. 2017)
+    ================== ==================== =====================================================
+
+    Raises
+    ------
+    ValueError
+        for an unknown name or kind, with the near misses.
+    """
+    if name not in _NETS:
+        raise ValueError(unknown("net", name, _NETS))
+    if kind not in _ENDINGS:
+        raise ValueError(unknown("kind of dataset", kind, _ENDINGS))
+    module, stem, preset = _NETS[name]
+    cls = getattr(import_module(f"chemdl.models.{module}"), stem + _ENDINGS[kind])
+    return cls(**changes) if preset is None else cls.preset(preset, **changes)
