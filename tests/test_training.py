@@ -317,6 +317,36 @@ def test_each_replica_stops_by_its_own_patience(features, labels) -> None:
         )
 
 
+def test_the_learning_rate_rises_and_falls() -> None:
+    recipe = Recipe(epochs=12, learning_rate=0.5, warmup=2.0, decay=0.01)
+    assert recipe.rate(0.0) == pytest.approx(0.05)
+    assert recipe.rate(1.0) == pytest.approx(0.275)
+    assert recipe.rate(2.0) == pytest.approx(0.5)
+    assert recipe.rate(7.0) == pytest.approx(0.05)
+    assert recipe.rate(12.0) == pytest.approx(0.005)
+    assert {Recipe(learning_rate=0.5).rate(t) for t in (0.0, 0.3, 9.0)} == {0.5}
+
+
+def test_training_follows_its_learning_rate(features, labels) -> None:
+    """With rates that vanish after the first epoch, later epochs change nothing."""
+    replica = rows_of(1, range(0, 64), range(80, 100))
+    recipe = {"batch_size": 32, "decay": 1e-30, "learning_rate": 0.01}
+    short, long = (
+        fit(small_net(), features, labels, [replica], epochs=n, **recipe)[0] for n in (40, 400)
+    )
+    assert np.ptp(short.valid_losses[15:]) < 1e-6 < np.ptp(long.valid_losses[:16])
+
+
+def test_what_a_step_keeps_bounds_the_stack(features, labels, monkeypatch) -> None:
+    """Small budgets give small stacks, and the same replicas."""
+    sizes = {}
+    for budget in (2**31, 200_000):
+        monkeypatch.setattr(training, "CPU_STACK_BYTES", budget)
+        sizes[budget] = [one.stack_size for one in fit(small_net(), features, labels, UNEQUAL)]
+    assert sizes[2**31] == [len(UNEQUAL)] * len(UNEQUAL)
+    assert max(sizes[200_000]) < len(UNEQUAL)
+
+
 def test_without_a_measured_valid_label_the_last_epoch_counts(features, labels) -> None:
     labels[90:] = np.nan
     for valid in (range(90, 100), []):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from chemdl.models.layers import BatchNorm, Dropout
+from chemdl.models import layers
+from chemdl.models.layers import BatchNorm, Dropout, Product
 from chemdl.noise import Noise
 
 
@@ -75,3 +76,33 @@ def test_batch_norm_of_one_row_is_finite(rows: Tensor) -> None:
     layer = BatchNorm(5)
     assert torch.isfinite(layer(rows[:1], torch.ones(1))).all()
     assert torch.isfinite(layer.variance).all()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_product_in_float32_is_torchs_linear_layer(rows: Tensor, bias: bool) -> None:
+    layer = Product(rows.shape[1], 7, bias=bias)
+    assert torch.equal(layer(rows), nn.functional.linear(rows, layer.weight, layer.bias))
+
+
+def test_a_rounded_product_keeps_two_digits_and_float32(rows: Tensor) -> None:
+    exact = Product(rows.shape[1], 7)
+    rounded = Product(rows.shape[1], 7, precision="bfloat16")
+    rounded.load_state_dict(exact.state_dict())
+    found, expected = rounded(rows), exact(rows)
+    assert found.dtype == torch.float32
+    assert 0 < (found - expected).abs().max() < 0.02 * expected.abs().max()
+
+
+def test_native_rounds_where_the_device_multiplies_bfloat16(
+    rows: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    native = Product(rows.shape[1], 7, precision="native")
+    exact = nn.functional.linear(rows, native.weight, native.bias)
+    for able in (False, True):
+        monkeypatch.setattr(layers, "multiplies_bfloat16", lambda device, able=able: able)
+        assert torch.equal(native(rows), exact) is not able
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(ValueError, match="Did you mean 'bfloat16'"):
+        Product(2, 2, precision="bfloat61")

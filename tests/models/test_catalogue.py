@@ -1,0 +1,34 @@
+"""Every net has one name, which claims and chapters use."""
+
+from __future__ import annotations
+
+import pytest
+
+from chemdl import claims
+from chemdl.models import catalogue
+
+
+@pytest.mark.parametrize("name", catalogue.NETS)
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_each_name_gives_an_unfitted_net(name: str, kind: str) -> None:
+    net = catalogue.net(name, kind, epochs=3, seed=4)
+    assert (net.epochs, net.seed, net.kind) == (3, 4, "deep")
+    assert net.search_space
+    assert hasattr(net, "predict_proba") == (kind == "classification")
+
+
+def test_unknown_names_and_kinds_list_the_near_misses() -> None:
+    with pytest.raises(ValueError, match="Did you mean 'dmpnn'"):
+        catalogue.net("dmppn", "regression")
+    with pytest.raises(ValueError, match="Did you mean 'regression'"):
+        catalogue.net("dmpnn", "regresion")
+
+
+def test_claims_on_molecules_name_nets_that_exist() -> None:
+    tests = [
+        c.test
+        for c in claims.load_claims().values()
+        if c.test and c.chapter in ("toxicity", "property-prediction")
+    ]
+    deep = {test.a for test in tests} & {"weave", "ugrnn", "dmpnn", "smiles_gru"}
+    assert deep and deep <= set(catalogue.NETS)
