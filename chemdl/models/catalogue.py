@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from chemdl.datasets import Dataset
 from chemdl.profiles import unknown
 
 # name: module, class without its ending, preset or None
@@ -57,3 +59,18 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     module, stem, preset = _NETS[name]
     cls = getattr(import_module(f"chemdl.models.{module}"), stem + _ENDINGS[kind])
     return cls(**changes) if preset is None else cls.preset(preset, **changes)
+
+
+def nets(
+    changes: Mapping[str, Mapping[str, Any]], dataset: Dataset, *, batches: int
+) -> dict[str, Any]:
+    """Return the nets that ``changes`` names, each training for at most so many batches.
+
+    One budget for small and large sets: epochs over the whole dataset are cut where they would
+    take more batches than this, and stay as they are where early stopping ends them sooner.
+    """
+    found = {name: net(name, dataset.kind, **own) for name, own in changes.items()}
+    for one in found.values():
+        longest = max(1, batches * one.batch_size // len(dataset))
+        one.set_params(epochs=min(one.epochs, longest))
+    return found

@@ -112,14 +112,14 @@ class _DirectedMessagePassing(GraphEstimator):
         dropout: float = 0.0,
         aggregation: Aggregation = "mean",
         precision: Precision = "float32",
-        epochs: int = 50,
+        epochs: int = 100,
         batch_size: int = 50,
         learning_rate: float = 1e-3,
         warmup: float = 2.0,
         decay: float = 0.1,
         weight_decay: float = 0.0,
         clip: float | None = None,
-        patience: int = 50,
+        patience: int = 40,
         seed: int = 0,
         device: str = "auto",
     ) -> None:
@@ -148,7 +148,8 @@ class DirectedMessagePassingClassifier(NeuralClassifier, _DirectedMessagePassing
     """D-MPNN over SMILES, binary tasks; see :class:`DirectedMessagePassing`.
 
     The defaults are those of chemprop: width 300, depth 3, batches of 50, and a learning rate that
-    rises to 1e-3 in two epochs and falls to a tenth by the last.
+    rises to 1e-3 in two epochs and falls to a tenth by the last; but 100 epochs instead of 50,
+    after which a thousand molecules are not yet learned (train error as large as valid error).
     """
 
 
