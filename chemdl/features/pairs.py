@@ -234,7 +234,7 @@ def _bridges(neighbours: list[list[tuple[int, int]]]) -> set[int]:
 def _spanning_forest(
     neighbours: list[list[tuple[int, int]]],
 ) -> tuple[dict[int, tuple[int, int]], dict[int, int]]:
-    """Return the atom and bond by which each atom but the first of a fragment is reached; depths."""
+    """Return by which atom and bond each but the first of a fragment is reached; and depths."""
     parent: dict[int, tuple[int, int]] = {}
     depth: dict[int, int] = {}
     for start in range(len(neighbours)):
