@@ -11,21 +11,34 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.ticker import MaxNLocator
 
+from chemdl import metrics, residuals, structures
 from chemdl.cards import Predictions
+from chemdl.lines import COLOURS, label_ends, limits, line_styles, log_axes
 from chemdl.tables import (
     Card,
     axis_label,
     first_metric,
+    learning_curve_table,
     pretty,
     score_table,
+    target_unit,
     task_gain_table,
     task_means,
+    with_unit,
 )
 
-# Okabe and Ito's colours, told apart by colour-blind readers and on paper.
-COLOURS = {"deep": "#0072B2", "other": "#D55E00", "trivial": "#777777"}
+# Two ends of a scale around zero, as the kinds have them.
+_DIVERGING = LinearSegmentedColormap.from_list(
+    "chemdl", [COLOURS["other"], "white", COLOURS["deep"]]
+)
+# More points than this are drawn as counts in hexagons.
+_MOST_POINTS = 2000
 WIDTH = 7.2
 _PNG_DPI = 160
 
@@ -76,7 +89,7 @@ def scores(cards: Sequence[Card] | Card, metric: str) -> Figure:
     for axis, card, table in zip(axes, drawn, tables, strict=True):
         _dots(axis, table)
         axis.set_title(card["study"].replace("_", " "), fontsize=10)
-        axis.set_xlabel(axis_label(metric))
+        axis.set_xlabel(axis_label(metric, card))
     _kind_legend(figure)
     return figure
 
@@ -94,7 +107,9 @@ def task_gains(card: Card, a: str, b: str, metric: str | None = None) -> Figure:
     axis.scatter(table["gain"], y, c=colours, zorder=3)
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(y, table["task"])
-    axis.set_xlabel(f"{pretty(a)} minus {pretty(b)}, {axis_label(metric or first_metric(card))}")
+    axis.set_xlabel(
+        f"{pretty(a)} minus {pretty(b)}, {axis_label(metric or first_metric(card), card)}"
+    )
     _plain(axis)
     return figure
 
@@ -112,7 +127,7 @@ def task_scores(card: Card, models: Sequence[str], metric: str | None = None) ->
         colour = COLOURS[_kind(card, model)]
         axis.scatter(means[model], y, label=pretty(model), marker=marker, color=colour, zorder=2)
     axis.set_yticks(y, means.index)
-    axis.set_xlabel(axis_label(name))
+    axis.set_xlabel(axis_label(name, card))
     axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=4)
     _plain(axis)
     return figure
@@ -189,30 +204,6 @@ def claims_and_intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> Figu
     return figure
 
 
-def molecules(smiles: Sequence[str], legends: Sequence[str], *, columns: int = 4) -> bytes:
-    """Draw molecules in a grid with a line of text under each; return a PNG.
-
-    Raises
-    ------
-    ValueError
-        for SMILES that RDKit cannot read.
-    """
-    from rdkit import Chem
-    from rdkit.Chem.Draw import rdMolDraw2D
-
-    drawn = [Chem.MolFromSmiles(s) for s in smiles]
-    if unread := [s for s, molecule in zip(smiles, drawn, strict=True) if molecule is None]:
-        raise ValueError(f"SMILES {unread[0]!r} cannot be read, so not drawn")
-    across = min(columns, len(drawn))
-    down = -(-len(drawn) // across)
-    canvas = rdMolDraw2D.MolDraw2DCairo(across * 270, down * 220, 270, 220)
-    options = canvas.drawOptions()
-    options.legendFontSize = 17  # type: ignore[assignment]  # RDKit's stub has it wrong
-    canvas.DrawMolecules(drawn, legends=list(legends))
-    canvas.FinishDrawing()
-    return canvas.GetDrawingText()
-
-
 def show_molecules(
     smiles: Sequence[str],
     legends: Sequence[str],
@@ -224,7 +215,175 @@ def show_molecules(
     """Emit a grid of molecules as :func:`show` emits a figure."""
     from IPython.display import HTML, display
 
-    display(HTML(figure_html(molecules(smiles, legends), alt, caption, card)))
+    display(HTML(figure_html(structures.grid(smiles, legends), alt, caption, card)))
+
+
+def attributed_molecules(
+    smiles: Sequence[str],
+    weights: Sequence[np.ndarray],
+    legends: Sequence[str] | None = None,
+    *,
+    unit: str = "",
+    columns: int = 3,
+) -> Figure:
+    """Draw molecules with each atom coloured by its weight, and the scale that all share.
+
+    ``weights`` holds one number for each atom, as of
+    :func:`chemdl.models.attribution.attributions`: blue above zero, orange below, white at it.
+    """
+    largest = max((float(np.abs(own).max()) for own in weights), default=0.0) or 1.0
+    scale = ScalarMappable(Normalize(-largest, largest), _DIVERGING)
+    colours = [scale.to_rgba(np.asarray(own, float)) for own in weights]
+    titles = [""] * len(smiles) if legends is None else legends
+    drawing = structures.grid(smiles, titles, columns=columns, colours=colours)
+    image = imread(io.BytesIO(drawing))
+    height, width = (pixels / _PNG_DPI for pixels in image.shape[:2])
+    bar = 0.62
+    figure = Figure(figsize=(width, height + bar))
+    picture = figure.add_axes((0, bar / (height + bar), 1, height / (height + bar)))
+    picture.imshow(image)
+    picture.set_axis_off()
+    share = min(0.9, 2.6 / width)
+    place = figure.add_axes(((1 - share) / 2, 0.42 / (height + bar), share, 0.1 / (height + bar)))
+    figure.colorbar(scale, cax=place, orientation="horizontal").outline.set_visible(False)
+    place.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    place.tick_params(labelsize=7, length=2)
+    place.set_xlabel(with_unit("added by each atom", unit), fontsize=8)
+    return figure
+
+
+def show_attributions(
+    smiles: Sequence[str],
+    weights: Sequence[np.ndarray],
+    legends: Sequence[str] | None = None,
+    *,
+    alt: str,
+    caption: str,
+    unit: str = "",
+    columns: int = 3,
+    card: Card | None = None,
+) -> None:
+    """Emit :func:`attributed_molecules` as :func:`show` does."""
+    drawn = attributed_molecules(smiles, weights, legends, unit=unit, columns=columns)
+    show(drawn, alt=alt, caption=caption, card=card)
+
+
+def target_distributions(datasets: Sequence[Any], *, bins: int = 30) -> Figure:
+    """Draw a histogram of the first task of each dataset, in its unit."""
+    figure, axes = _panels(len(datasets), columns=2, height=1.9)
+    for axis, dataset in zip(axes, datasets, strict=True):
+        values = dataset.targets[:, 0]
+        axis.hist(values[np.isfinite(values)], bins=bins, color="#9fb6cd")
+        axis.set_title(f"{pretty(dataset.name)}, {len(dataset):,} molecules", fontsize=9)
+        axis.set_xlabel(with_unit(pretty(dataset.tasks[0]), dataset.unit), fontsize=9)
+        _plain(axis)
+    for axis in axes[::2]:
+        axis.set_ylabel("molecules")
+    return figure
+
+
+def learning_curves(card: Card, metric: str | None = None) -> Figure:
+    """Draw each model's mean and 95 % interval against the number of train molecules.
+
+    See :func:`chemdl.tables.learning_curve_table`. Both axes are logarithmic, but for a metric of
+    which higher is better or a mean that is not positive, where y is linear. Deep models are solid
+    and blue, others dashed and orange; points of one size stand a little apart.
+    """
+    name = metric or first_metric(card)
+    table = learning_curve_table(card, name)
+    styles = line_styles({model["name"]: model["kind"] for model in card["models"]})
+    lines = {model: rows for model, rows in table.groupby("model", sort=False)}
+    figure = Figure(figsize=(WIDTH, max(3.4, 1.0 + 0.17 * len(lines))))
+    label = 0.4 + 0.062 * max(map(len, lines))
+    figure.subplots_adjust(left=0.1, right=1 - label / WIDTH, bottom=0.14, top=0.97)
+    axis = figure.subplots()
+    is_log = not metrics.get(name).higher_is_better and bool((table["mean"] > 0).all())
+    sizes = table["molecules"].unique()
+    step = max(1.004, float(sizes.max() / sizes.min()) ** 0.008)
+    ends = {}
+    for place, (model, rows) in enumerate(lines.items()):
+        x = rows["molecules"].to_numpy() * step ** (place - (len(lines) - 1) / 2)
+        mean = rows["mean"].to_numpy()
+        errors = [mean - rows["low"].to_numpy(), rows["high"].to_numpy() - mean]
+        axis.errorbar(x, mean, yerr=errors, **styles[model], capsize=2, markersize=4, lw=1.2)
+        ends[model] = (float(x[-1]), float(mean[-1]))
+    _limit_y(axis, table, is_log=is_log)
+    log_axes(axis, sizes.tolist(), both=is_log)
+    axis.set_xlabel("molecules in the train side")
+    axis.set_ylabel(axis_label(name, card))
+    _plain(axis)
+    axis.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    label_ends(axis, ends, {model: styles[model]["color"] for model in ends})
+    return figure
+
+
+def predicted_against_measured(
+    predictions: Predictions, card: Card, models: Sequence[str], *, task: int = 0
+) -> Figure:
+    """Draw test predictions of the first repeat against the measured values, one panel a model.
+
+    The titles give RMSE and R² of the points drawn, all folds pooled: close to the means over
+    folds, not the same. Above 2,000 points hexagons show their number.
+    """
+    names = list(dict.fromkeys(models))
+    figure, axes = _panels(len(names), columns=min(3, len(names)), height=2.75)
+    measured = predictions.targets[:, task].astype(float)
+    drawn = [predictions.pooled(name)[:, task] for name in names]
+    # Far-off predictions must not shrink the rest: they run out of the picture.
+    ends = np.nanmin(measured), np.nanmax(measured)
+    pad = 0.08 * (ends[1] - ends[0]) or 1.0
+    both = ends[0] - pad, ends[1] + pad
+    for axis, name, predicted in zip(axes, names, drawn, strict=True):
+        known = np.isfinite(measured) & np.isfinite(predicted)
+        y, p = measured[known], predicted[known]
+        colour = COLOURS[_kind(card, name)]
+        if len(y) > _MOST_POINTS:
+            shades = LinearSegmentedColormap.from_list("one", ["#e9eef3", colour])
+            axis.hexbin(y, p, gridsize=40, extent=(*both, *both), mincnt=1, cmap=shades, bins="log")
+        else:
+            axis.scatter(y, p, s=6, color=colour, alpha=0.4, linewidths=0)
+        axis.plot(both, both, color="black", linewidth=0.8)
+        axis.set(xlim=both, ylim=both, aspect="equal")
+        axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axis.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        rmse, r2 = (metrics.get(m).function(y, p) for m in ("rmse", "r2"))
+        axis.set_title(f"{pretty(name)}\nRMSE {rmse:.2f}, R² {r2:.2f}", fontsize=9)
+        axis.set_xlabel(with_unit("measured", target_unit(card)), fontsize=9)
+        _plain(axis)
+    axes[0].set_ylabel(with_unit("predicted", target_unit(card)), fontsize=9)
+    return figure
+
+
+def error_by_similarity(
+    data: Any,
+    predictions: Predictions,
+    card: Card,
+    models: Sequence[str],
+    *,
+    task: int = 0,
+    bins: int = 6,
+) -> Figure:
+    """Draw the mean absolute error by similarity to the nearest train molecule.
+
+    See :func:`chemdl.residuals.by_similarity`; bars are 95 % bootstrap intervals over molecules.
+    """
+    table = residuals.by_similarity(data, predictions, models, task=task, bins=bins)
+    styles = line_styles({name: _kind(card, name) for name in table["model"].unique()})
+    figure = Figure(figsize=(WIDTH * 0.75, 3.2), layout="constrained")
+    axis = figure.subplots()
+    for place, (model, rows) in enumerate(table.groupby("model", sort=False)):
+        error = rows["error"].to_numpy()
+        x = rows["similarity"].to_numpy() + 0.004 * (place - (len(styles) - 1) / 2)
+        bars = [error - rows["low"].to_numpy(), rows["high"].to_numpy() - error]
+        axis.errorbar(x, error, yerr=bars, **styles[str(model)], capsize=2, markersize=4, lw=1.2,
+                      label=pretty(str(model)))  # fmt: skip
+    axis.set_ylim(bottom=0)
+    count = round(table["molecules"].mean())
+    axis.set_xlabel(f"similarity to the nearest train molecule (bins of about {count})")
+    axis.set_ylabel(with_unit("mean absolute error", target_unit(card)))
+    axis.legend(frameon=False, fontsize=8)
+    _plain(axis)
+    return figure
 
 
 def _dots(axis: Axes, table: pd.DataFrame) -> None:
@@ -236,11 +395,29 @@ def _dots(axis: Axes, table: pd.DataFrame) -> None:
             mean, rows["y"].to_numpy(), xerr=errors, fmt="o", color=COLOURS[str(kind)], capsize=2
         )
     axis.set_yticks(y, [pretty(name) for name in table["model"]])
-    # Two folds have intervals wider than the scale itself: those run out of the picture.
-    widest = float(np.nan_to_num((table["high"] - table["low"]).max() / 2))
-    pad = min(max(widest, 0.02), float(np.ptp(table["mean"])) + 0.02)
-    axis.set_xlim(table["mean"].min() - pad, table["mean"].max() + pad)
+    axis.set_xlim(limits(*(table[column].tolist() for column in ("mean", "low", "high"))))
     _plain(axis)
+
+
+def _limit_y(axis: Axes, table: pd.DataFrame, *, is_log: bool) -> None:
+    columns = [table[column].to_numpy() for column in ("mean", "low", "high")]
+    if not is_log:
+        axis.set_ylim(limits(*columns))
+        return
+    # An interval that reaches zero has no end on this axis.
+    logs = [np.log10(np.maximum(values, 1e-3 * columns[0].min())) for values in columns]
+    low, high = limits(*logs)
+    axis.set_ylim(10**low, 10**high)
+
+
+def _panels(count: int, *, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure with so many panels, the last row filled from the left."""
+    down = -(-count // columns)
+    figure = Figure(figsize=(WIDTH, height * down), layout="constrained")
+    axes = figure.subplots(down, columns, squeeze=False).ravel()
+    for axis in axes[count:]:
+        axis.remove()
+    return figure, list(axes[:count])
 
 
 def _kind_legend(figure: Figure) -> None:

@@ -2,45 +2,94 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from chemdl import cards, claims, metrics, stats
+from chemdl import cards, claims, datasets, metrics, stats
 from chemdl.cards import Predictions
 from chemdl.claims import Claim, load_claims
 from chemdl.profiles import Settings
 from chemdl.replicas import environment
 
 Card = Mapping[str, Any]
+# With the table, since JupyterLab and Colab have no style sheet of the book's.
+_TABLE_STYLE = (
+    "<style>table.chemdl caption{caption-side:top;text-align:left}"
+    "@media(max-width:600px){table.chemdl.chemdl.chemdl{font-size:.75rem;line-height:1.3}"
+    "table.chemdl.chemdl.chemdl :is(td,th){padding:.2rem .25rem}}</style>"
+)
 VERDICT_COLUMNS = ("claim", "study", "profile", "reported", "here", "verdict")
+_METRIC_NAMES = {
+    "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+    "r2": "R²",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "pearson_r2": "Pearson R²",
+}
+# Duvenaud et al. 2015, table 1 in the paper's source: squared errors ± their spread. The models
+# by our names, and as claims.yml names them.
+_DUVENAUD_MODELS = {
+    "neural_fingerprint": "neural fingerprint and net",
+    "neural_fingerprint_linear": "neural fingerprint and linear model",
+    "fingerprint_net": "circular fingerprint and net",
+    "ridge": "circular fingerprint and linear model",
+    "trivial": "predicting the mean",
+}
+_PRINTED = {
+    "QSAR-09-Solubility": ((0.52, 0.07), (0.77, 0.11), (1.40, 0.13), (1.71, 0.13), (4.29, 0.40)),
+    "QSAR-09-Malaria": ((1.16, 0.03), (1.15, 0.02), (1.36, 0.10), (1.13, 0.03), (1.47, 0.07)),
+    "QSAR-09-Photovoltaic": ((1.43, 0.09), (2.58, 0.18), (2.00, 0.09), (2.63, 0.09), (6.40, 0.09)),
+}
 
 
 def show(table: pd.DataFrame) -> None:
-    """Emit a table without row numbers and with nothing cut off; numbers to three decimals."""
+    """Emit a table without row numbers and with nothing cut off; numbers to three decimals.
+
+    ``table.attrs["caption"]``, where there is one, stands above it.
+    """
     from IPython.display import HTML, display
 
+    display(HTML(table_html(table)))
+
+
+def table_html(table: pd.DataFrame) -> str:
+    """Return what :func:`show` emits; a narrow screen breaks names and tightens the columns."""
     with pd.option_context("display.max_colwidth", None):
         text = table.to_html(
-            index=table.index.name is not None, float_format="{:.3f}".format, border=0, na_rep="–"
+            index=table.index.name is not None,
+            float_format="{:.3f}".format,
+            border=0,
+            na_rep="–",
+            classes="chemdl",
         )
-    display(HTML(text))
+    # A name may break after an underscore; what is copied stays the name.
+    text = re.sub(r">[^<>]+<", lambda found: found[0].replace("_", "_<wbr>"), text)
+    if caption := table.attrs.get("caption"):
+        text = text.replace("<thead>", f"<caption>{html.escape(caption)}</caption><thead>", 1)
+    return _TABLE_STYLE + text
 
 
 def score_table(card: Card, metric: str | None = None, condition: str = "all") -> pd.DataFrame:
     """Return one row per model: kind, mean over replicas, 95 % interval, replicas, seconds.
 
-    The interval is Nadeau and Bengio's, since the folds share their train rows.
+    The interval is Nadeau and Bengio's, since the folds share their train rows. The caption names
+    metric and unit.
     """
+    name = metric or first_metric(card)
     rows = []
     for model in card["models"]:
-        values = replica_means(card, model["name"], metric, condition)
+        values = replica_means(card, model["name"], name, condition)
         if not len(values):
             continue
-        low, high = mean_interval(card, values)
-        seconds = [r["fit_seconds"] for r in card["scores"] if r["model"] == model["name"]]
+        low, high = mean_interval(card, values, condition)
+        own = (r for r in card["scores"] if r["model"] == model["name"])
+        seconds = [r["fit_seconds"] for r in own if r["condition"] == condition]
         rows.append(
             {
                 "model": model["name"],
@@ -52,8 +101,10 @@ def score_table(card: Card, metric: str | None = None, condition: str = "all") -
                 "seconds per fit": float(np.mean(seconds)),
             }
         )
-    better = metrics.get(metric or card["metrics"][0]["name"]).higher_is_better
-    return pd.DataFrame(rows).sort_values("mean", ascending=not better, ignore_index=True)
+    better = metrics.get(name).higher_is_better
+    table = pd.DataFrame(rows).sort_values("mean", ascending=not better, ignore_index=True)
+    table.attrs["caption"] = f"{axis_label(name, card)}, mean over replicas and its 95 % interval"
+    return table
 
 
 def replica_means(
@@ -66,11 +117,12 @@ def replica_means(
     return np.array([np.mean(values) for values in known if values])
 
 
-def mean_interval(card: Card, values: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % interval of a mean over replicas; NaN with fewer than two."""
+def mean_interval(card: Card, values: np.ndarray, condition: str = "all") -> tuple[float, float]:
+    """Return the 95 % interval of a mean over a condition's replicas; NaN with fewer than two."""
     if len(values) < 2:
         return float("nan"), float("nan")
-    ratio = np.mean([row["n_test"] / row["n_train"] for row in card["scores"]])
+    rows = (row for row in card["scores"] if row["condition"] == condition)
+    ratio = np.mean([row["n_test"] / row["n_train"] for row in rows])
     interval = stats.corrected_interval(values, ratio)
     return float(interval.low), float(interval.high)
 
@@ -101,6 +153,24 @@ def task_means(card: Card, model: str, metric: str) -> dict[str, float]:
         for task, values in known.items()
         if any(v is not None for v in values)
     }
+
+
+def learning_curve_table(card: Card, metric: str | None = None) -> pd.DataFrame:
+    """Return one row per model and size of the train side: the score table's, and ``molecules``.
+
+    The conditions that count are ``all`` and those whose name is a number. ``molecules`` is what
+    the nets learned from, the mean over the condition's replicas; models that need no valid rows
+    to stop by learn from those too.
+    """
+    conditions = dict.fromkeys(row["condition"] for row in card["scores"])
+    parts = []
+    for condition in conditions:
+        if condition != "all" and not condition.isdigit():
+            continue
+        sizes = [row["n_train"] for row in card["scores"] if row["condition"] == condition]
+        table = score_table(card, metric, condition)
+        parts.append(table.assign(molecules=float(np.mean(sizes))))
+    return pd.concat(parts).sort_values("molecules", kind="stable", ignore_index=True)
 
 
 def by_replica(card: Card, model: str) -> dict[tuple[int, int], Any]:
@@ -135,6 +205,69 @@ def verdict_table(read: Sequence[Card], *, chapter: str | None = None) -> pd.Dat
                 }
             )
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+
+
+def squared_error_table(read: Sequence[Card]) -> pd.DataFrame:
+    """Return Duvenaud's printed numbers, their roots, and ours from the cards of his three sets.
+
+    ``printed`` is what stands in the paper's table, a mean squared error; ``reported`` its root,
+    as the authors' poster has it; ``here`` our RMSE with its 95 % interval, and its square. Beside
+    the error of predicting the mean stands the variance of the labels, which it must be: for each
+    fold MSE / (1 - R²), whatever the model. What the cards do not hold is missing.
+    """
+    by_study = {card["study"]: card for card in read}
+    rows = []
+    for name, printed in _PRINTED.items():
+        claim = claims.get(name)
+        card = by_study.get(claim.test.study) if claim.test else None
+        reported = _reported_by_name(claim)
+        for (model, words), square in zip(_DUVENAUD_MODELS.items(), printed, strict=True):
+            rows.append(
+                {
+                    "data set": name.rsplit("-", 1)[1].lower(),
+                    "model": words,
+                    "printed": "{:.2f} ± {:.2f}".format(*square),
+                    "reported": "{:.2f} ± {:.2f}".format(*reported[words]),
+                    **_error_here(card, model),
+                    "variance of labels": _label_variance(card) if model == "trivial" else "",
+                }
+            )
+    table = pd.DataFrame(rows)
+    units = "; ".join(f"{n.rsplit('-', 1)[1].lower()}: {claims.get(n).unit}" for n in _PRINTED)
+    table.attrs["caption"] = f"Errors in units of the targets and, printed, their squares. {units}"
+    return table
+
+
+def _reported_by_name(claim: Claim) -> dict[str, tuple[float | None, float | None]]:
+    """Return every reported value with its spread, by the name of its model in the source."""
+    reported = claim.reported
+    values = {
+        claim.names["a"]: (reported.a, reported.a_spread),
+        claim.names["b"]: (reported.b, reported.b_spread),
+    }
+    return values | {also["name"]: (also["value"], also.get("spread")) for also in claim.also}
+
+
+def _error_here(card: Card | None, model: str) -> dict[str, Any]:
+    """Return our RMSE of a model, as text with its interval, and the mean of its squares."""
+    values = np.array([]) if card is None else replica_means(card, model, "rmse")
+    if card is None or not len(values):
+        return {"here": np.nan, "here squared": np.nan}
+    low, high = mean_interval(card, values)
+    interval = "" if np.isnan(low) else f" [{low:.2f}, {high:.2f}]"
+    square = float(np.mean(values**2))
+    return {"here": f"{values.mean():.2f}{interval}", "here squared": f"{square:.2f}"}
+
+
+def _label_variance(card: Card | None) -> str | float:
+    """Return the variance of the labels, mean over test folds; NaN without R²."""
+    if card is None or not {"rmse", "r2"} <= {metric["name"] for metric in card["metrics"]}:
+        return np.nan
+    # The same for every model of a fold, since R² = 1 - MSE / variance.
+    values = [row["values"] for row in card["scores"] if row["condition"] == "all"]
+    pairs = [(error, v["r2"][task]) for v in values for task, error in v["rmse"].items()]
+    known = [rmse**2 / (1 - r2) for rmse, r2 in pairs if rmse is not None and r2 not in (None, 1)]
+    return f"{np.mean(known):.2f}" if known else np.nan
 
 
 def claim_table(chapter: str) -> pd.DataFrame:
@@ -225,11 +358,24 @@ def reported_text(claim: Claim) -> str:
     return "" if reported.a is None else f"{reported.a:g}"
 
 
-def axis_label(metric: str) -> str:
-    """Return a metric's name and unit for an axis."""
-    found = metrics.get(metric)
-    name = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "r2": "R²"}.get(metric, pretty(metric))
-    return f"{name} / {found.unit}" if found.unit else name
+def axis_label(metric: str, card: Card | None = None) -> str:
+    """Return a metric's name and unit for an axis: an error's unit is that of the card's data."""
+    name = _METRIC_NAMES.get(metric, pretty(metric))
+    if not metrics.get(metric).unit:
+        return name
+    return with_unit(name, "unit of the targets" if card is None else target_unit(card))
+
+
+def target_unit(card: Card) -> str:
+    """Return the unit of a card's targets, from its metrics or from the registry of datasets."""
+    own = (m["unit"] for m in card["metrics"] if metrics.get(m["name"]).unit == "target")
+    unit = next((unit for unit in own if unit not in ("", "target")), None)
+    return unit or str(datasets.describe(card["dataset"]["name"])["unit"])
+
+
+def with_unit(name: str, unit: str) -> str:
+    """Return a quantity's name with its unit: ``RMSE (log₁₀ mol/L)``."""
+    return f"{name} ({unit.replace('log10', 'log₁₀')})" if unit else name
 
 
 def pretty(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 from matplotlib.figure import Figure
 
 import chemdl
-from chemdl import claims, plots, stats, tables
+from chemdl import claims, plots, stats, structures, tables
 from chemdl.cards import Predictions
+from chemdl.datasets import Dataset
 
 SCORES = {
     "net": [{"t": 0.9, "u": 0.8}, {"t": 0.7, "u": None}, {"t": 0.8, "u": 0.7}],
@@ -28,7 +30,13 @@ def make_card(metric: str = "roc_auc", folds: int = 3, **fields: Any) -> dict[st
         "study": "tiny_random",
         "profile": "quick",
         "dataset": {"name": "tiny", "n": 6},
-        "metrics": [{"name": metric, "unit": "", "higher_is_better": metric == "roc_auc"}],
+        "metrics": [
+            {
+                "name": metric,
+                "unit": "K" if metric == "rmse" else "",
+                "higher_is_better": metric == "roc_auc",
+            }
+        ],
         "models": [{"name": name, "kind": kind} for name, kind in KINDS.items()],
         "scores": [
             {"model": name, "condition": "all", "repeat": 0, "fold": fold, "n_train": 80,
@@ -58,6 +66,38 @@ def predictions() -> Predictions:
         for model in ("net", "forest"):
             arrays[f"{model}/all/0/{fold}"] = rng.random((30, 2))
     return Predictions(targets, arrays)
+
+
+def make_curves(metric: str = "rmse", models: int = 3) -> dict[str, Any]:
+    """Make a card whose errors halve with each doubling of 100 train molecules."""
+    kinds = {f"net {i}" if i % 2 else f"forest {i}": "deep" if i % 2 else "other"
+             for i in range(models - 1)} | {"mean": "trivial"}  # fmt: skip
+    card = make_card(metric, models=[{"name": n, "kind": k} for n, k in kinds.items()])
+    card["scores"] = [
+        {"model": model, "condition": condition, "repeat": 0, "fold": fold, "n_train": size,
+         "n_test": 100, "values": {metric: {"t": value + 0.01 * fold}}, "fit_seconds": 1.0}
+        for place, model in enumerate(kinds)
+        for condition, size in {"all": 400, "100": 100, "200": 200, "shuffled": 400}.items()
+        for fold, value in enumerate([(1 + 0.001 * place) * 100 / size] * 3)
+    ]  # fmt: skip
+    return card
+
+
+def regression() -> tuple[Predictions, dict[str, Any]]:
+    """Make predictions of 40 alkanes and alcohols, off by 1 (net) and by 2 (forest)."""
+    targets = np.arange(40.0)[:, None]
+    arrays: dict[str, np.ndarray] = {}
+    for fold in range(2):
+        rows = np.arange(40)[fold::2]
+        arrays[f"test/0/{fold}"] = rows
+        for off, model in enumerate(("net", "forest"), start=1):
+            arrays[f"{model}/all/0/{fold}"] = targets[rows] + off * (-1) ** np.arange(20)[:, None]
+    return Predictions(targets, arrays), make_card("rmse")
+
+
+def smiles_data() -> Dataset:
+    smiles = np.array(["C" * (i % 20 + 1) + "O" * (i // 20) for i in range(40)], dtype=object)
+    return Dataset("chains", smiles, np.arange(40.0)[:, None], ("t",), "regression", "K", {})
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -169,6 +209,11 @@ def every_figure(card, predictions) -> dict[str, Figure]:
         "calibration": plots.calibration(predictions, {"net": "deep", "forest": "other"}),
         "class balance": plots.class_balance(chemdl.load("tox21").sample(80)),
         "claims": plots.claims_and_intervals(rows, "roc_auc"),
+        "targets": plots.target_distributions([chemdl.load("esol"), chemdl.load("freesolv")]),
+        "learning curves": plots.learning_curves(make_curves()),
+        "learning curves of R²": plots.learning_curves(make_curves("r2")),
+        "measured": plots.predicted_against_measured(*regression(), ["net", "forest"]),
+        "similarity": plots.error_by_similarity(smiles_data(), *regression(), ["net", "forest"]),
     }
 
 
@@ -217,9 +262,24 @@ def test_task_scores_are_sorted_by_the_first_model(card) -> None:
 
 
 def test_units_stand_on_the_axis() -> None:
+    card = make_card("rmse")
     assert tables.axis_label("roc_auc") == "ROC-AUC"
-    assert tables.axis_label("rmse") == "rmse / target"
     assert tables.axis_label("balanced_accuracy") == "balanced accuracy"
+    assert tables.axis_label("rmse", card) == "RMSE (K)"
+    # A metric that the card does not list has the unit of its data all the same.
+    assert tables.axis_label("mae", card) == "MAE (K)"
+    assert plots.scores(card, "rmse").axes[0].get_xlabel() == "RMSE (K)"
+    assert plots.task_scores(card, ["net"]).axes[0].get_xlabel() == "RMSE (K)"
+    assert plots.task_gains(card, "net", "mean").axes[0].get_xlabel().endswith("RMSE (K)")
+
+
+def test_a_card_without_errors_has_the_unit_of_its_dataset(card) -> None:
+    known = {**card, "dataset": {"name": "esol", "n": 6}}
+    assert tables.target_unit(known) == "log10 mol/L"
+    assert tables.with_unit("logS", tables.target_unit(known)) == "logS (log₁₀ mol/L)"
+    # Cards of an older run held the word for it.
+    known["metrics"] = [{"name": "rmse", "unit": "target", "higher_is_better": False}]
+    assert tables.axis_label("rmse", known) == "RMSE (log₁₀ mol/L)"
 
 
 def test_reliability_by_hand() -> None:
@@ -239,8 +299,6 @@ def test_reliability_with_fewer_molecules_than_bins() -> None:
 
 
 def test_class_balance_by_hand() -> None:
-    from chemdl.datasets import Dataset
-
     y = np.array([[1, 0], [1, np.nan], [0, 1], [0, 0.0]])
     data = Dataset("tiny", np.array(["C", "CC", "CCC", "CCCC"], object), y, ("t", "u"),
                    "classification", "", {})  # fmt: skip
@@ -248,6 +306,119 @@ def test_class_balance_by_hand() -> None:
     widths = [[patch.get_width() for patch in bars] for bars in axis.containers]
     assert widths == [[3.0, 4.0], [1.0, 2.0]]
     assert [t.get_text().strip() for t in axis.texts] == ["33.3 %", "50.0 %"]
+
+
+def test_learning_curves_have_the_sizes_and_the_means() -> None:
+    (axis,) = plots.learning_curves(make_curves()).axes
+    assert axis.get_xlabel() == "molecules in the train side"
+    assert axis.get_ylabel() == "RMSE (K)"
+    assert (axis.get_xscale(), axis.get_yscale()) == ("log", "log")
+    lines = [bar.lines[0] for bar in axis.containers]
+    assert len(lines) == 3
+    for line in lines:
+        np.testing.assert_allclose(line.get_xdata(), [100, 200, 400], rtol=0.03)
+        np.testing.assert_allclose(line.get_ydata(), [1.01, 0.51, 0.26], rtol=0.01)
+
+
+def test_learning_curves_tell_kinds_apart() -> None:
+    (axis,) = plots.learning_curves(make_curves(models=4)).axes
+    lines = [bar.lines[0] for bar in axis.containers]
+    # Sorted by the height of their ends, as the lines were made.
+    names = [text.get_text() for text in sorted(axis.texts, key=lambda text: text.xy[1])]
+    styles = {n: (o.get_linestyle(), o.get_color()) for n, o in zip(names, lines, strict=True)}
+    assert [style for style, _ in styles.values()] == ["--", "-", "--", ":"]
+    assert len({colour for _, colour in styles.values()}) == 4
+    assert styles["net 1"][1] == plots.COLOURS["deep"]
+    assert styles["mean"][1] == plots.COLOURS["trivial"]
+
+
+def test_a_metric_of_which_more_is_better_has_a_linear_axis() -> None:
+    (axis,) = plots.learning_curves(make_curves("r2")).axes
+    assert (axis.get_xscale(), axis.get_yscale()) == ("log", "linear")
+    assert axis.get_ylabel() == "R²"
+
+
+@pytest.mark.parametrize("models", [1, 3, 12])
+def test_names_at_the_ends_of_lines_do_not_overlap(models: int) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
+
+    figure = plots.learning_curves(make_curves(models=models))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    (axis,) = figure.axes
+    # The words alone: an annotation's own extent holds its line too.
+    found = [Text.get_window_extent(text, canvas.get_renderer()) for text in axis.texts]
+    boxes = sorted(found, key=lambda box: box.y0)
+    assert len(boxes) == models
+    frame = figure.bbox
+    for below, above in itertools.pairwise(boxes):
+        assert above.y0 >= below.y1 - 1
+    for box in boxes:
+        assert box.x1 <= frame.x1 and box.y0 >= frame.y0 and box.y1 <= frame.y1
+
+
+def test_points_against_measured_values() -> None:
+    figure = plots.predicted_against_measured(*regression(), ["net", "forest", "net"])
+    titles = [axis.get_title() for axis in figure.axes]
+    r2 = 1 - np.array([1, 4]) / np.arange(40.0).var()
+    assert titles == [f"net\nRMSE 1.00, R² {r2[0]:.2f}", f"forest\nRMSE 2.00, R² {r2[1]:.2f}"]
+    points = figure.axes[1].collections[0].get_offsets()
+    np.testing.assert_allclose(sorted(points[:, 0]), np.arange(40))
+    np.testing.assert_allclose(np.abs(points[:, 1] - points[:, 0]), 2)
+    assert figure.axes[0].get_xlabel() == "measured (K)"
+    assert figure.axes[0].get_ylabel() == "predicted (K)"
+
+
+def test_many_points_are_counted_in_hexagons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "_MOST_POINTS", 30)
+    figure = plots.predicted_against_measured(*regression(), ["net"])
+    assert figure.axes[0].collections[0].get_array().sum() == 40
+
+
+def test_errors_stand_over_their_similarity() -> None:
+    (axis,) = plots.error_by_similarity(smiles_data(), *regression(), ["net", "forest"]).axes
+    for bar, error in zip(axis.containers, (1, 2), strict=True):
+        np.testing.assert_allclose(bar.lines[0].get_ydata(), error)
+    assert axis.get_ylabel() == "mean absolute error (K)"
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["net", "forest"]
+
+
+def test_histograms_hold_every_measured_value() -> None:
+    data = chemdl.load("esol")
+    (axis,) = plots.target_distributions([data], bins=10).axes
+    assert sum(bar.get_height() for bar in axis.patches) == len(data)
+    assert axis.get_xlabel() == "logS (log₁₀ mol/L)"
+
+
+def test_atoms_are_coloured_by_their_weight_on_one_scale() -> None:
+    figure = plots.attributed_molecules(["CCO", "CC"], [[-0.5, 0, 1.0], [0, 0]], unit="K")
+    picture, bar = figure.axes
+    assert bar.get_xlim() == (-1.0, 1.0)
+    assert bar.get_xlabel() == "added by each atom (K)"
+    image = picture.images[0].get_array()
+    cells = np.split(np.asarray(image)[:, :, :3], [structures.CELL[0]], axis=1)
+
+    def share(cell: np.ndarray, high: int, low: int) -> float:
+        return float((cell[:, :, high] - cell[:, :, low] > 0.1).mean())
+
+    red, blue = 0, 2
+    assert share(cells[0], blue, red) > 0.005
+    assert share(cells[0], red, blue) > 0.005
+    assert share(cells[1], blue, red) == share(cells[1], red, blue) == 0
+    paler = plots.attributed_molecules(["CCO"], [[-0.5, 0, 4.0]]).axes[0].images[0].get_array()
+    assert share(np.asarray(paler), red, blue) < share(cells[0], red, blue)
+
+
+def test_weights_of_nothing_are_white() -> None:
+    figure = plots.attributed_molecules(["C"], [[0.0]])
+    assert figure.axes[1].get_xlim() == (-1.0, 1.0)
+    assert np.ptp(np.asarray(figure.axes[0].images[0].get_array())[:, :, :3], axis=2).max() < 0.1
+
+
+def test_weights_must_be_one_for_each_atom() -> None:
+    with pytest.raises(ValueError, match="CCO has 3 atoms, 2 were given"):
+        plots.attributed_molecules(["CCO"], [[1.0, 2.0]])
 
 
 # --- emission -------------------------------------------------------------------------------------
@@ -275,7 +446,16 @@ def test_a_figure_without_a_description_is_refused(card, shown, alt: str) -> Non
         plots.show(plots.scores(card, "roc_auc"), alt=alt, caption="Means.")
     with pytest.raises(ValueError, match="alt says in words"):
         plots.show_molecules(["CCO"], ["ethanol"], alt=alt, caption="Means.")
+        plots.show_attributions(["C"], [[1.0]], alt=alt, caption="Means.")
     assert shown == []
+
+
+def test_attributions_are_emitted_as_figures_are(card, shown) -> None:
+    plots.show_attributions(
+        ["CO"], [[1.0, -1.0]], ["methanol"], alt="Blue", caption="Shares.", card=card
+    )
+    assert 'alt="Blue"' in shown[0]
+    assert "<figcaption>Shares. Card: tiny_random (quick).</figcaption>" in shown[0]
 
 
 def test_the_same_figure_gives_the_same_bytes(card) -> None:
@@ -286,7 +466,7 @@ def test_the_same_figure_gives_the_same_bytes(card) -> None:
 
 
 def test_molecules_are_drawn_in_a_grid(shown) -> None:
-    five = plots.molecules(["C", "CO", "CCO", "c1ccccc1", "CN"], list("abcde"))
+    five = structures.grid(["C", "CO", "CCO", "c1ccccc1", "CN"], list("abcde"))
     assert five.startswith(b"\x89PNG")
     width, height = (int.from_bytes(five[i : i + 4], "big") for i in (16, 20))
     assert (width, height) == (4 * 270, 2 * 220)
@@ -296,7 +476,7 @@ def test_molecules_are_drawn_in_a_grid(shown) -> None:
 
 def test_an_unparsable_molecule_is_named() -> None:
     with pytest.raises(ValueError, match="C1CC"):
-        plots.molecules(["CCO", "C1CC"], ["good", "bad"])
+        structures.grid(["CCO", "C1CC"], ["good", "bad"])
 
 
 def test_no_gain_without_common_replicas(card) -> None:
