@@ -9,34 +9,39 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks import featurisation, multitask, stacking
+from benchmarks import featurisation, message_passing, multitask, network_costs, stacking
+from benchmarks.options import Options
 from chemdl.profiles import unknown, write_atomically
 from chemdl.replicas import environment
 
-BENCHMARKS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
+BENCHMARKS: dict[str, Callable[[Options], list[dict[str, Any]]]] = {
     "featurisation": featurisation.run,
+    "message_passing": message_passing.run,
     "multitask": multitask.run,
+    "network_costs": network_costs.run,
     "stacking": stacking.run,
 }
 
 
 def main() -> None:
     """Run what was asked for, print it and write it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; all by default")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--output", type=Path, default=Path("_build/benchmarks.json"))
+    parser = _parser()
     chosen = parser.parse_args()
     for name in chosen.names:
         if name not in BENCHMARKS:
             parser.error(unknown("benchmark", name, BENCHMARKS))
+    if chosen.folds is not None and not 2 <= chosen.folds <= 25:
+        parser.error(f"--folds is 2 to 25, not {chosen.folds}: an interval needs two")
+    given: dict[str, Any] = {f.name: getattr(chosen, f.name) for f in fields(Options)}
+    options = Options(**given)
     rows = [
         {"benchmark": name, **row}
         for name in chosen.names or BENCHMARKS
-        for row in BENCHMARKS[name](chosen.device)
+        for row in BENCHMARKS[name](options)
     ]
     for row in rows:
         print("  ".join(f"{key}: {_text(value)}" for key, value in row.items()))
@@ -44,6 +49,23 @@ def main() -> None:
     with write_atomically(chosen.output) as temporary:
         temporary.write_text(json.dumps(report, indent=1) + "\n")
     print(f"written: {chosen.output}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument("--device", default=Options.device, choices=("cpu", "cuda"))
+    parser.add_argument("--output", type=Path, default=Path("_build/benchmarks.json"))
+    nets = parser.add_argument_group("message_passing and network_costs")
+    nets.add_argument("--quick", action="store_true", help="only see that they run")
+    nets.add_argument("--epochs", type=int, help="of message_passing")
+    nets.add_argument("--folds", type=int, help="of message_passing: 2 to 25")
+    nets.add_argument("--sets", nargs="+", help="of message_passing")
+    nets.add_argument("--nets", nargs="+", help="of network_costs")
+    nets.add_argument("--sizes", nargs="+", type=int, help="molecules in network_costs")
+    nets.add_argument("--limit", type=float, default=Options.limit,
+                      help="seconds for each thing measured in network_costs")  # fmt: skip
+    return parser
 
 
 def _text(value: Any) -> str:

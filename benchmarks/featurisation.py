@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 import chemdl
+from benchmarks.options import Options
 from benchmarks.timing import medians, peer
 from chemdl.features.fingerprints import fingerprints
 
 
-def run(device: str) -> list[dict[str, Any]]:
+def run(options: Options) -> list[dict[str, Any]]:
     """Time fingerprints without any cache; DeepChem on a tenth of the molecules, scaled."""
     smiles = list(chemdl.load("tox21").inputs)
     sides: dict[str, Callable[[], Any]] = {"chemdl": lambda: _ours(smiles)}

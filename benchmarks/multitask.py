@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import chemdl
+from benchmarks.options import Options
 from benchmarks.timing import peer
 from chemdl import metrics, splits
 from chemdl.models.multitask import MultitaskClassifier
@@ -16,12 +17,12 @@ from chemdl.models.peers import DeepChemMultitask
 EPOCHS = 10
 
 
-def run(device: str) -> list[dict[str, Any]]:
+def run(options: Options) -> list[dict[str, Any]]:
     """Return seconds per replica and mean ROC-AUC over one repeat of five folds."""
     data = chemdl.load("tox21")
     folds = splits.random(data, repeats=1, folds=5, seed=0).splits
     sides: dict[str, Any] = {
-        "chemdl": MultitaskClassifier.preset("pyramid", epochs=EPOCHS, device=device)
+        "chemdl": MultitaskClassifier.preset("pyramid", epochs=EPOCHS, device=options.device)
     }
     if peer("deepchem"):
         sides["deepchem"] = DeepChemMultitask(epochs=EPOCHS)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import chemdl
+from benchmarks.options import Options
 from benchmarks.timing import medians
 from chemdl.features.fingerprints import ECFP
 from chemdl.models.multitask import FullyConnected
@@ -21,7 +22,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
 REPLICAS = 10
 
 
-def run(device: str) -> list[dict[str, Any]]:
+def run(options: Options) -> list[dict[str, Any]]:
     """Return seconds per replica and epoch, in turn and stacked, for nets of several sizes."""
     data = chemdl.load("tox21").sample(2000, seed=0)
     features = {"fingerprint": ECFP().transform(data.inputs)}
@@ -39,7 +40,7 @@ def run(device: str) -> list[dict[str, Any]]:
                 replicas,
                 loss="bce",
                 recipe=Recipe(epochs=epochs, patience=epochs),
-                device=device,
+                device=options.device,
                 stack=stack,
             )
             for _ in stacks:
@@ -49,5 +50,5 @@ def run(device: str) -> list[dict[str, Any]]:
         seconds = medians(sides, rounds=3)
         each = {side: value / REPLICAS / epochs for side, value in seconds.items()}
         gain = each["in turn"] / each["stacked"]
-        found.append({"hidden": name, "device": device, **each, "gain by stacking": gain})
+        found.append({"hidden": name, "device": options.device, **each, "gain by stacking": gain})
     return found

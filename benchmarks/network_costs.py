@@ -1,0 +1,114 @@
+"""What each network over molecules costs at three sizes of data set, each in a process of its own.
+
+The molecules are those of lipophilicity, each written as random SMILES, so that hardly two rows are
+the same text and nothing is found in a cache. What a network does not end within the limit is said
+to be over it; nothing is extrapolated.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+import chemdl
+from benchmarks.apart import PeakMemory, measured_apart
+from benchmarks.options import Options
+from chemdl.models.catalogue import net
+from chemdl.training import FittedReplica, ReplicaRows, predict, train
+
+NETS = (
+    "neural_fingerprint", "dmpnn", "weave", "ugrnn", "smiles_cnn", "smiles_gru", "picture_cnn"
+)  # fmt: skip
+SIZES, QUICK_SIZES = (1_000, 10_000, 100_000), (100,)
+# What is measured, in this order.
+MEASURED = ("featurisation s", "epoch s", "prediction s", "peak MB")
+OVER = "over the limit"
+
+
+def run(options: Options) -> list[dict[str, Any]]:
+    """Return for each network and size the seconds of each part and the peak memory."""
+    sizes = sorted(options.sizes or (QUICK_SIZES if options.quick else SIZES))
+    smiles, targets = _molecules(sizes[-1])
+    rows = []
+    names = options.nets or NETS
+    for name in names:
+        # A misspelt one is told at once, not after an hour.
+        net(name, "regression")
+    for name in names:
+        within = True
+        for size in sizes:
+            found: dict[str, Any] = {}
+            # What a smaller set does not end in time a larger one does not either.
+            if within:
+                found, within = _cost(name, smiles[:size], targets[:size], options)
+            cells = {key: found.get(key, OVER) for key in MEASURED}
+            rows.append({"net": name, "molecules": size, "device": options.device, **cells})
+    return rows
+
+
+def _molecules(count: int) -> tuple[list[str], np.ndarray]:
+    """Return random SMILES (count,) and their targets (count, 1), in an order by chance."""
+    from rdkit import Chem
+
+    data = chemdl.load("lipophilicity")
+    each = math.ceil(count / len(data))
+    order = np.random.default_rng(0).permutation(len(data) * each)[:count]
+    written = [
+        Chem.MolToRandomSmilesVect(Chem.MolFromSmiles(text), each, randomSeed=1)
+        for text in data.inputs
+    ]
+    smiles = [written[place // each][place % each] for place in order]
+    return smiles, data.targets[order // each]
+
+
+def _cost(
+    name: str, smiles: Sequence[str], targets: np.ndarray, options: Options
+) -> tuple[dict[str, float], bool]:
+    # Features that another run has left on disk would cost nothing.
+    with tempfile.TemporaryDirectory() as cache:
+        return measured_apart(
+            _parts, name, smiles, targets, options.device, cache, limit=options.limit
+        )
+
+
+def _parts(
+    name: str, smiles: Sequence[str], targets: np.ndarray, device: str, cache: str
+) -> Iterator[dict[str, float]]:
+    """Yield when ready, then the cost of each part as it ends."""
+    os.environ["CHEMDL_CACHE"] = cache
+    model = net(name, "regression", epochs=1, device=device)
+    few = [*"CNOF", "c1ccccc1"] * 10
+    _epoch(model, model.featurize(few), np.arange(len(few), dtype=float)[:, None])
+    memory = PeakMemory(device)
+    yield {}
+    begun = time.perf_counter()
+    features = model.featurize(smiles)
+    yield {"featurisation s": time.perf_counter() - begun}
+    begun = time.perf_counter()
+    fitted = _epoch(model, features, targets)
+    yield {"epoch s": time.perf_counter() - begun}
+    begun = time.perf_counter()
+    predict(model.build(features, 1), fitted, features, device=device)
+    yield {"prediction s": time.perf_counter() - begun}
+    yield {"peak MB": memory.megabytes()}
+
+
+def _epoch(model: Any, features: dict[str, Any], targets: np.ndarray) -> FittedReplica:
+    """Train one epoch on all rows; a single one to stop by leaves the time to training."""
+    rows = np.arange(len(targets))
+    ((trained,),) = train(
+        lambda: model.build(features, 1),
+        features,
+        targets,
+        [ReplicaRows(rows, rows[:1], seed=0)],
+        loss="mse",
+        recipe=model.recipe(),
+        device=model.device,
+    )
+    return trained[1]

@@ -1,0 +1,25 @@
+"""What a run of the benchmarks was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Options:
+    """The device, and what a single benchmark may be told; ``None`` leaves its own default.
+
+    quick : little enough to see within a minute that everything runs; the numbers mean nothing.
+    epochs, folds, sets : of message_passing; folds are those of 5 × 5, in their order.
+    nets, sizes, limit : of network_costs; ``limit`` is in seconds, for each thing measured.
+    """
+
+    device: str = "cpu"
+    quick: bool = False
+    epochs: int | None = None
+    folds: int | None = None
+    sets: Sequence[str] | None = None
+    nets: Sequence[str] | None = None
+    sizes: Sequence[int] | None = None
+    limit: float = 120.0
