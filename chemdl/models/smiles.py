@@ -211,8 +211,8 @@ class _SmilesConvolution(_SmilesEstimator):
     """Shared by the classifier and the regressor: parameters and the network."""
 
     search_space: ClassVar[dict[str, list[Any]]] = {
-        "learning_rate": [5e-4, 1e-3, 2e-3],
-        "filters": [64, 128, 256],
+        "learning_rate": [1e-3, 2e-3, 4e-3],
+        "filters": [32, 64, 128],
         "widths": [(3, 5), (3, 5, 7), (1, 3, 5, 7), (3, 7, 11)],
         "embedding": [16, 32, 64],
         "dropout": [0.0, 0.1, 0.25, 0.5],
@@ -222,14 +222,14 @@ class _SmilesConvolution(_SmilesEstimator):
     def __init__(
         self,
         embedding: int = 32,
-        filters: int = 128,
+        filters: int = 64,
         widths: Sequence[int] = (3, 5, 7),
         dropout: float = 0.1,
         variants: int = 5,
         epochs: int = 100,
         batch_size: int = 32,
-        learning_rate: float = 1e-3,
-        decay: float = 1.0,
+        learning_rate: float = 2e-3,
+        decay: float = 0.1,
         weight_decay: float = 0.0,
         clip: float | None = None,
         patience: int = 15,
@@ -248,7 +248,10 @@ class _SmilesConvolution(_SmilesEstimator):
 
 
 class SmilesConvolutionClassifier(NeuralClassifier, _SmilesConvolution):
-    """Convolutions over SMILES, binary tasks; see :class:`SmilesConvolution`."""
+    """Convolutions over SMILES, binary tasks; see :class:`SmilesConvolution`.
+
+    The defaults were chosen in a few short trials on train and valid rows of one split of ESOL.
+    """
 
 
 class SmilesConvolutionRegressor(NeuralRegressor, _SmilesConvolution):
@@ -259,7 +262,7 @@ class _SmilesRecurrence(_SmilesEstimator):
     """Shared by the classifier and the regressor: parameters and the network."""
 
     search_space: ClassVar[dict[str, list[Any]]] = {
-        "learning_rate": [5e-4, 1e-3, 2e-3],
+        "learning_rate": [1e-3, 2e-3, 4e-3],
         "width": [64, 96, 128],
         "embedding": [16, 32, 64],
         "pooling": ["max", "mean", "final"],
@@ -276,8 +279,8 @@ class _SmilesRecurrence(_SmilesEstimator):
         variants: int = 5,
         epochs: int = 100,
         batch_size: int = 32,
-        learning_rate: float = 1e-3,
-        decay: float = 1.0,
+        learning_rate: float = 2e-3,
+        decay: float = 0.1,
         weight_decay: float = 0.0,
         clip: float | None = None,
         patience: int = 15,
@@ -296,7 +299,10 @@ class _SmilesRecurrence(_SmilesEstimator):
 
 
 class SmilesRecurrentClassifier(NeuralClassifier, _SmilesRecurrence):
-    """A gated recurrence over SMILES, binary tasks; see :class:`SmilesRecurrence`."""
+    """A gated recurrence over SMILES, binary tasks; see :class:`SmilesRecurrence`.
+
+    The defaults were chosen in a few short trials on train and valid rows of one split of ESOL.
+    """
 
 
 class SmilesRecurrentRegressor(NeuralRegressor, _SmilesRecurrence):
