@@ -18,6 +18,7 @@ _MODULES = (
     "cards",
     "claims",
     "datasets",
+    "equations",
     "features",
     "lines",
     "metrics",

@@ -32,7 +32,16 @@ from chemdl.profiles import write_atomically
 _DROPPED_BITS = 11
 # What a model's result depends on; the rooms above (study, cards, plots) do not change it.
 _SOURCES = tuple(
-    f"chemdl.{room}" for room in ("models", "training", "ragged", "noise", "features", "baselines")
+    f"chemdl.{room}"
+    for room in (
+        "models",
+        "training",
+        "ragged",
+        "noise",
+        "features",
+        "baselines",
+        "equations",
+    )
 )
 _DAMAGED = (zipfile.BadZipFile, zlib.error)
 _NOT_IDENTITY = {"seed", "device", "random_state", "n_jobs"}

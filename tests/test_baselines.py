@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 from chemdl import baselines, metrics
 from chemdl.models.multitask import MultitaskClassifier, MultitaskRegressor
 
-REGRESSORS = ("random_forest", "svm_tanimoto", "ridge", "knn", "gradient_boosting", "trivial")
+REGRESSORS = baselines.REGRESSORS
 LEARNING = [name for name in baselines.CLASSIFIERS if name != "trivial"]
 
 
@@ -146,6 +146,26 @@ def test_one_gram_matrix_is_the_pairwise_similarity(smiles, labels) -> None:
             model.prepare(smiles)
         p = model.fit(smiles[TRAIN], y[TRAIN]).predict_proba(smiles[TEST])[:, 1]
         np.testing.assert_allclose(p, 1 / (1 + np.exp(-margin)), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["svm_tanimoto", "ridge", "knn", "trivial"])
+def test_regression_does_not_depend_on_the_unit(name: str, smiles) -> None:
+    """Kelvin or thousandths of them, from zero or from elsewhere: the same model."""
+    y = np.array([len(s) + 3.0 * ("O" in s) for s in smiles])
+    fits = {
+        unit: baselines.regressor(name).fit(smiles[TRAIN], unit * y[TRAIN] + 273.15)
+        for unit in (1.0, 1000.0)
+    }
+    one, thousand = ((fit.predict(smiles[TEST]) - 273.15) / unit for unit, fit in fits.items())
+    np.testing.assert_allclose(one, thousand, rtol=1e-3, atol=1e-3)
+
+
+def test_regression_by_similarity_counts_fragments(smiles) -> None:
+    """Long chains share all their bits; only counts tell how long they are."""
+    chains = np.array(["C" * n for n in range(8, 40)], dtype=object)
+    length = np.arange(8, 40.0)
+    predicted = baselines.regressor("svm_tanimoto").fit(chains[::2], length[::2]).predict(chains)
+    assert np.corrcoef(predicted, length)[0, 1] > 0.95
 
 
 def test_neighbours_weigh_by_distance(smiles, labels) -> None:

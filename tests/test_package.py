@@ -29,7 +29,7 @@ PACKAGE = ROOT / "chemdl"
 FLOORS = (
     ("profiles", "datasets", "claims"),
     ("ragged", "features", "noise", "training", "dealing", "splits", "metrics", "intervals", "stats"),
-    ("models", "baselines"),
+    ("models", "baselines", "equations"),
     (
         "verdicts",
         "cards",

@@ -118,8 +118,43 @@ def read_tox21_challenge(files: Mapping[str, Path], options: Mapping[str, Any]) 
     return RawTable([smiles[i] for i in ids], targets, tuple(tasks), columns, places)
 
 
+def read_keyed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Join a table of values to lists of structures by a key such as the CAS number.
+
+    ``options``: ``table`` (file with a header), ``key`` (its column), ``targets`` as in
+    :func:`read_table`, ``delimiter``, and ``structures``: ``files`` (lists without a header, a
+    later one above an earlier), ``key`` and ``smiles`` (positions of their columns). Rows whose
+    key no list holds are left out: they have no structure to learn from.
+
+    Raises
+    ------
+    DatasetError
+        as :func:`read_table` does, and where no row has a structure.
+    """
+    file, wanted, lists = options["table"], dict(options["targets"]), options["structures"]
+    lines = _rows(file, files[file], options.get("delimiter", ","))
+    header, rows = lines[0][1], lines[1:]
+    key, *numbers = _positions(file, header, [options["key"], *wanted.values()])
+    smiles: dict[str, str] = {}
+    for name in lists["files"]:
+        # Names in these lists hold quotation marks that quote nothing: plain splitting it is.
+        with files[name].open(encoding="utf-8") as stream:
+            cells = (line.rstrip("\n").split(options.get("delimiter", ",")) for line in stream)
+            smiles.update((row[lists["key"]], row[lists["smiles"]]) for row in cells)
+    known = [(line, row) for line, row in rows if smiles.get(row[key])]
+    if not known:
+        raise DatasetError(f"{file}: no {options['key']} of its {len(rows)} rows has a structure")
+    places = [(file, line) for line, _ in known]
+    targets = _numbers([[row[i] for i in numbers] for _, row in known], list(wanted), places)
+    ids = np.array([row[key] for _, row in known], dtype=str)
+    return RawTable(
+        [smiles[i] for i in ids.tolist()], targets, tuple(wanted), {"id": ids}, places
+    )
+
+
 READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] = {
     "table": read_table,
+    "keyed_table": read_keyed_table,
     "tox21_challenge": read_tox21_challenge,
 }
 

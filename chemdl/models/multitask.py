@@ -39,6 +39,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "optimizer": "sgd",
         "learning_rate": 0.05,
     },
+    # The rival that Duvenaud et al. 2015 give the neural fingerprint: circular fingerprints, here
+    # with counts, and one hidden layer of 100 ReLU units; Adam, batches of 100.
+    "duvenaud": {
+        "hidden": (100,),
+        "dropout": (0.0, 0.0),
+        "counts": True,
+        "batch_size": 100,
+        "weight_decay": 1e-4,
+        "epochs": 100,
+        "patience": 20,
+    },
     # The old way: one small sigmoid layer without dropout.
     "sigmoid": {
         "hidden": (32,),

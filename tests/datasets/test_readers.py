@@ -10,6 +10,7 @@ import pytest
 
 from chemdl.datasets import DatasetError, from_csv
 from chemdl.datasets.readers import (
+    READERS,
     embedded_text,
     read_embedded,
     read_table,
@@ -117,3 +118,47 @@ def test_a_table_of_ones_own_is_cleaned_with_a_warning_that_names_the_rows(tmp_p
         dataset = from_csv(path, smiles="mol", targets=["value"], kind="regression", unit="K")
     assert list(dataset.inputs) == ["C"] and dataset.unit == "K" and dataset.name == "t"
     assert dataset.card["cleaning"]["unparsable"] == 1
+
+
+# --- a table of values and lists of structures ----------------------------------------------------
+
+KEYED = {
+    "table": "values.tsv",
+    "key": "CAS",
+    "delimiter": "\t",
+    "targets": {"melting point": "Tm"},
+    "structures": {"files": ["first.tsv", "second.tsv"], "key": 1, "smiles": 2},
+}
+
+
+@pytest.fixture
+def keyed(tmp_path: Path) -> dict[str, Path]:
+    texts = {
+        "values.tsv": "CAS\tTm\n7732-18-5\t273.15\n64-17-5\t159\n1-1-1\t300\n",
+        "first.tsv": '1\t7732-18-5\t[OH2]\tan "odd name\n2\t64-17-5\tOCC\tethanol\n',
+        "second.tsv": "3\t7732-18-5\tO\twater\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return {name: tmp_path / name for name in texts}
+
+
+def test_values_are_joined_to_structures_by_key(keyed: dict[str, Path]) -> None:
+    table = READERS["keyed_table"](keyed, KEYED)
+    # The later list stands above the earlier; a key without structure is left out.
+    assert table.inputs == ["O", "OCC"]
+    assert table.targets.tolist() == [[273.15], [159.0]]
+    assert table.columns["id"].tolist() == ["7732-18-5", "64-17-5"]
+    assert table.where(1) == "values.tsv line 3"
+
+
+def test_keys_that_match_nothing_are_an_error(keyed: dict[str, Path]) -> None:
+    keyed["values.tsv"].write_text("CAS\tTm\n1-1-1\t300\n", encoding="utf-8")
+    with pytest.raises(DatasetError, match="no CAS of its 1 rows has a structure"):
+        READERS["keyed_table"](keyed, KEYED)
+
+
+def test_a_joined_value_that_is_no_number_is_named(keyed: dict[str, Path]) -> None:
+    keyed["values.tsv"].write_text("CAS\tTm\n64-17-5\tcold\n", encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"values.tsv line 2.*'cold' is no finite number"):
+        READERS["keyed_table"](keyed, KEYED)
