@@ -329,7 +329,7 @@ def predicted_against_measured(
     figure, axes = _panels(len(names), columns=min(3, len(names)), height=2.75)
     measured = predictions.targets[:, task].astype(float)
     drawn = [predictions.pooled(name)[:, task] for name in names]
-    # Far-off predictions must not shrink the rest: they run out of the picture.
+    # Far-off predictions must not shrink the rest: they run out of the picture, and are counted.
     ends = np.nanmin(measured), np.nanmax(measured)
     pad = 0.08 * (ends[1] - ends[0]) or 1.0
     both = ends[0] - pad, ends[1] + pad
@@ -347,7 +347,9 @@ def predicted_against_measured(
         axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axis.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         rmse, r2 = (metrics.get(m).function(y, p) for m in ("rmse", "r2"))
-        axis.set_title(f"{pretty(name)}\nRMSE {rmse:.2f}, R² {r2:.2f}", fontsize=9)
+        outside = int(((p < both[0]) | (p > both[1])).sum())
+        beyond = f", {outside} outside" if outside else ""
+        axis.set_title(f"{pretty(name)}\nRMSE {rmse:.2f}, R² {r2:.2f}{beyond}", fontsize=9)
         axis.set_xlabel(with_unit("measured", target_unit(card)), fontsize=9)
         _plain(axis)
     axes[0].set_ylabel(with_unit("predicted", target_unit(card)), fontsize=9)

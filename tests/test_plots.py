@@ -370,6 +370,15 @@ def test_points_against_measured_values() -> None:
     assert figure.axes[0].get_ylabel() == "predicted (K)"
 
 
+def test_predictions_out_of_the_picture_are_counted() -> None:
+    predictions, card = regression()
+    predictions.arrays["net/all/0/1"][3] = 1e6
+    figure = plots.predicted_against_measured(predictions, card, ["net", "forest"])
+    assert figure.axes[0].get_title().endswith(", 1 outside")
+    assert "outside" not in figure.axes[1].get_title()
+    assert figure.axes[0].get_ylim()[1] < 100
+
+
 def test_many_points_are_counted_in_hexagons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "_MOST_POINTS", 30)
     figure = plots.predicted_against_measured(*regression(), ["net"])
