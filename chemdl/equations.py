@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from rdkit.Chem import Crippen, Descriptors, rdMolDescriptors
+from rdkit.Chem import Descriptors, rdMolDescriptors
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from chemdl.features.cache import cached_rows
@@ -55,8 +55,8 @@ def _terms(smiles: Sequence[str]) -> np.ndarray:
 def _of_one(molecule: Any) -> tuple[float, float, float, float]:
     aromatic = sum(atom.GetIsAromatic() for atom in molecule.GetAtoms())
     return (
-        Crippen.MolLogP(molecule),
-        Descriptors.MolWt(molecule),
+        rdMolDescriptors.CalcCrippenDescriptors(molecule)[0],
+        Descriptors.MolWt(molecule),  # type: ignore[attr-defined]  # made when RDKit loads
         rdMolDescriptors.CalcNumRotatableBonds(molecule, _EVERY_ROTATABLE_BOND),
         aromatic / max(1, molecule.GetNumHeavyAtoms()),
     )

@@ -131,11 +131,8 @@ class DeviceFeatures:
     @property
     def block_rows(self) -> int:
         """How many rows to take at once where nothing is learned."""
-        mean = max(
-            (len(ragged.values) / max(1, self.count) for _, ragged in self._ragged.values()),
-            default=1.0,
-        )
-        return int(min(BLOCK_ROWS, max(1, BLOCK_VALUES // max(1.0, mean))))
+        widest = max((_block_width(ragged) for _, ragged in self._ragged.values()), default=1)
+        return int(min(BLOCK_ROWS, max(1, BLOCK_VALUES // widest)))
 
     def take(self, rows: np.ndarray) -> Batch:
         """Return the rows (replicas, B) of every feature, with a leading replica axis."""
@@ -153,6 +150,14 @@ def first_replica(batch: Batch) -> Batch:
         name: value[0] if isinstance(value, Tensor) else type(value)(*(part[0] for part in value))
         for name, value in batch.items()
     }
+
+
+def _block_width(ragged: Ragged) -> int:
+    """Return the values that a row takes in a large batch: the mean, or the longest if padded."""
+    if ragged.layout == "packed":
+        return max(1, len(ragged.values) // len(ragged))
+    # A step of a sequence carries several gates or filters, and variants beside each other.
+    return 4 * max(1, int(np.diff(ragged.offsets).max()))
 
 
 def _packed(values: Tensor, offsets: np.ndarray, rows: np.ndarray) -> Packed:

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from chemdl import cards, claims, metrics
+from chemdl import baselines, cards, claims, metrics
 from chemdl.cards import Predictions
 from chemdl.comparisons import Evidence, against, judge
 from chemdl.datasets import Dataset
+from chemdl.models import catalogue
 from chemdl.profiles import Settings, SettingsError, spawn, unknown
 from chemdl.progress import Progress
 from chemdl.replicas import (
@@ -164,7 +165,9 @@ class Study:
         everywhere = {
             m for c in claims.load_claims().values() if c.test for m in (c.test.a, c.test.b)
         }
-        known = {*self.models, *KINDS, "all", *(m for m in everywhere if m)}
+        # A run may ask for a model that only some of its chapter's studies have.
+        own = {*catalogue.NETS, *baselines.CLASSIFIERS, *baselines.REGRESSORS}
+        known = {*self.models, *KINDS, "all", *own, *(m for m in everywhere if m)}
         for name in self.settings.models:
             if name not in known:
                 raise SettingsError(unknown("model", name, known))

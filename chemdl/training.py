@@ -212,7 +212,7 @@ class _Stack:
         for r, member in enumerate(self.members):
             learned[r, list(range(n_tasks) if member.tasks is None else member.tasks)] = 1.0
             if self.loss == "mse":
-                own = targets[torch.as_tensor(member.train, device=self.device)].cpu().numpy()
+                own = targets.cpu().numpy()[member.train]
                 shift[r] = torch.as_tensor(np.nan_to_num(_column(np.nanmean, own)))
                 spread = np.nan_to_num(_column(np.nanstd, own))
                 scale[r] = torch.as_tensor(np.where(spread > 0, spread, 1.0))

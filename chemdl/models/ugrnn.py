@@ -143,7 +143,7 @@ class _RecursiveNet(GraphEstimator):
     """Shared by the classifier and the regressor: parameters and the network."""
 
     search_space: ClassVar[dict[str, list[Any]]] = {
-        "learning_rate": [5e-4, 1e-3, 2e-3, 4e-3],
+        "learning_rate": [1e-3, 2e-3, 5e-3, 1e-2],
         "width": [8, 16, 32, 64],
         "hidden": [16, 32, 64, 128],
         "dropout": [0.0, 0.1, 0.2],
@@ -156,14 +156,14 @@ class _RecursiveNet(GraphEstimator):
         hidden: int = 64,
         dropout: float = 0.0,
         networks: int = 1,
-        epochs: int = 100,
+        epochs: int = 80,
         batch_size: int = 50,
-        learning_rate: float = 2e-3,
+        learning_rate: float = 5e-3,
         warmup: float = 0.0,
         decay: float = 0.1,
         weight_decay: float = 0.0,
         clip: float | None = 1.0,
-        patience: int = 25,
+        patience: int = 20,
         seed: int = 0,
         device: str = "auto",
     ) -> None:

@@ -208,7 +208,7 @@ class _Weave(NeuralEstimator):
         length: int = 64,
         histogram: bool = True,
         hidden: tuple[int, ...] = (200, 100),
-        dropout: float = 0.1,
+        dropout: float = 0.25,
         epochs: int = 80,
         batch_size: int = 50,
         learning_rate: float = 1e-3,
@@ -252,9 +252,9 @@ class _Weave(NeuralEstimator):
 class WeaveClassifier(NeuralClassifier, _Weave):
     """Weave over SMILES, binary tasks; see :class:`WeaveNet`.
 
-    Two modules of 50 with pairs up to two bonds apart are the paper's W2N2; its last layer of 128,
-    dense layers of 2000 and 100 and dropout of 0.25 are scaled down to 64, 200, 100 and 0.1, which
-    a CPU trains ten times faster.
+    Two modules of 50 with pairs up to two bonds apart and dropout of 0.25 are the paper's W2N2; its
+    last layer of 128 and dense layers of 2000 and 100 are scaled down to 64, 200 and 100: a
+    fifteenth of the weights, in half the time on a CPU.
     """
 
 
