@@ -200,7 +200,7 @@ def test_a_regression_is_scored_in_its_unit(tmp_path: Path) -> None:
     data = dataset(y, kind="regression", unit="K")
     models = {name: baselines.regressor(name, trees=5) for name in ("ridge", "trivial")}
     card = make(data, tmp_path, models, metrics=["rmse", "r2"], reference="trivial").run()
-    assert card["metrics"][0] == {"name": "rmse", "unit": "target", "higher_is_better": False}
+    assert card["metrics"][0] == {"name": "rmse", "unit": "K", "higher_is_better": False}
     assert scores(card, "ridge")[0]["value"] < scores(card, "trivial")[0]["value"]
     # A lower error is a positive difference.
     assert {r["metric"]: r["difference"] > 0 for r in card["comparisons"]} == {

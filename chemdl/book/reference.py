@@ -13,14 +13,15 @@ _FLOORS = {
     "The floor": ("profiles", "claims", "datasets"),
     "Inputs, splits and statistics": (
         "features",
+        "ragged",
         "splits",
         "metrics",
         "stats",
         "intervals",
         "training",
     ),
-    "Models": ("models", "baselines"),
-    "Studies": ("study", "comparisons", "cards", "verdicts", "tables", "plots"),
+    "Models": ("models", "baselines", "equations"),
+    "Studies": ("study", "comparisons", "cards", "verdicts", "tables", "residuals", "plots"),
     "The book": ("book",),
 }
 
