@@ -147,9 +147,7 @@ def read_keyed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> R
     places = [(file, line) for line, _ in known]
     targets = _numbers([[row[i] for i in numbers] for _, row in known], list(wanted), places)
     ids = np.array([row[key] for _, row in known], dtype=str)
-    return RawTable(
-        [smiles[i] for i in ids.tolist()], targets, tuple(wanted), {"id": ids}, places
-    )
+    return RawTable([smiles[i] for i in ids.tolist()], targets, tuple(wanted), {"id": ids}, places)
 
 
 READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] = {
