@@ -21,6 +21,7 @@ COUNTS = {
     "esol": (1128, 0, 10, 2, 1116, 1),
     "freesolv": (642, 0, 0, 0, 642, 1),
     "lipophilicity": (4200, 0, 0, 0, 4200, 1),
+    "melting_point": (11534, 3, 0, 0, 11531, 1),
     "sider": (1427, 0, 0, 0, 1427, 27),
     "tox21": (7831, 8, 0, 0, 7823, 12),
 }
@@ -52,6 +53,24 @@ def test_tox21_has_its_known_positives() -> None:
     assert positives["SR-ARE"] == pytest.approx(942, abs=3)
     assert positives["NR-PPAR-gamma"] == pytest.approx(186, abs=3)
     assert np.isnan(dataset.targets).mean() == pytest.approx(0.17, abs=0.01)
+
+
+def test_melting_points_are_kelvin() -> None:
+    dataset = datasets.load("melting_point")
+    known = dict(zip(dataset.columns["id"], dataset.targets[:, 0], strict=True))
+    # Sodium chloride and naphthalene, by CAS number.
+    assert known["7647-14-5"] == pytest.approx(1074, abs=5)
+    assert known["91-20-3"] == pytest.approx(353.4, abs=1)
+
+
+def test_the_sets_of_neural_fingerprints_vary_as_their_paper_prints(mirror: Path) -> None:
+    """What predicting the mean errs by: the root of the printed 1.47 and 6.40."""
+    malaria, cep = datasets.load("malaria"), datasets.load("cep")
+    assert (len(malaria), malaria.card["cleaning"]["duplicate"]) == (9999, 0)
+    assert malaria.targets.std() == pytest.approx(np.sqrt(1.47), abs=0.01)
+    log = cep.card["cleaning"]
+    assert (log["raw"], log["duplicate"], log["conflicting"]) == (29978, 12, 0)
+    assert cep.targets.std() == pytest.approx(np.sqrt(6.40), abs=0.02)
 
 
 def test_dili_keeps_the_published_sides() -> None:
