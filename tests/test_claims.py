@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
-from chemdl import claims, datasets, metrics
+from chemdl import baselines, claims, datasets, metrics
 from chemdl.claims import Claim, ClaimError
+from chemdl.models import catalogue
 
 BIBLIOGRAPHY = Path(__file__).resolve().parent.parent / "references.bib"
 KINDS_OF_CLAIM = {
@@ -157,6 +159,34 @@ def test_the_toxicity_chapter_has_its_studies_and_models(known: dict[str, Claim]
     assert {"TOX-01", "TOX-02", "TOX-03", "TOX-04", "QSAR-07-Tox21"} <= now
     assert "QSAR-07-Tox21" in {c.id for c in claims.for_study("tox21_random")}
     assert {c.test.metric for c in tested.values() if c.test} == {"roc_auc"}
+
+
+def test_the_property_chapter_names_its_studies_by_dataset_and_protocol() -> None:
+    tested = [c.test for c in claims.for_chapter("property-prediction") if c.test]
+    for test in tested:
+        name, _, protocol = test.study.rpartition("_")
+        assert name in datasets.names() and protocol in {"random", "scaffold"}, test.study
+        kind = datasets.describe(name)["kind"]
+        rivals = baselines.CLASSIFIERS if kind == "classification" else baselines.REGRESSORS
+        assert {test.a, test.b} - {None} <= {*catalogue.NETS, *rivals}, test.study
+        assert test.metric in (["roc_auc"] if kind == "classification" else ["rmse", "r2"])
+    assert {"esol_random", "malaria_random", "cep_random"} <= {test.study for test in tested}
+
+
+def test_duvenauds_errors_are_the_roots_of_the_squares_he_prints(known: dict[str, Claim]) -> None:
+    printed = {  # neural and net, circular and linear, circular and net, neural and linear, mean
+        "QSAR-09-Solubility": (0.52, 1.71, 1.40, 0.77, 4.29),
+        "QSAR-09-Malaria": (1.16, 1.13, 1.36, 1.15, 1.47),
+        "QSAR-09-Photovoltaic": (1.43, 2.63, 2.00, 2.58, 6.40),
+    }
+    for name, squares in printed.items():
+        reported = known[name].reported
+        pair = [reported.a, reported.b]
+        ours = pair[::-1] if known[name].favours == "other" else pair
+        ours += [float(one["value"]) for one in known[name].also]
+        np.testing.assert_allclose(
+            np.array(ours, dtype=float), np.sqrt(squares), atol=0.011, err_msg=name
+        )
 
 
 # the bibliography
