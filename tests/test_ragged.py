@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from chemdl.ragged import BLOCK_VALUES, DeviceFeatures, Packed, Padded, Ragged, first_replica
+from chemdl.ragged import CPU_BLOCK_VALUES, DeviceFeatures, Packed, Padded, Ragged, first_replica
 
 LENGTHS = [3, 1, 0, 5, 2]
 
@@ -85,8 +85,18 @@ def test_nan_is_named(rows) -> None:
         DeviceFeatures({"x": Ragged.of(rows)}, "cpu")
 
 
-def test_blocks_shrink_as_rows_grow() -> None:
-    small = DeviceFeatures({"x": Ragged.of([np.zeros((20, 1))] * 10)}, "cpu")
-    large = DeviceFeatures({"x": Ragged.of([np.zeros((4096, 1))] * 10)}, "cpu")
-    assert small.block_rows == 1024
-    assert large.block_rows * 4096 <= BLOCK_VALUES
+@pytest.mark.parametrize("layout", ["packed", "padded"])
+def test_blocks_shrink_as_rows_grow(layout) -> None:
+    sizes = {}
+    for length in (2, 64, 4096, 100_000):
+        features = DeviceFeatures({"x": Ragged.of([np.zeros((length, 1))] * 3, layout)}, "cpu")
+        sizes[length] = features.block_rows
+    assert sizes[2] == 1024 and sizes[64] * 64 == CPU_BLOCK_VALUES and sizes[100_000] == 1
+
+
+def test_one_long_row_counts_in_full_only_where_all_are_padded() -> None:
+    rows = [np.zeros((1, 1))] * 99 + [np.zeros((1000, 1))]
+    packed, padded = (
+        DeviceFeatures({"x": Ragged.of(rows, of)}, "cpu") for of in ("packed", "padded")
+    )
+    assert packed.block_rows > 50 * padded.block_rows

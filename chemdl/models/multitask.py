@@ -40,10 +40,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.05,
     },
     # The rival that Duvenaud et al. 2015 give the neural fingerprint: circular fingerprints, here
-    # with counts, and one hidden layer of 100 ReLU units; Adam, batches of 100.
+    # with counts, and one hidden layer of 100 ReLU units, normalised; Adam, batches of 100.
     "duvenaud": {
         "hidden": (100,),
         "dropout": (0.0, 0.0),
+        "batch_norm": True,
         "counts": True,
         "batch_size": 100,
         "weight_decay": 1e-4,
