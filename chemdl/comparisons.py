@@ -22,12 +22,14 @@ class Evidence:
 
     ``unit`` is the unit of resampling: ``fold`` for resampled folds of one dataset, any other
     (``molecule``, …) for a fixed test set whose units ``groups`` labels (None: each row its own).
+    ``folds`` is the number of replicas in one whole repeat.
     """
 
     scores: Sequence[Row]
     predictions: Predictions
     unit: str = "fold"
     groups: np.ndarray | None = None
+    folds: int = 1
 
     def replicas(self, model: str, condition: str = "all") -> dict[tuple[int, int], Row]:
         """Return a model's rows by (repeat, fold)."""
@@ -81,7 +83,28 @@ def against(evidence: Evidence, reference: str, models: Sequence[str], metric: s
 
 
 def judge(claim: Claim, evidence: Evidence, profile: str) -> tuple[Row, Row | None]:
-    """Judge a claim that names this study: its verdict row, and the comparison behind it."""
+    """Judge a claim that names this study: its verdict row, and the comparison behind it.
+
+    A verdict from less than one whole repeat of the protocol is provisional, and says so.
+    """
+    verdict, comparison = _judge(claim, evidence, profile)
+    done = _common_replicas(claim, evidence)
+    if verdict["estimate"] is not None and done < evidence.folds:
+        part = f"{done} of {evidence.folds} folds"
+        reason = f"{verdict['reason']}; {part}" if verdict["reason"] else part
+        verdict = {**verdict, "provisional": True, "reason": reason}
+    return verdict, comparison
+
+
+def _common_replicas(claim: Claim, evidence: Evidence) -> int:
+    """Count the replicas that every model of the claim's test has."""
+    test = claim.test
+    assert test is not None
+    models = [test.a] if test.b is None else [test.a, test.b]
+    return len(set.intersection(*(set(evidence.replicas(m, test.condition)) for m in models)))
+
+
+def _judge(claim: Claim, evidence: Evidence, profile: str) -> tuple[Row, Row | None]:
     test = claim.test
     assert test is not None
     needed = [test.a] if test.b is None else [test.a, test.b]

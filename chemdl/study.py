@@ -292,7 +292,8 @@ class Study:
             arrays[place] = replica.predictions
         predictions = Predictions(self.dataset.targets.astype(np.float32), arrays)
         scores = [self._score(job, replica) for job, replica in stored.items()]
-        evidence = Evidence(scores, predictions, self.unit)
+        folds = self.protocol.folds if self.unit == "fold" else 1
+        evidence = Evidence(scores, predictions, self.unit, folds=folds)
         card = self._card(jobs, stored, scores, evidence)
         cards.write(card, predictions, self.card_path.parent)
         return cards.read(self.card_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -268,6 +269,17 @@ def test_verdicts_outside_the_tally_are_provisional(
     found = judged(claim(fidelity=fidelity), rows("a", A), rows("b", B), profile=profile)
     assert found["provisional"] is provisional
     assert found["fidelity"] == fidelity
+
+
+@pytest.mark.parametrize("kind", ["difference", "count", "level"])
+@pytest.mark.parametrize("folds", [1, 5, 6])
+def test_less_than_a_whole_repeat_is_provisional(kind: str, folds: int) -> None:
+    fields: dict[str, Any] = {"fidelity": "near"} | ({"b": None} if kind == "level" else {})
+    given = evidence(rows("a", A), rows("b", B))
+    full = dataclasses.replace(given, folds=folds)
+    found, _ = judge(claim(kind, (0.8, 0.7, 0.1), **fields), full, "full")
+    assert found["provisional"] is (len(A) < folds)
+    assert (f"{len(A)} of {folds} folds" in found["reason"]) is (len(A) < folds)
 
 
 @pytest.mark.parametrize("kind", ["difference", "count", "level"])
