@@ -65,8 +65,8 @@ def pictures(
 ) -> NDArray[np.uint8]:
     """Draw n molecules: uint8 of shape (n, 4, size, size), channels as in ``CHANNELS``. Cached.
 
-    A molecule is drawn from its canonical SMILES, so that its spelling does not matter, with its
-    long axis from left to right and in the middle of the picture. One that is larger than the
+    A molecule is drawn from its canonical SMILES, so that its spelling does not matter, in RDKit's
+    canonical orientation and in the middle of the picture. One that is larger than the
     picture is scaled down until it fits.
 
     Parameters
@@ -91,9 +91,7 @@ def pictures(
 
 def _pictures(smiles: Sequence[str], size: int, resolution: float) -> NDArray[np.uint8]:
     with rdBase.BlockLogs():
-        drawings = [
-            _drawing(molecule) for block in parsed_blocks(smiles) for molecule in block
-        ]
+        drawings = [_drawing(molecule) for block in parsed_blocks(smiles) for molecule in block]
     blocks = [drawings[start : start + _BLOCK] for start in range(0, len(drawings), _BLOCK)]
     return np.concatenate([_rasterised(block, size, resolution) for block in blocks])
 
@@ -123,9 +121,7 @@ def _seen(atom: Chem.Atom) -> tuple[float, float, float]:
     return atom.GetAtomicNum(), charge, _ORBITAL_COUNTS.get(atom.GetHybridization(), 0)
 
 
-def _rasterised(
-    drawings: Sequence[_Drawing], size: int, resolution: float
-) -> NDArray[np.uint8]:
+def _rasterised(drawings: Sequence[_Drawing], size: int, resolution: float) -> NDArray[np.uint8]:
     """Draw a block of molecules side by side: (block, 4, size, size)."""
     places = [_in_pixels(drawing.xy, size, resolution) for drawing in drawings]
     values = np.zeros((len(CHANNELS), len(drawings), size, size))
@@ -149,7 +145,8 @@ def _in_pixels(xy: NDArray[np.float64], size: int, resolution: float) -> NDArray
     room = size - 1 - 2 * _MARGIN
     scale = 1.0 / max(resolution, float((high - low).max()) / room)
     # Rows count from the top.
-    return ((xy - (low + high) / 2) * scale * (1, -1) + (size - 1) / 2)[:, ::-1]
+    centred = (xy - (low + high) / 2) * np.array([scale, -scale])
+    return (centred + (size - 1) / 2)[:, ::-1]
 
 
 def _spots(
@@ -163,11 +160,10 @@ def _spots(
     distance = ((pixels - places[:, None]) ** 2).sum(2)
     weight = np.exp(-distance / (2 * _SPREAD**2)) * _inside(pixels, shape)
     flat = _flat(owner[:, None], pixels, shape).ravel()
-    sums = [
-        np.bincount(flat, (weight * column[:, None]).ravel(), int(np.prod(shape)))
-        for column in values.T
-    ]
-    return np.stack(sums).reshape(-1, *shape)
+    canvases = np.zeros((values.shape[1], int(np.prod(shape))))
+    for canvas, column in zip(canvases, values.T, strict=True):
+        canvas += np.bincount(flat, (weight * column[:, None]).ravel(), len(canvas))
+    return canvases.reshape(-1, *shape)
 
 
 def _lines(
@@ -206,7 +202,7 @@ def _square(reach: int) -> NDArray[np.int64]:
 
 
 def _inside(pixels: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    return ((pixels >= 0) & (pixels < shape[-1])).all(-1)
+    return np.all((pixels >= 0) & (pixels < shape[-1]), axis=-1)
 
 
 def _flat(
