@@ -90,10 +90,13 @@ def pictures(
 
 
 def _pictures(smiles: Sequence[str], size: int, resolution: float) -> NDArray[np.uint8]:
+    rows = []
     with rdBase.BlockLogs():
-        drawings = [_drawing(molecule) for block in parsed_blocks(smiles) for molecule in block]
-    blocks = [drawings[start : start + _BLOCK] for start in range(0, len(drawings), _BLOCK)]
-    return np.concatenate([_rasterised(block, size, resolution) for block in blocks])
+        for molecules in parsed_blocks(smiles):
+            drawings = [_drawing(molecule) for molecule in molecules]
+            for start in range(0, len(drawings), _BLOCK):
+                rows.append(_rasterised(drawings[start : start + _BLOCK], size, resolution))
+    return np.concatenate(rows)
 
 
 def _drawing(molecule: Chem.Mol) -> _Drawing:
