@@ -113,23 +113,45 @@ def test_training_sees_each_picture_in_one_of_eight_ways() -> None:
     assert all(torch.isclose(row, each, atol=1e-5).all(1).any() for row in outputs)
 
 
-def test_an_empty_picture_is_nothing() -> None:
-    net = network()
-    empty = net.empty.expand(1, 4, 20, 20).byte()
-    seen = []
-    net.stem.register_forward_hook(lambda module, args, output: seen.append(output))
-    net({"picture": empty}, None, torch.ones(1))
-    assert all(not output.any() for output in seen) and seen
+def test_where_the_drawing_lies_and_what_is_empty_around_it_do_not_matter() -> None:
+    net, weight = network(), torch.ones(3)
+    drawn = some_pictures(3, size=12)
+    values = []
+    for size, row, column in ((48, 16, 16), (48, 20, 12), (64, 24, 24)):
+        x = net.empty.byte().expand(3, 4, size, size).clone()
+        x[:, :, row : row + 12, column : column + 12] = drawn
+        # A mean over all cells: sixteen pixels to a cell.
+        nn.init.zeros_(net.pooled_norm.mean)
+        net.pooled_norm.bias.data.zero_()
+        offset = net.output.bias
+        values.append((net({"picture": x}, None, weight) - offset) * size**2)
+    assert values[0].abs().min() > 1.0
+    torch.testing.assert_close(values[1], values[0], rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(values[2], values[0], rtol=1e-4, atol=1e-2)
+    nothing = net({"picture": net.empty.byte().expand(1, 4, 48, 48)}, None, torch.ones(1))
+    torch.testing.assert_close(nothing[0], net.output.bias)
 
 
-def test_channels_are_normalised_as_torch_does_and_padding_is_left_out() -> None:
+def test_channels_are_normalised_as_torch_does_by_the_cells_that_count() -> None:
     x = torch.randn(6, 3, 4, 5, generator=torch.Generator().manual_seed(2)) * 3 + 1
-    weight = torch.tensor([1.0, 1, 0, 1, 1, 0])
-    ours, theirs = ChannelNorm(3), nn.BatchNorm2d(3)
-    expected = theirs(x[weight > 0])
-    torch.testing.assert_close(ours(x, weight)[weight > 0], expected)
-    torch.testing.assert_close(ours.mean, theirs.running_mean)
-    torch.testing.assert_close(ours.eval()(x, weight), theirs.eval()(x), rtol=0.1, atol=0.1)
+    weight = torch.ones(6, 1, 4, 5)
+    weight[[2, 5]] = 0
+    weight[:, :, 1:3, :2] = 0
+    cells = x.movedim(1, 3)[weight[:, 0] > 0]
+    ours, theirs = ChannelNorm(3), nn.BatchNorm1d(3)
+    torch.testing.assert_close(ours(x, weight).movedim(1, 3)[weight[:, 0] > 0], theirs(cells))
+    # A prediction after one batch goes by that batch; torch's goes by a tenth of it.
+    last = nn.BatchNorm1d(3, momentum=1.0)
+    last(cells)
+    found = ours.eval()(x, weight).movedim(1, 3)[weight[:, 0] > 0]
+    torch.testing.assert_close(found, last.eval()(cells))
+    # After many they are the same.
+    ours.train()
+    for _ in range(150):
+        ours(x, weight)
+        theirs(cells)
+    found = ours.eval()(x, weight).movedim(1, 3)[weight[:, 0] > 0]
+    torch.testing.assert_close(found, theirs.eval()(cells))
 
 
 def test_rows_of_weight_zero_change_no_other() -> None:
