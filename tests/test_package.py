@@ -28,7 +28,17 @@ PACKAGE = ROOT / "chemdl"
 # From the ground up; a room imports from floors below, or from its left on its own floor.
 FLOORS = (
     ("profiles", "datasets", "claims"),
-    ("ragged", "features", "noise", "training", "dealing", "splits", "metrics", "intervals", "stats"),
+    (
+        "ragged",
+        "features",
+        "noise",
+        "training",
+        "dealing",
+        "splits",
+        "metrics",
+        "intervals",
+        "stats",
+    ),
     ("models", "baselines", "equations"),
     (
         "verdicts",
