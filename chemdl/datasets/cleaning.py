@@ -1,4 +1,4 @@
-"""Cleaning of SMILES tables: done once, here, and counted."""
+"""Cleaning of tables, by the kind of their input: done once, here, and counted."""
 
 from __future__ import annotations
 
@@ -94,6 +94,34 @@ def clean_smiles(table: RawTable, kind: str, *, tolerance: float = 0.0) -> Clean
     order = np.array(rows, dtype=np.int64)
     kept = {name: np.array(values) for name, values in columns.items()}
     return Cleaned(order, np.array(targets), kept, log)
+
+
+def clean_rows(table: RawTable, kind: str) -> Cleaned:
+    """Keep every row of descriptors that has a measured target, and count the others.
+
+    Equal rows of descriptors may be different molecules, so that none are merged.
+
+    Raises
+    ------
+    DatasetError
+        as :func:`clean_smiles` does.
+    """
+    _check_labels(table, kind)
+    rows = np.flatnonzero(~np.isnan(table.targets).all(axis=1))
+    log = {
+        "raw": len(table.inputs),
+        "unparsable": 0,
+        "unlabelled": len(table.inputs) - len(rows),
+        "duplicate": 0,
+        "conflicting": 0,
+        "conflicting_labels": 0,
+        "kept": len(rows),
+        "rule": "rows without a label left out; descriptors do not tell molecules apart",
+        "tolerance": 0.0,
+        "examples": {"unparsable": [], "conflicting": []},
+    }
+    columns = {name: values[rows] for name, values in table.columns.items()}
+    return Cleaned(rows, table.targets[rows], columns, log)
 
 
 def canonical_smiles(inputs: Sequence[str]) -> list[str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -9,7 +10,7 @@ import os
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,15 @@ from chemdl.datasets.dataset import Dataset
 from chemdl.datasets.errors import DatasetError, HashMismatchError
 from chemdl.datasets.readers import READERS, RawTable, embedded_text, read_embedded, read_table
 from chemdl.datasets.registry import Entry, Source, entry
-from chemdl.profiles import cache_dir, data_dir, write_atomically
+from chemdl.profiles import cache_dir, data_dir, unknown, write_atomically
 
 
-def load(name: str, *, cache: str | os.PathLike[str] | None = None) -> Dataset:
+def load(
+    name: str,
+    *,
+    tasks: Sequence[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+) -> Dataset:
     """Load a registered set, cleaned.
 
     Its files come from the first of its sources that has them: embedded in the package, a named
@@ -34,6 +40,7 @@ def load(name: str, *, cache: str | os.PathLike[str] | None = None) -> Dataset:
     Parameters
     ----------
     name : one of :func:`names`.
+    tasks : load these alone, with the rows that are measured for any of them.
     cache : folder to use in place of ``CHEMDL_CACHE``.
 
     Raises
@@ -43,10 +50,17 @@ def load(name: str, *, cache: str | os.PathLike[str] | None = None) -> Dataset:
     UnavailableError
         when no source has the set here; the message says what to do.
     DatasetError
-        for files whose hash or content is not what it must be.
+        for files whose hash or content is not what it must be, or a task that the set does not
+        have, with the near misses.
     """
     wanted, folder = entry(name), _cache(cache)
-    return _cleaned(wanted, sources.obtain(wanted, folder), folder)
+    for task in tasks or ():
+        if task not in wanted.tasks:
+            raise DatasetError(f"dataset {name!r}: {unknown('task', task, wanted.tasks)}")
+    if tasks is not None and not tasks:
+        raise DatasetError(f"dataset {name!r}: no tasks were chosen; name at least one")
+    chosen = wanted.tasks if tasks is None else tuple(tasks)
+    return _cleaned(wanted, sources.obtain(wanted, folder), folder, chosen)
 
 
 def fetch(name: str, progress: bool = True) -> Path:
@@ -224,12 +238,20 @@ def read_raw(wanted: Entry, obtained: sources.Obtained) -> RawTable:
     return raw
 
 
-def _cleaned(wanted: Entry, obtained: sources.Obtained, cache: Path) -> Dataset:
+def _cleaned(
+    wanted: Entry, obtained: sources.Obtained, cache: Path, tasks: tuple[str, ...]
+) -> Dataset:
+    whole, wanted = wanted, dataclasses.replace(wanted, tasks=tasks)
     stored = cache / "datasets" / wanted.name / f"clean-{_key(wanted, obtained.source)}.npz"
     dataset = _restore(stored, wanted, obtained.source)
     if dataset is None:
-        raw = read_raw(wanted, obtained)
-        cleaned = cleaning.clean_smiles(raw, wanted.kind, tolerance=wanted.tolerance)
+        raw = read_raw(whole, obtained)
+        if tasks != whole.tasks:
+            raw = raw.with_tasks(tasks)
+        if wanted.input == "smiles":
+            cleaned = cleaning.clean_smiles(raw, wanted.kind, tolerance=wanted.tolerance)
+        else:
+            cleaned = cleaning.clean_rows(raw, wanted.kind)
         inputs = np.array([raw.inputs[row] for row in cleaned.rows], dtype=object)
         dataset = _assembled(
             wanted, obtained.source, inputs, cleaned.targets, cleaned.log, cleaned.columns

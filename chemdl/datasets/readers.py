@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import math
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,18 @@ class RawTable:
         """Name the file and line of a row."""
         file, line = self.places[row]
         return f"{file} line {line}"
+
+    def with_tasks(self, tasks: Sequence[str]) -> RawTable:
+        """Return the table of these tasks, with the rows that are measured for any of them."""
+        targets = self.targets[:, [self.tasks.index(task) for task in tasks]]
+        rows = np.flatnonzero(np.isfinite(targets).any(axis=1))
+        return RawTable(
+            [self.inputs[row] for row in rows],
+            targets[rows],
+            tuple(tasks),
+            {name: values[rows] for name, values in self.columns.items()},
+            [self.places[row] for row in rows],
+        )
 
 
 def read_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
@@ -150,9 +163,94 @@ def read_keyed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> R
     return RawTable([smiles[i] for i in ids.tolist()], targets, tuple(wanted), {"id": ids}, places)
 
 
+def read_tables_by_task(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Read tables that each hold the values of one task into one table with a column per task.
+
+    A molecule of two tasks has two rows here; cleaning joins them where no published split keeps
+    them apart. ``options``: ``targets`` (mapping task: its files), ``value`` (the column of its
+    values), and ``smiles``, ``columns`` and ``delimiter`` as in :func:`read_table`.
+
+    Raises
+    ------
+    DatasetError
+        as :func:`read_table` does, and for a task whose file is not there.
+    """
+    tasks = tuple(options["targets"])
+    parts = []
+    for task, its_files in options["targets"].items():
+        chosen = {file: path for file, path in files.items() if file in its_files}
+        if len(chosen) < len(its_files):
+            raise DatasetError(
+                f"task {task!r} needs {its_files}; the set's files are {list(files)}"
+            )
+        parts.append(read_table(chosen, {**options, "targets": {task: options["value"]}}))
+    targets = np.full((sum(len(part.inputs) for part in parts), len(tasks)), np.nan)
+    start = 0
+    for column, part in enumerate(parts):
+        targets[start : start + len(part.inputs), column] = part.targets[:, 0]
+        start += len(part.inputs)
+    return RawTable(
+        [smiles for part in parts for smiles in part.inputs],
+        targets,
+        tasks,
+        {
+            name: np.concatenate([part.columns[name] for part in parts])
+            for name in options.get("columns", {})
+        },
+        [place for part in parts for place in part.places],
+    )
+
+
+def read_merck(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Read one assay of Merck's challenge: counts of atom pairs by molecule, split by time.
+
+    The descriptors are anonymous and the structures secret, so that a row of counts is the input:
+    see :mod:`chemdl.features.tabulated` for its form. ``options``: ``targets`` ({assay: column}),
+    ``archive`` (the zip file) and ``set`` (mapping table inside it: side of the split).
+
+    Raises
+    ------
+    DatasetError
+        where the tables have other columns than each other.
+    """
+    import pandas as pd
+
+    (assay, value), sets = next(iter(options["targets"].items())), options["set"]
+    with zipfile.ZipFile(files[options["archive"]]) as opened:
+        tables = {name: pd.read_csv(opened.open(name)) for name in sets}
+    first, *others = tables.values()
+    for name, table in tables.items():
+        if list(table.columns) != list(first.columns):
+            raise DatasetError(f"{name} has other columns than {next(iter(tables))}")
+    joined = pd.concat([first, *others])
+    counts = joined.drop(columns=["MOLECULE", value]).to_numpy(np.float64)
+    return RawTable(
+        tabulated_rows(counts),
+        joined[[value]].to_numpy(np.float64),
+        (assay,),
+        {
+            "id": joined["MOLECULE"].to_numpy(str),
+            "set": np.repeat(list(sets.values()), [len(table) for table in tables.values()]),
+        },
+        [(name, line) for name, table in tables.items() for line in range(2, len(table) + 2)],
+    )
+
+
+def tabulated_rows(values: np.ndarray) -> list[str]:
+    """Write rows of numbers (n, width) as text, ``"<width> <column>:<value> …"`` without zeros."""
+    width = values.shape[1]
+    rows = []
+    for row in values:
+        cells = (f"{column}:{row[column]:g}" for column in np.flatnonzero(row))
+        rows.append(" ".join([str(width), *cells]))
+    return rows
+
+
 READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] = {
     "table": read_table,
+    "tables_by_task": read_tables_by_task,
     "keyed_table": read_keyed_table,
+    "merck": read_merck,
     "tox21_challenge": read_tox21_challenge,
 }
 

@@ -17,6 +17,7 @@ from chemdl.datasets.readers import READERS
 from chemdl.profiles import data_dir, unknown
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+INPUTS = ("smiles", "descriptors")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -145,6 +146,7 @@ def _entry(name: str, raw: Mapping[str, Any], releases: Mapping[str, Release]) -
         if given not in known:
             raise RegistryError(f"{record}: {unknown('field', given, known)}")
     _one_of(record, "kind", raw["kind"], KINDS)
+    _one_of(record, "input", raw.get("input", "smiles"), INPUTS)
     _one_of(record, "reader", raw.get("reader", "table"), READERS)
     if "name" not in raw["licence"]:
         raise RegistryError(f"{record}: field 'licence' needs a 'name'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from chemdl.datasets.readers import (
     READERS,
     embedded_text,
     read_embedded,
+    read_merck,
     read_table,
+    read_tables_by_task,
     read_tox21_challenge,
 )
 
@@ -162,3 +165,62 @@ def test_a_joined_value_that_is_no_number_is_named(keyed: dict[str, Path]) -> No
     keyed["values.tsv"].write_text("CAS\tTm\n64-17-5\tcold\n", encoding="utf-8")
     with pytest.raises(DatasetError, match=r"values.tsv line 2.*'cold' is no finite number"):
         READERS["keyed_table"](keyed, KEYED)
+
+
+BY_TASK = {
+    "smiles": "mol",
+    "value": "value",
+    "targets": {"a": ["a.csv"], "b": ["b1.csv", "b2.csv"]},
+    "columns": {"set": "side"},
+}
+
+
+def test_tables_of_single_tasks_become_one_with_a_column_each(tmp_path: Path) -> None:
+    files = write(tmp_path, "mol,value,side\nC,1,train\nCC,2,test\n", "a.csv")
+    files |= write(tmp_path, "side,mol,value\ntrain,C,3\n", "b1.csv")
+    files |= write(tmp_path, "mol,value,side\nCCC,4,test\n", "b2.csv")
+    raw = read_tables_by_task(files, BY_TASK)
+    assert raw.tasks == ("a", "b")
+    assert raw.inputs == ["C", "CC", "C", "CCC"]
+    nan = np.nan
+    np.testing.assert_array_equal(raw.targets, [[1, nan], [2, nan], [nan, 3], [nan, 4]])
+    assert raw.columns["set"].tolist() == ["train", "test", "train", "test"]
+    assert raw.where(3) == "b2.csv line 2"
+
+
+def test_a_task_without_its_file_is_named(tmp_path: Path) -> None:
+    files = write(tmp_path, "mol,value,side\nC,1,train\n", "a.csv")
+    with pytest.raises(DatasetError, match=r"task 'b' needs \['b1.csv', 'b2.csv'\]"):
+        read_tables_by_task(files, BY_TASK)
+
+
+MERCK = {
+    "archive": "one.zip",
+    "targets": {"METAB": "Act"},
+    "set": {"train.csv": "train", "test.csv": "test"},
+}
+
+
+def merck(folder: Path, train: str, test: str) -> dict[str, Path]:
+    path = folder / "one.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("train.csv", train)
+        archive.writestr("test.csv", test)
+    return {"one.zip": path}
+
+
+def test_counts_of_secret_molecules_become_rows_of_text(tmp_path: Path) -> None:
+    files = merck(
+        tmp_path, "MOLECULE,Act,D_1,D_9\nM_1,2.5,0,3\n", "MOLECULE,Act,D_1,D_9\nM_2,1,1,2\n"
+    )
+    raw = read_merck(files, MERCK)
+    assert raw.inputs == ["2 1:3", "2 0:1 1:2"]
+    assert raw.targets.tolist() == [[2.5], [1.0]]
+    assert raw.columns["set"].tolist() == ["train", "test"]
+    assert raw.where(1) == "test.csv line 2"
+
+
+def test_two_sides_with_other_descriptors_are_refused(tmp_path: Path) -> None:
+    files = merck(tmp_path, "MOLECULE,Act,D_1\nM_1,2,0\n", "MOLECULE,Act,D_2\nM_2,1,1\n")
+    with pytest.raises(DatasetError, match=r"test\.csv has other columns than train\.csv"):
+        read_merck(files, MERCK)
