@@ -28,9 +28,27 @@ from sklearn.utils.validation import check_is_fitted
 from chemdl.features.descriptors import Descriptors2D
 from chemdl.features.fingerprints import ECFP
 from chemdl.features.kernels import TanimotoGram
+from chemdl.features.tabulated import Tabulated
 from chemdl.profiles import spawn, unknown
 
-Representation = Literal["bits", "counts", "descriptors", "tanimoto", "tanimoto_counts", "none"]
+Representation = Literal[
+    "bits",
+    "counts",
+    "descriptors",
+    "tabulated",
+    "tanimoto",
+    "tanimoto_counts",
+    "tanimoto_tabulated",
+    "none",
+]
+# What stands in for each where the data set brings its descriptors instead of SMILES.
+_TABULATED: dict[Representation, Representation] = {
+    "bits": "tabulated",
+    "counts": "tabulated",
+    "descriptors": "tabulated",
+    "tanimoto": "tanimoto_tabulated",
+    "tanimoto_counts": "tanimoto_tabulated",
+}
 
 
 class TaskwiseBaseline(BaseEstimator):
@@ -41,7 +59,8 @@ class TaskwiseBaseline(BaseEstimator):
     estimator : fitted anew for each task; its ``random_state``, if any, is spawned from ``seed``.
     representation : ``bits`` or ``counts`` (ECFP4, 2,048), ``descriptors`` (RDKit's 2D set),
         ``tanimoto`` or ``tanimoto_counts`` (the Gram matrix of bits or counts, for estimators with
-        a precomputed kernel or distance) or ``none``.
+        a precomputed kernel or distance), ``tabulated`` or ``tanimoto_tabulated`` (the counts that
+        the data set brings, as log(1 + x) for machines that are no trees) or ``none``.
     space : values to draw from when the model is tuned, by parameter of ``estimator``.
     """
 
@@ -70,7 +89,10 @@ class TaskwiseBaseline(BaseEstimator):
     def prepare(self, X: Sequence[str]) -> None:
         """Compute what all replicas share once: features, or the one Gram matrix."""
         if self._pairwise:
-            self._gram().prepare(X)
+            gram = self._gram()
+            # Above that many molecules each task computes the block of its own rows.
+            if len(gram.distinct(X)) <= gram.most:
+                gram.prepare(X)
         else:
             self._features(X)
 
@@ -86,7 +108,7 @@ class TaskwiseBaseline(BaseEstimator):
         targets = targets[:, None] if targets.ndim == 1 else targets
         self.n_tasks_ = targets.shape[1]
         self.inputs_ = np.asarray(X, dtype=object)
-        features = self._features(X)
+        features = None if self._pairwise else self._features(X)
         self.measured_ = [np.flatnonzero(np.isfinite(column)) for column in targets.T]
         self.estimators_ = []
         for task, rows in enumerate(self.measured_):
@@ -95,7 +117,7 @@ class TaskwiseBaseline(BaseEstimator):
                     f"task {task} has no measured target in {len(targets)} train rows; "
                     "drop the task or change the split"
                 )
-            block = features[rows][:, rows] if self._pairwise else features[rows]
+            block = self._pairs(self.inputs_[rows], rows) if features is None else features[rows]
             self.estimators_.append(self._fit_task(task, block, targets[rows, task]))
         return self
 
@@ -114,19 +136,24 @@ class TaskwiseBaseline(BaseEstimator):
     def _outputs(self, X: Sequence[str], of: Callable[[Any, Any], np.ndarray]) -> np.ndarray:
         """Return (n, tasks) by applying ``of(estimator, features)`` to each task."""
         check_is_fitted(self, "estimators_")
-        features = self._features(X)
+        features = None if self._pairwise else self._features(X)
         columns = [
-            of(estimator, features[:, rows] if self._pairwise else features)
+            of(estimator, self._pairs(X, rows) if features is None else features)
             for estimator, rows in zip(self.estimators_, self.measured_, strict=True)
         ]
         return np.column_stack(columns)
 
     @property
     def _pairwise(self) -> bool:
-        return self.representation in ("tanimoto", "tanimoto_counts")
+        return self.representation.startswith("tanimoto")
 
     def _gram(self) -> TanimotoGram:
-        return _shared_gram(counts=self.representation == "tanimoto_counts")
+        return _shared_gram(self.representation)
+
+    def _pairs(self, X: Any, rows: np.ndarray) -> np.ndarray:
+        """Return similarities, or distances for neighbours, to these rows of the fitted inputs."""
+        similarity = self._gram().rows(X, self.inputs_[rows])
+        return 1.0 - similarity if self._needs_distances else similarity
 
     @property
     def _is_classifier(self) -> bool:
@@ -135,18 +162,28 @@ class TaskwiseBaseline(BaseEstimator):
     def _features(self, X: Sequence[str]) -> Any:
         if self.representation == "none":
             return np.zeros((len(X), 1))
-        if self._pairwise:
-            similarity = self._gram().rows(X, self.inputs_)
-            return 1.0 - similarity if self._needs_distances else similarity
+        if self.representation == "tabulated":
+            given = Tabulated().transform(X)
+            return given if self._is_tree else np.log1p(given)
         if self.representation == "descriptors":
             return Descriptors2D(missing="keep").transform(X)
         ecfp = ECFP(counts=self.representation == "counts").transform(X)
-        # The trees read bytes; linear models gain an order of magnitude from sparse rows.
-        return sparse.csr_matrix(ecfp, dtype=np.float32) if self._is_linear else ecfp
+        # The trees read bytes; the others gain an order of magnitude from sparse rows.
+        return sparse.csr_matrix(ecfp, dtype=np.float32) if self._takes_sparse_rows else ecfp
 
     @property
-    def _is_linear(self) -> bool:
-        return isinstance(self.estimator, LogisticRegression | LinearSVC | Ridge)
+    def _is_tree(self) -> bool:
+        return isinstance(
+            self.estimator,
+            RandomForestClassifier
+            | RandomForestRegressor
+            | HistGradientBoostingClassifier
+            | HistGradientBoostingRegressor,
+        )
+
+    @property
+    def _takes_sparse_rows(self) -> bool:
+        return isinstance(self.estimator, LogisticRegression | LinearSVC | Ridge | SVR)
 
     @property
     def _needs_distances(self) -> bool:
@@ -278,10 +315,20 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> BaselineClassif
     return _baseline(BaselineClassifier, name, settings, seed)
 
 
-REGRESSORS = ("random_forest", "svm_tanimoto", "ridge", "knn", "gradient_boosting", "trivial")
+REGRESSORS = (
+    "random_forest",
+    "svm_tanimoto",
+    "svm_rbf",
+    "ridge",
+    "knn",
+    "gradient_boosting",
+    "trivial",
+)
 
 
-def regressor(name: str, *, trees: int = 500, seed: int = 0) -> BaselineRegressor:
+def regressor(
+    name: str, *, trees: int = 500, tabulated: bool = False, seed: int = 0
+) -> BaselineRegressor:
     """Return the regression baseline ``name`` with its stated settings.
 
     ==================== ================ ==================================================
@@ -289,11 +336,14 @@ def regressor(name: str, *, trees: int = 500, seed: int = 0) -> BaselineRegresso
     ==================== ================ ==================================================
     random_forest        ECFP4 bits       ``trees`` trees, a third of the bits a split
     svm_tanimoto         count Tanimoto   C = 10, ε = 0.1 (Ralaivola et al. 2005)
+    svm_rbf              ECFP4 bits       Gaussian kernel, C = 10, ε = 0.1
     ridge                ECFP4 counts     α = 10
     knn                  count Tanimoto   5 neighbours weighted by 1 / distance
     gradient_boosting    2D descriptors   histograms, 300 rounds at rate 0.05
     trivial              none             mean of the train rows
     ==================== ================ ==================================================
+
+    With ``tabulated`` all of them read the descriptors that the data set brings.
 
     Raises
     ------
@@ -311,6 +361,15 @@ def regressor(name: str, *, trees: int = 500, seed: int = 0) -> BaselineRegresso
             "tanimoto_counts",
             {"C": [0.3, 1.0, 3.0, 10.0, 30.0], "epsilon": [0.01, 0.03, 0.1, 0.2]},
         ),
+        "svm_rbf": (
+            SVR(kernel="rbf", C=10.0, epsilon=0.1, cache_size=500),
+            "bits",
+            {
+                "C": [0.3, 1.0, 3.0, 10.0, 30.0],
+                "epsilon": [0.01, 0.03, 0.1, 0.2],
+                "gamma": ["scale", 0.003, 0.01, 0.03],
+            },
+        ),
         "ridge": (Ridge(alpha=10.0), "counts", {"alpha": [0.1, 1.0, 10.0, 100.0]}),
         "knn": (
             KNeighborsRegressor(5, metric="precomputed", weights=_inverse_distance),
@@ -324,7 +383,10 @@ def regressor(name: str, *, trees: int = 500, seed: int = 0) -> BaselineRegresso
         ),
         "trivial": (DummyRegressor(strategy="mean"), "none", {}),
     }
-    return _baseline(BaselineRegressor, name, settings, seed)
+    model = _baseline(BaselineRegressor, name, settings, seed)
+    if tabulated:
+        model.representation = _TABULATED.get(model.representation, model.representation)
+    return model
 
 
 _BOOSTING_SPACE: dict[str, list[Any]] = {
@@ -359,6 +421,9 @@ def _positive_score(estimator: Any, features: Any) -> np.ndarray:
 
 
 @functools.cache
-def _shared_gram(counts: bool = False) -> TanimotoGram:
+def _shared_gram(representation: Representation) -> TanimotoGram:
     """One Gram matrix serves all tasks, folds and kernel models of the dataset at hand."""
-    return TanimotoGram(counts=counts)
+    return TanimotoGram(
+        counts=representation == "tanimoto_counts",
+        tabulated=representation == "tanimoto_tabulated",
+    )

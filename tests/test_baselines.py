@@ -10,6 +10,7 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.svm import SVC
 
 from chemdl import baselines, metrics
+from chemdl.features import TanimotoGram
 from chemdl.models.multitask import MultitaskClassifier, MultitaskRegressor
 
 REGRESSORS = baselines.REGRESSORS
@@ -239,3 +240,25 @@ def test_every_drawn_setting_fits(name: str, smiles, labels) -> None:
         drawn = {k: v[rng.integers(len(v))] for k, v in model.search_space.items()}
         p = clone(model).set_params(**drawn).fit(smiles, labels).predict_proba(smiles[:5])
         assert np.isfinite(p).all()
+
+
+TABLE = [f"4 0:{i % 5} 1:{(i * 7) % 11} 2:{i % 2} 3:1" for i in range(240)]
+ANSWER = np.array([float(i % 5) + 2.0 * (i % 2) for i in range(240)])
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_every_regressor_reads_descriptors_that_came_with_the_data(name: str) -> None:
+    model = baselines.regressor(name, trees=20, tabulated=True)
+    model.fit(TABLE[:180], ANSWER[:180])
+    error = np.sqrt(np.mean((model.predict(TABLE[180:]) - ANSWER[180:]) ** 2))
+    assert error < (np.inf if name == "trivial" else 0.8 * ANSWER[180:].std())
+
+
+def test_kernels_of_single_tasks_need_no_gram_of_all(smiles, labels, monkeypatch) -> None:
+    whole = make("svm_tanimoto").fit(smiles[TRAIN], labels[TRAIN])
+    expected = whole.predict_proba(smiles[TEST])
+    monkeypatch.setattr(baselines, "_shared_gram", lambda _: TanimotoGram(most=80))
+    model = make("svm_tanimoto")
+    model.prepare(smiles)
+    model.fit(smiles[TRAIN], labels[TRAIN])
+    np.testing.assert_allclose(model.predict_proba(smiles[TEST]), expected, atol=1e-6)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chemdl.features.fingerprints import ECFP
 from chemdl.features.molecules import as_smiles
+from chemdl.features.tabulated import Tabulated
 
 # 20,000 molecules make a float32 matrix of 1.6 GB.
 MOST_MOLECULES = 20_000
@@ -48,13 +49,20 @@ class TanimotoGram:
     Parameters
     ----------
     radius, size, counts : of the fingerprints, see :class:`~chemdl.features.fingerprints.ECFP`.
+    tabulated : inputs are rows of counts, see :class:`~chemdl.features.tabulated.Tabulated`.
     most : number of molecules above which :meth:`prepare` refuses.
     """
 
     def __init__(
-        self, radius: int = 2, size: int = 2048, counts: bool = False, most: int = MOST_MOLECULES
+        self,
+        radius: int = 2,
+        size: int = 2048,
+        counts: bool = False,
+        tabulated: bool = False,
+        most: int = MOST_MOLECULES,
     ) -> None:
-        self.ecfp = ECFP(radius=radius, size=size, counts=counts)
+        self.counts = counts or tabulated
+        self.encoder = Tabulated() if tabulated else ECFP(radius=radius, size=size, counts=counts)
         self.most = most
         self._places: dict[str, int] = {}
         self._matrix = np.empty((0, 0), np.float32)
@@ -67,17 +75,13 @@ class TanimotoGram:
         ValueError
             for more than ``most`` different molecules; the remedy is a linear machine.
         """
-        distinct = list(dict.fromkeys(as_smiles(smiles)))
+        distinct = self.distinct(smiles)
         if all(text in self._places for text in distinct):
             return self
         if len(distinct) > self.most:
-            raise ValueError(
-                f"a Gram matrix of {len(distinct)} molecules takes "
-                f"{4e-9 * len(distinct) ** 2:.1f} GB; the limit is {self.most} molecules. Use a "
-                "linear machine, or pass a larger `most`"
-            )
-        rows = self.ecfp.transform(distinct)
-        self._matrix = tanimoto(rows, rows, counts=self.ecfp.counts)
+            raise ValueError(self._too_large(len(distinct)))
+        rows = self.encoder.transform(distinct)
+        self._matrix = tanimoto(rows, rows, counts=self.counts)
         self._places = dict(zip(distinct, range(len(distinct)), strict=True))
         return self
 
@@ -89,8 +93,20 @@ class TanimotoGram:
         a, b = as_smiles(smiles_a), as_smiles(smiles_b)
         if all(text in self._places for text in (*a, *b)):
             return self._matrix[np.ix_(self._at(a), self._at(b))]
-        left, right = self.ecfp.transform(a), self.ecfp.transform(b)
-        return tanimoto(left, right, counts=self.ecfp.counts)
+        if len(a) * len(b) > self.most**2:
+            raise ValueError(self._too_large(max(len(a), len(b))))
+        left, right = self.encoder.transform(a), self.encoder.transform(b)
+        return tanimoto(left, right, counts=self.counts)
+
+    def distinct(self, smiles: Any) -> list[str]:
+        """Return the different ones of these SMILES, in the order of their first."""
+        return list(dict.fromkeys(as_smiles(smiles)))
+
+    def _too_large(self, molecules: int) -> str:
+        return (
+            f"a Gram matrix of {molecules} molecules takes {4e-9 * molecules**2:.1f} GB; the "
+            f"limit is {self.most} molecules. Use a linear machine, or pass a larger `most`"
+        )
 
     def _at(self, smiles: list[str]) -> NDArray[np.int64]:
         return np.fromiter((self._places[text] for text in smiles), np.int64, len(smiles))

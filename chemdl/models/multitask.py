@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.features.fingerprints import ECFP
+from chemdl.features.tabulated import Tabulated
 from chemdl.models.estimator import (
     Feature,
     NeuralClassifier,
@@ -145,6 +146,7 @@ class _MultitaskNet(NeuralEstimator):
         counts: bool = False,
         radius: int = 2,
         size: int = 2048,
+        tabulated: bool = False,
         shared: bool = True,
         networks: int = 1,
         epochs: int = 50,
@@ -161,7 +163,7 @@ class _MultitaskNet(NeuralEstimator):
         self.hidden, self.dropout, self.activation = hidden, dropout, activation
         self.batch_norm, self.initial_bias = batch_norm, initial_bias
         self.counts, self.radius, self.size = counts, radius, size
-        self.shared, self.networks = shared, networks
+        self.tabulated, self.shared, self.networks = tabulated, shared, networks
         self.epochs, self.batch_size, self.optimizer = epochs, batch_size, optimizer
         self.learning_rate, self.momentum, self.weight_decay = learning_rate, momentum, weight_decay
         self.clip, self.patience, self.seed, self.device = clip, patience, seed, device
@@ -180,7 +182,13 @@ class _MultitaskNet(NeuralEstimator):
         return cls(**{**PRESETS[name], **changes})
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
-        """Return the fingerprints of SMILES: bits or counts, uint8 (n, size)."""
+        """Return the fingerprints of SMILES: bits or counts, uint8 (n, size).
+
+        With ``tabulated`` the inputs are rows of counts, float32 (n, width); see
+        :class:`chemdl.features.tabulated.Tabulated`.
+        """
+        if self.tabulated:
+            return {"fingerprint": Tabulated().transform(inputs)}
         ecfp = ECFP(radius=self.radius, size=self.size, counts=self.counts)
         return {"fingerprint": ecfp.transform(inputs)}
 
@@ -193,7 +201,7 @@ class _MultitaskNet(NeuralEstimator):
             self._dropout_rates(),
             self.activation,
             self.batch_norm,
-            log_counts=self.counts,
+            log_counts=self.counts or self.tabulated,
             initial_bias=self.initial_bias,
         )
 

@@ -83,3 +83,17 @@ def test_molecule_that_the_gram_has_not_seen(smiles: np.ndarray) -> None:
 def test_too_large_a_gram_is_refused(smiles: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"limit is 10 molecules\. Use a linear machine"):
         TanimotoGram(most=10).prepare(smiles)
+
+
+def test_too_large_a_block_is_refused_as_well(smiles: np.ndarray) -> None:
+    gram = TanimotoGram(most=len(smiles) - 1)
+    assert gram.rows(smiles[:2], smiles).shape == (2, len(smiles))
+    with pytest.raises(ValueError, match="the limit is"):
+        gram.rows(smiles, smiles)
+
+
+def test_counts_that_came_with_the_data() -> None:
+    rows = ["3 0:2 1:1", "3 0:1 2:4", "3 1:1"]
+    found = TanimotoGram(tabulated=True).prepare(rows).rows(rows[:1], rows)
+    # Shared min over max: itself; min 1 of 2 + 1 + 4; min 1 of 2 + 1.
+    np.testing.assert_allclose(found, [[1, 1 / 7, 1 / 3]], rtol=1e-6)
