@@ -14,6 +14,8 @@ from sklearn.isotonic import isotonic_regression
 
 # Okabe and Ito's colours, told apart by colour-blind readers and on paper.
 COLOURS = {"deep": "#0072B2", "other": "#D55E00", "trivial": "#777777"}
+# Inches; a page's text is this wide.
+WIDTH = 7.2
 _SHADES = {"deep": ("Blues", 0.95, 0.5), "other": ("Oranges", 0.85, 0.5)}
 _DASHES = {"deep": "-", "other": "--", "trivial": ":"}
 _MARKERS = "osD^vP*X"

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from chemdl import metrics, residuals, structures
 from chemdl.cards import Predictions
-from chemdl.lines import COLOURS, label_ends, limits, line_styles, log_axes
+from chemdl.lines import COLOURS, WIDTH, label_ends, limits, line_styles, log_axes
 from chemdl.tables import (
     Card,
     axis_label,
@@ -39,7 +39,6 @@ _DIVERGING = LinearSegmentedColormap.from_list(
 )
 # More points than this are drawn as counts in hexagons.
 _MOST_POINTS = 2000
-WIDTH = 7.2
 _PNG_DPI = 160
 
 
@@ -94,9 +93,14 @@ def scores(cards: Sequence[Card] | Card, metric: str) -> Figure:
     return figure
 
 
-def task_gains(card: Card, a: str, b: str, metric: str | None = None) -> Figure:
-    """Draw, task by task, how much model ``a`` gains over ``b``, with corrected intervals."""
-    table = task_gain_table(card, a, b, metric)
+def task_gains(
+    card: Card, a: str, b: str, metric: str | None = None, predictions: Predictions | None = None
+) -> Figure:
+    """Draw, task by task, how much model ``a`` gains over ``b``, with corrected intervals.
+
+    With ``predictions`` on one fixed test set they are the paired bootstrap's.
+    """
+    table = task_gain_table(card, a, b, metric, predictions)
     figure = Figure(figsize=(WIDTH, 0.9 + 0.28 * len(table)), layout="constrained")
     axis = figure.subplots()
     y = np.arange(len(table))[::-1]
@@ -108,7 +112,7 @@ def task_gains(card: Card, a: str, b: str, metric: str | None = None) -> Figure:
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(y, table["task"])
     axis.set_xlabel(
-        f"{pretty(a)} minus {pretty(b)}, {axis_label(metric or first_metric(card), card)}"
+        f"gain of {pretty(a)} over {pretty(b)}, {axis_label(metric or first_metric(card), card)}"
     )
     _plain(axis)
     return figure

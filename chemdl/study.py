@@ -88,7 +88,9 @@ class Study:
     settings : of the run; ``settings.models`` says which models to compute now.
     conditions : :class:`Condition` s, each run for every model.
     reference : the model that all others are compared with.
-    unit : ``fold`` for resampled folds, else the unit of the fixed test set (``molecule``).
+    unit : ``fold`` for resampled folds, ``task`` for one difference per task, else the unit of the
+        fixed test set (``molecule``).
+    untuned : models that are a recipe as published, and stay it where others are tuned.
     """
 
     def __init__(
@@ -104,8 +106,10 @@ class Study:
         conditions: Sequence[Condition] = (Condition(),),
         reference: str | None = None,
         unit: str = "fold",
+        untuned: Sequence[str] = (),
     ) -> None:
         self.name, self.chapter, self.unit = name, chapter, unit
+        self.untuned = tuple(untuned)
         self.dataset, self.settings, self.conditions = dataset, settings, tuple(conditions)
         self.full_protocol = protocol
         self.protocol = protocol.head(settings.repeats or protocol.repeats)
@@ -187,6 +191,8 @@ class Study:
             store=self.store,
         )
         for name, model in self.models.items():
+            if name in self.untuned:
+                continue
             found = search.best(name, model, run=name in self._asked())
             if found is not None:
                 self.models[name], self.tuned[name] = found, trials
@@ -289,7 +295,9 @@ class Study:
         }
         for job, replica in stored.items():
             place = f"{job.model}/{job.condition.name}/{job.split.repeat}/{job.split.fold}"
-            arrays[place] = replica.predictions
+            # What was never measured is no evidence; zeros there pack small.
+            measured = np.isfinite(self.dataset.targets[job.split.test])
+            arrays[place] = np.where(measured, replica.predictions, 0)
         predictions = Predictions(self.dataset.targets.astype(np.float32), arrays)
         scores = [self._score(job, replica) for job, replica in stored.items()]
         folds = self.protocol.folds if self.unit == "fold" else 1

@@ -127,8 +127,13 @@ def mean_interval(card: Card, values: np.ndarray, condition: str = "all") -> tup
     return float(interval.low), float(interval.high)
 
 
-def task_gain_table(card: Card, a: str, b: str, metric: str | None = None) -> pd.DataFrame:
-    """Return each task's mean gain of ``a`` over ``b`` and its corrected interval."""
+def task_gain_table(
+    card: Card, a: str, b: str, metric: str | None = None, predictions: Predictions | None = None
+) -> pd.DataFrame:
+    """Return each task's mean gain of ``a`` over ``b`` and its corrected interval.
+
+    With ``predictions`` on one fixed test set the interval is the paired bootstrap's, over rows.
+    """
     name = metric or first_metric(card)
     ours, theirs = by_replica(card, a), by_replica(card, b)
     common = sorted(ours.keys() & theirs.keys())
@@ -139,9 +144,28 @@ def task_gain_table(card: Card, a: str, b: str, metric: str | None = None) -> pd
         if known:
             gains = np.array(known, dtype=float)
             low, high = mean_interval(card, gains)
+            if predictions is not None:
+                low, high = task_bootstrap(card, predictions, a, b, name, task)
             rows.append({"task": task, "gain": float(gains.mean()), "low": low, "high": high})
     table = pd.DataFrame(rows, columns=["task", "gain", "low", "high"])
     return table.sort_values("gain", ascending=False, ignore_index=True)
+
+
+def task_bootstrap(
+    card: Card, predictions: Predictions, a: str, b: str, metric: str, task: str
+) -> tuple[float, float]:
+    """Return the paired bootstrap's interval for one task of one fixed test set, over its rows."""
+    common = sorted(by_replica(card, a).keys() & by_replica(card, b).keys())
+    test = predictions.arrays[f"test/{common[0][0]}/{common[0][1]}"]
+    column = list(card["scores"][0]["values"][metric]).index(task)
+    truth = predictions.targets[test, column]
+    rows = np.flatnonzero(np.isfinite(truth))
+    ours, theirs = (
+        np.stack([predictions.arrays[f"{m}/all/{r}/{f}"][rows, column] for r, f in common])
+        for m in (a, b)
+    )
+    interval = stats.paired_bootstrap(truth[rows], ours, theirs, metric)
+    return float(interval.low), float(interval.high)
 
 
 def task_means(card: Card, model: str, metric: str) -> dict[str, float]:

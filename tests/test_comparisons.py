@@ -388,3 +388,29 @@ def test_task_differences_by_hand() -> None:
     theirs = rows("b", [{"t": 0.8, "u": 0.5, "v": 0.5}, {"t": 0.8, "u": 0.9, "v": 0.5}])
     found = task_differences(evidence(ours, theirs), "a", "b", "roc_auc")
     assert found == {"t": pytest.approx(0.0), "u": pytest.approx(0.2)}
+
+
+def by_target(model: str, values: Sequence[float]) -> list[dict[str, Any]]:
+    return rows(model, [{f"t{i}": v for i, v in enumerate(values)}], metric="rmse")
+
+
+def test_many_targets_give_one_difference_each() -> None:
+    ours, theirs = [0.7, 0.6, 0.8, 0.5, 0.9, 0.65, 0.75], [0.8, 0.65, 0.95, 0.52, 0.91, 0.8, 0.8]
+    scored = [*by_target("a", ours), *by_target("b", theirs)]
+    found = compare(Evidence(scored, NOTHING, "task"), "a", "b", "rmse")
+    expected = stats.wilcoxon(np.subtract(theirs, ours))
+    assert found is not None
+    assert (found["difference"], found["low"], found["high"]) == pytest.approx(
+        (expected.difference, expected.low, expected.high)
+    )
+    assert found["low"] > 0
+
+
+def test_few_targets_give_no_interval_and_a_reason() -> None:
+    scored = [*by_target("a", [0.5] * 5), *by_target("b", [0.9] * 5)]
+    found = Evidence(scored, NOTHING, "task")
+    assert compare(found, "a", "b", "rmse") is None
+    verdict, _ = judge(claim(metric="rmse", unit="task"), found, "full")
+    assert (verdict["verdict"], verdict["reason"]) == (
+        "not run", "rmse is defined in fewer than 6 tasks"
+    )  # fmt: skip

@@ -52,6 +52,7 @@ FLOORS = (
         "residuals",
         "structures",
         "lines",
+        "many_targets",
         "plots",
     ),
     ("book",),

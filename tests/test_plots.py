@@ -253,7 +253,7 @@ def test_dots_stand_at_the_means(card) -> None:
 def test_gains_stand_at_the_gains(card) -> None:
     (axis,) = plots.task_gains(card, "net", "forest").axes
     np.testing.assert_allclose(axis.collections[-1].get_offsets()[:, 0], [0.1, 0.0], atol=1e-9)
-    assert axis.get_xlabel() == "net minus forest, ROC-AUC"
+    assert axis.get_xlabel() == "gain of net over forest, ROC-AUC"
 
 
 def test_task_scores_are_sorted_by_the_first_model(card) -> None:

@@ -192,7 +192,11 @@ def test_each_replica_is_fitted_on_its_own_split(data: Dataset, tmp_path: Path, 
         stopping = {"valid": valid} if model == "net" else {}
         fitted.fit(SMILES[both], data.targets[both], **stopping)
         p = fitted.predict_proba(SMILES[split.test])
-        np.testing.assert_allclose(kept[f"{model}/all/0/{split.fold}"], p, atol=1e-3)
+        measured = np.isfinite(data.targets[split.test])
+        stored = kept[f"{model}/all/0/{split.fold}"]
+        np.testing.assert_allclose(stored[measured], p[measured], atol=1e-3)
+        # What nothing was measured against is not kept.
+        assert not stored[~measured].any()
 
 
 def test_a_regression_is_scored_in_its_unit(tmp_path: Path) -> None:
@@ -669,3 +673,14 @@ def test_replicas_go_where_joblib_sends_them(
     for name in names:
         rows = zip(scores(found, name), scores(expected, name), strict=True)
         assert all(one["values"] == other["values"] for one, other in rows)
+
+
+def test_a_published_recipe_stays_as_it_is_where_others_are_tuned(
+    data: Dataset, tmp_path: Path
+) -> None:
+    models = {"fixed": Oxygen(strength=0.7), "tuned": Oxygen(strength=0.7)}
+    study = make(data, tmp_path, models, profile="full", repeats=1, trials=4, untuned=["fixed"])
+    card = study.run()
+    trials = {row["name"]: row["tuning_trials"] for row in card["models"]}
+    assert trials == {"fixed": 0, "tuned": 4}
+    assert study.models["fixed"].strength == 0.7

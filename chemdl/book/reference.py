@@ -21,7 +21,16 @@ _FLOORS = {
         "training",
     ),
     "Models": ("models", "baselines", "equations"),
-    "Studies": ("study", "comparisons", "cards", "verdicts", "tables", "residuals", "plots"),
+    "Studies": (
+        "study",
+        "comparisons",
+        "cards",
+        "verdicts",
+        "tables",
+        "residuals",
+        "many_targets",
+        "plots",
+    ),
     "The book": ("book",),
 }
 
