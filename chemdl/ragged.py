@@ -33,6 +33,8 @@ BLOCK_ROWS = 1024
 class Ragged:
     """n rows of unequal length, back to back.
 
+    Attributes
+    ----------
     values : (total, …); row i is ``values[offsets[i]:offsets[i + 1]]``.
     offsets : (n + 1,) whole numbers that begin with 0.
     layout : how a batch reaches the network, :class:`Packed` or :class:`Padded`.
@@ -83,6 +85,8 @@ class Ragged:
 class Packed(NamedTuple):
     """A batch of B ragged rows back to back, then padding.
 
+    Attributes
+    ----------
     values : (P, …); padding is zero.
     row : (P,) the row in the batch that a value belongs to; B for padding.
     start : (B + 1,) where each row begins; the last entry is the first padding value, and there
@@ -97,6 +101,8 @@ class Packed(NamedTuple):
 class Padded(NamedTuple):
     """A batch of B ragged rows side by side.
 
+    Attributes
+    ----------
     values : (B, L, …) with L the longest row; padding is zero.
     mask : (B, L) true where a value is no padding.
     """
