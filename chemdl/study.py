@@ -112,7 +112,8 @@ class Study:
         self.untuned = tuple(untuned)
         self.dataset, self.settings, self.conditions = dataset, settings, tuple(conditions)
         self.full_protocol = protocol
-        self.protocol = protocol.head(settings.repeats or protocol.repeats)
+        # A chapter's studies may have different numbers of repeats: each runs what it has.
+        self.protocol = protocol.head(min(settings.repeats or protocol.repeats, protocol.repeats))
         self.metrics, self.reference = tuple(metrics), reference
         self.models = {k: on_device(m, settings.device) for k, m in models.items()}
         self.store = ReplicaStore(settings.output / "replicas" / name)

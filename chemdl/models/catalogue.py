@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from chemdl.datasets import Dataset
 from chemdl.profiles import unknown
 
 # name: module, class without its ending, preset or None
 _NETS: dict[str, tuple[str, str, str | None]] = {
     "multitask": ("multitask", "Multitask", "pyramid"),
+    "single_task": ("multitask", "Multitask", "pyramid"),
     "multitask_ma": ("multitask", "Multitask", "ma2015"),
+    "multitask_ma_bn": ("multitask", "Multitask", "ma2015"),
     "sigmoid": ("multitask", "Multitask", "sigmoid"),
     "fingerprint_net": ("multitask", "Multitask", "duvenaud"),
     "neural_fingerprint": ("neural_fingerprint", "NeuralFingerprint", None),
@@ -22,6 +26,10 @@ _NETS: dict[str, tuple[str, str, str | None]] = {
     "smiles_cnn": ("smiles", "SmilesConvolution", None),
     "smiles_gru": ("smiles", "SmilesRecurrent", None),
     "picture_cnn": ("pictures", "Picture", None),
+}
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "single_task": {"shared": False},
+    "multitask_ma_bn": {"batch_norm": True},
 }
 _ENDINGS = {"classification": "Classifier", "regression": "Regressor"}
 
@@ -35,7 +43,9 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     name               reads                network
     ================== ==================== =====================================================
     multitask          ECFP4 bits           pyramid of two layers (Ramsundar et al. 2015)
+    single_task        ECFP4 bits           the pyramid, one for each task
     multitask_ma       ECFP4 counts         four wide layers (Ma et al. 2015)
+    multitask_ma_bn    ECFP4 counts         the same with batch normalisation
     sigmoid            ECFP4 bits           one small sigmoid layer
     fingerprint_net    ECFP counts          one hidden layer (as Duvenaud et al. 2015 compare)
     neural_fingerprint molecular graph      neural fingerprint (Duvenaud et al. 2015)
@@ -58,7 +68,8 @@ def net(name: str, kind: str, **changes: Any) -> Any:
         raise ValueError(unknown("kind of dataset", kind, _ENDINGS))
     module, stem, preset = _NETS[name]
     cls = getattr(import_module(f"chemdl.models.{module}"), stem + _ENDINGS[kind])
-    return cls(**changes) if preset is None else cls.preset(preset, **changes)
+    own = {**_VARIANTS.get(name, {}), **changes}
+    return cls(**own) if preset is None else cls.preset(preset, **own)
 
 
 def nets(
@@ -67,10 +78,13 @@ def nets(
     """Return the nets that ``changes`` names, each training for at most so many batches.
 
     One budget for small and large sets: epochs over the whole dataset are cut where they would
-    take more batches than this, and stay as they are where early stopping ends them sooner.
+    take more batches than this, and stay as they are where early stopping ends them sooner. For a
+    net of one task the budget counts for each task's own molecules, on the average.
     """
     found = {name: net(name, dataset.kind, **own) for name, own in changes.items()}
+    measured = int(np.isfinite(dataset.targets).sum()) // len(dataset.tasks)
     for one in found.values():
-        longest = max(1, batches * one.batch_size // len(dataset))
+        rows = len(dataset) if getattr(one, "shared", True) else measured
+        longest = max(1, batches * one.batch_size // rows)
         one.set_params(epochs=min(one.epochs, longest))
     return found

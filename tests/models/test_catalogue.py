@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from chemdl import claims
+from chemdl.datasets import Dataset
 from chemdl.models import catalogue
 
 
@@ -32,3 +34,18 @@ def test_claims_on_molecules_name_nets_that_exist() -> None:
     ]
     deep = {test.a for test in tests} & {"weave", "ugrnn", "dmpnn", "smiles_gru"}
     assert deep and deep <= set(catalogue.NETS)
+
+
+def test_a_budget_of_batches_counts_each_tasks_own_molecules() -> None:
+    targets = np.full((100, 4), np.nan)
+    for task in range(4):
+        targets[25 * task : 25 * task + 25, task] = 1.0
+    smiles = np.array(["C" * (i + 1) for i in range(100)], object)
+    data = Dataset("tiny", smiles, targets, tuple("abcd"), "regression", "", {})
+    asked = {name: {"batch_size": 10, "epochs": 500} for name in ("multitask", "single_task")}
+    found = catalogue.nets(asked, data, batches=1000)
+    # 100 molecules are 10 batches an epoch, the 25 of one task 2.5.
+    assert found["multitask"].epochs == 100
+    assert found["single_task"].epochs == 400
+    assert not found["single_task"].shared
+    assert catalogue.net("multitask_ma_bn", "regression").batch_norm

@@ -72,7 +72,9 @@ def test_presets_are_as_published() -> None:
     rates = [[d.rate for d in net.dropouts] for net in nets]
     assert rates == [[0.0, 0.25, 0.25], [0.0, 0.25, 0.25, 0.25, 0.1], [0.0, 0.0]]
     assert [net.activation for net in nets] == [torch.relu, torch.relu, torch.sigmoid]
-    assert (ma.optimizer, ma.learning_rate, ma.momentum) == ("sgd", 0.05, 0.9)
+    assert (ma.optimizer, ma.momentum, ma.epochs) == ("sgd", 0.9, 30)
+    # 0.05 on a tenth of half the squared error's gradient.
+    assert ma.learning_rate == pytest.approx(0.05 * 0.1 / 2)
     assert (ma.batch_size, ma.counts) == (128, True)
     assert all(net.output.out_features == 12 for net in nets)
     assert set(nets[0].hidden[0].bias.tolist()) == {1.0}
