@@ -195,6 +195,46 @@ def _pr_auc(y: Floats, p: Floats, w: Floats) -> Floats:
     return np.where(taken[:, -1] > found[:, -1], value, np.nan)
 
 
+def _bedroc(y: Floats, p: Floats, w: Floats, alpha: float = 20.0) -> Floats:
+    """Early recognition by an exponential weight over ranks (Truchon and Bayly 2007), α = 20.
+
+    The sum over actives of exp(−α rank / n), scaled to 0 for all actives last and 1 for all first;
+    80 % of the weight lies on the first 8 % of the ranks. Rows of equal prediction share the mean
+    weight of their ranks, which is what any order of them gives on the average.
+    """
+    positive, every = (v[:, ::-1] for v in _grouped_by_prediction(p, w * y, w))
+    n, actives = every.sum(axis=1, keepdims=True), positive.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = alpha / n
+        before = np.cumsum(every, axis=1) - every
+        # Ranks before + 1 … before + every of a group are a geometric series.
+        series = np.exp(-rate * (before + 1)) * np.expm1(-rate * every) / np.expm1(-rate)
+        found = np.where(positive > 0, positive / np.where(every > 0, every, 1) * series, 0)
+        value = found.sum(axis=1) / actives
+        share = actives / n[:, 0]
+        ideal = -np.expm1(-alpha * share) / (share * n[:, 0] * np.expm1(rate[:, 0]))
+        worst = ideal * np.exp(-alpha * (1 - share))
+        score = (value - worst) / (ideal - worst)
+    return np.where((actives > 0) & (share < 1), score, np.nan)
+
+
+def _enrichment(y: Floats, p: Floats, w: Floats, fraction: float = 0.01) -> Floats:
+    """Share of actives in the first 1 % of the ranking over their share in the whole.
+
+    The number taken is rounded up, as RDKit does. A group of equal predictions that is taken in
+    part gives the share that any order of it gives on the average.
+    """
+    positive, every = (v[:, ::-1] for v in _grouped_by_prediction(p, w * y, w))
+    n, actives = every.sum(axis=1), positive.sum(axis=1)
+    # 1 % of 700 is 7, not 7.000000000000001.
+    taken = np.ceil(fraction * n - 1e-9)
+    before = np.cumsum(every, axis=1) - every
+    part = np.clip(taken[:, None] - before, 0, every)
+    found = np.where(every > 0, positive * part / np.where(every > 0, every, 1), 0).sum(axis=1)
+    value = _ratio(found * n, taken * actives)
+    return np.where(n > actives, value, np.nan)
+
+
 def _brier(y: Floats, p: Floats, w: Floats) -> Floats:
     return _ratio(w @ (p - y) ** 2, w.sum(axis=1))
 
@@ -254,6 +294,8 @@ def _table(*metrics: Metric) -> dict[str, Metric]:
 METRICS = _table(
     Metric("roc_auc", "", True, 0.01, False, "classification", _roc_auc),
     Metric("pr_auc", "", True, 0.01, False, "classification", _pr_auc),
+    Metric("bedroc", "", True, 0.01, False, "classification", _bedroc),
+    Metric("enrichment_1", "", True, 0.03, True, "classification", _enrichment),
     Metric("accuracy", "", True, 0.01, False, "classification", _accuracy),
     Metric("balanced_accuracy", "", True, 0.01, False, "classification", _balanced_accuracy),
     Metric("sensitivity", "", True, 0.01, False, "classification", _sensitivity),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from rdkit.ML.Scoring.Scoring import CalcBEDROC, CalcEnrichment
 from sklearn import metrics as reference
 
 from chemdl import metrics
@@ -26,7 +27,33 @@ def _hard(p: np.ndarray) -> np.ndarray:
     return (p >= 0.5).astype(float)
 
 
+def _ranked(y, p, w) -> tuple[np.ndarray, np.ndarray]:
+    """Return ranks from 1 of the repeated rows, and each rank's expected share of an active."""
+    y, p = np.repeat(y, w), np.repeat(p, w)
+    order = np.argsort(-p, kind="stable")
+    y, p = y[order], p[order]
+    return np.arange(1, len(y) + 1), np.array([y[p == value].mean() for value in p])
+
+
+def _truchon(y, p, w, alpha: float = 20.0) -> float:
+    """BEDROC as Truchon and Bayly print it, equation 36, from the expected exponential sum."""
+    ranks, active = _ranked(y, p, w)
+    n, share = len(ranks), active.mean()
+    chance = (1 - np.exp(-alpha)) / (np.exp(alpha / n) - 1) / n
+    rie = (active * np.exp(-alpha * ranks / n)).sum() / active.sum() / chance
+    factor = share * np.sinh(alpha / 2)
+    factor /= np.cosh(alpha / 2) - np.cosh(alpha / 2 - alpha * share)
+    return rie * factor + 1 / (1 - np.exp(alpha * (1 - share)))
+
+
+def _first_percent(y, p, w) -> float:
+    ranks, active = _ranked(y, p, w)
+    return active[: -(-len(ranks) // 100)].mean() / active.mean()
+
+
 REFERENCE = {
+    "bedroc": _truchon,
+    "enrichment_1": _first_percent,
     "roc_auc": lambda y, p, w: reference.roc_auc_score(y, p, sample_weight=w),
     "pr_auc": lambda y, p, w: reference.average_precision_score(y, p, sample_weight=w),
     "accuracy": lambda y, p, w: reference.accuracy_score(y, _hard(p), sample_weight=w),
@@ -161,3 +188,25 @@ def test_relative_margin_needs_the_rival() -> None:
 def test_unknown_metric_lists_near_misses() -> None:
     with pytest.raises(ValueError, match=r"'roc_acu'.*Did you mean 'roc_auc'"):
         metrics.get("roc_acu")
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("n", [30, 100, 700, 1234])
+def test_early_recognition_is_rdkits_on_random_rankings(n: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    y = (generator.permutation(n) < max(1, n // 20)).astype(float)
+    p = generator.random(n)
+    ranked = [[label] for label in y[np.argsort(-p)]]
+    expected = CalcBEDROC(ranked, 0, 20.0)
+    assert metrics.get("bedroc").function(y, p) == pytest.approx(expected, rel=1e-9)
+    (expected,) = CalcEnrichment(ranked, 0, [0.01])
+    assert metrics.get("enrichment_1").function(y, p) == pytest.approx(expected, rel=1e-9)
+
+
+def test_early_recognition_of_the_best_and_the_worst_ranking() -> None:
+    y = np.repeat([1.0, 0.0], [20, 980])
+    for name, best in (("bedroc", 1.0), ("enrichment_1", 50.0)):
+        assert metrics.get(name).function(y, np.arange(1000)[::-1]) == pytest.approx(best)
+        assert metrics.get(name).function(y, np.arange(1000)) == pytest.approx(0.0, abs=1e-12)
+    # A constant score has the enrichment of no ranking at all.
+    assert metrics.get("enrichment_1").function(y, np.zeros(1000)) == pytest.approx(1.0)
