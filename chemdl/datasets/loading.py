@@ -28,6 +28,7 @@ def load(
     name: str,
     *,
     tasks: Sequence[str] | None = None,
+    inactives: int | None = None,
     cache: str | os.PathLike[str] | None = None,
 ) -> Dataset:
     """Load a registered set, cleaned.
@@ -41,6 +42,9 @@ def load(
     ----------
     name : one of :func:`names`.
     tasks : load these alone, with the rows that are measured for any of them.
+    inactives : of a classification set keep at most so many of the rows that are active in no
+        task, drawn by a fixed seed, beside all that are: a screen of which little is cleaned. What
+        depends on the share of actives, such as precision, is then another than the whole set's.
     cache : folder to use in place of ``CHEMDL_CACHE``.
 
     Raises
@@ -57,10 +61,12 @@ def load(
     for task in tasks or ():
         if task not in wanted.tasks:
             raise DatasetError(f"dataset {name!r}: {unknown('task', task, wanted.tasks)}")
+    if inactives is not None and wanted.kind != "classification":
+        raise DatasetError(f"dataset {name!r} is of kind {wanted.kind}: it has no inactives")
     if tasks is not None and not tasks:
         raise DatasetError(f"dataset {name!r}: no tasks were chosen; name at least one")
     chosen = wanted.tasks if tasks is None else tuple(tasks)
-    return _cleaned(wanted, sources.obtain(wanted, folder), folder, chosen)
+    return _cleaned(wanted, sources.obtain(wanted, folder), folder, chosen, inactives)
 
 
 def fetch(name: str, progress: bool = True) -> Path:
@@ -239,15 +245,22 @@ def read_raw(wanted: Entry, obtained: sources.Obtained) -> RawTable:
 
 
 def _cleaned(
-    wanted: Entry, obtained: sources.Obtained, cache: Path, tasks: tuple[str, ...]
+    wanted: Entry,
+    obtained: sources.Obtained,
+    cache: Path,
+    tasks: tuple[str, ...],
+    inactives: int | None,
 ) -> Dataset:
     whole, wanted = wanted, dataclasses.replace(wanted, tasks=tasks)
-    stored = cache / "datasets" / wanted.name / f"clean-{_key(wanted, obtained.source)}.npz"
+    part = "" if inactives is None else f"-{inactives}-inactives"
+    stored = cache / "datasets" / wanted.name / f"clean-{_key(wanted, obtained.source)}{part}.npz"
     dataset = _restore(stored, wanted, obtained.source)
     if dataset is None:
         raw = read_raw(whole, obtained)
         if tasks != whole.tasks:
             raw = raw.with_tasks(tasks)
+        if inactives is not None:
+            raw = raw.with_inactives(inactives)
         if wanted.input == "smiles":
             cleaned = cleaning.clean_smiles(raw, wanted.kind, tolerance=wanted.tolerance)
         else:

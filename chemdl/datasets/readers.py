@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
 import io
 import math
@@ -44,11 +45,22 @@ class RawTable:
     def with_tasks(self, tasks: Sequence[str]) -> RawTable:
         """Return the table of these tasks, with the rows that are measured for any of them."""
         targets = self.targets[:, [self.tasks.index(task) for task in tasks]]
-        rows = np.flatnonzero(np.isfinite(targets).any(axis=1))
+        table = dataclasses.replace(self, targets=targets, tasks=tuple(tasks))
+        return table.subset(np.flatnonzero(np.isfinite(targets).any(axis=1)))
+
+    def with_inactives(self, most: int, seed: int = 0) -> RawTable:
+        """Return all rows that are active in some task and at most so many others, by seed."""
+        is_active = (self.targets == 1).any(axis=1)
+        others = np.flatnonzero(~is_active)
+        drawn = np.random.default_rng(seed).permutation(others)[:most]
+        return self.subset(np.sort(np.concatenate([np.flatnonzero(is_active), drawn])))
+
+    def subset(self, rows: np.ndarray) -> RawTable:
+        """Return the table of these rows."""
         return RawTable(
             [self.inputs[row] for row in rows],
-            targets[rows],
-            tuple(tasks),
+            self.targets[rows],
+            self.tasks,
             {name: values[rows] for name, values in self.columns.items()},
             [self.places[row] for row in rows],
         )
@@ -236,6 +248,66 @@ def read_merck(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     )
 
 
+def read_dude(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Read DUD-E's lists of actives and decoys: one task for each target, 1 = active.
+
+    A molecule that is listed for two targets has two rows here. ``options``: ``targets``, whose
+    files are ``actives/<target>_actives_final.ism`` and ``decoys/<target>_decoys_final.ism``, each
+    line a SMILES and its identifiers. ``columns["target"]`` names the list that a row comes from.
+
+    Raises
+    ------
+    DatasetError
+        for a target whose lists are not there.
+    """
+    tasks = tuple(options["targets"])
+    inputs: list[str] = []
+    rows: list[tuple[int, float]] = []
+    places: list[tuple[str, int]] = []
+    for column, task in enumerate(tasks):
+        for label, side in ((1.0, "actives"), (0.0, "decoys")):
+            file = f"{side}/{task}_{side}_final.ism"
+            if file not in files:
+                raise DatasetError(f"target {task!r} needs {file}; the set has {list(files)[:5]}")
+            lines = files[file].read_text(encoding="utf-8").splitlines()
+            for line, text in enumerate(lines, start=1):
+                inputs.append(text.split()[0])
+                rows.append((column, label))
+                places.append((file, line))
+    columns, labels = (np.array(values) for values in zip(*rows, strict=True))
+    targets = np.full((len(inputs), len(tasks)), np.nan)
+    targets[np.arange(len(inputs)), columns] = labels
+    return RawTable(inputs, targets, tasks, {"target": np.array(tasks)[columns]}, places)
+
+
+def read_rfscore(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Read descriptors of docked or crystal complexes, with one year's refined and core set.
+
+    ``options``: ``targets`` ({name: column}), ``table`` and ``year``. Descriptors are the columns
+    whose names are numbers; rows of the year's core set are its test side, the other rows of its
+    refined set the train side, and the rest is left out.
+    """
+    import pandas as pd
+
+    (name, value), year = next(iter(options["targets"].items())), options["year"]
+    table = pd.read_csv(files[options["table"]])
+    is_core, is_refined = (table[f"{year}_{which}"].to_numpy() for which in ("core", "refined"))
+    rows = np.flatnonzero(is_core | is_refined)
+    kept = table.iloc[rows]
+    descriptors = [column for column in table.columns if column.isdigit()]
+    columns = {
+        "id": kept["pdbid"].to_numpy(str),
+        "set": np.where(is_core[rows], "test", "train"),
+    }
+    return RawTable(
+        tabulated_rows(kept[descriptors].to_numpy(np.float64)),
+        kept[[value]].to_numpy(np.float64),
+        (name,),
+        columns,
+        [(options["table"], int(row) + 2) for row in rows],
+    )
+
+
 def tabulated_rows(values: np.ndarray) -> list[str]:
     """Write rows of numbers (n, width) as text, ``"<width> <column>:<value> …"`` without zeros."""
     width = values.shape[1]
@@ -250,7 +322,9 @@ READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] 
     "table": read_table,
     "tables_by_task": read_tables_by_task,
     "keyed_table": read_keyed_table,
+    "dude": read_dude,
     "merck": read_merck,
+    "rfscore": read_rfscore,
     "tox21_challenge": read_tox21_challenge,
 }
 

@@ -13,8 +13,10 @@ from chemdl.datasets import DatasetError, from_csv
 from chemdl.datasets.readers import (
     READERS,
     embedded_text,
+    read_dude,
     read_embedded,
     read_merck,
+    read_rfscore,
     read_table,
     read_tables_by_task,
     read_tox21_challenge,
@@ -224,3 +226,41 @@ def test_two_sides_with_other_descriptors_are_refused(tmp_path: Path) -> None:
     files = merck(tmp_path, "MOLECULE,Act,D_1\nM_1,2,0\n", "MOLECULE,Act,D_2\nM_2,1,1\n")
     with pytest.raises(DatasetError, match=r"test\.csv has other columns than train\.csv"):
         read_merck(files, MERCK)
+
+
+def test_actives_and_decoys_are_labelled_by_their_lists(tmp_path: Path) -> None:
+    lists = {
+        "actives/a_actives_final.ism": "CCO 12 CHEMBL1\nCCN 13 CHEMBL2\n",
+        "decoys/a_decoys_final.ism": "CCC C001\n",
+        "actives/b_actives_final.ism": "CCC 14\n",
+        "decoys/b_decoys_final.ism": "CCO C002\nC C003\n",
+    }
+    files = {}
+    for name, text in lists.items():
+        files |= write(tmp_path, text, name)
+    raw = read_dude(files, {"targets": ["a", "b"]})
+    assert raw.inputs == ["CCO", "CCN", "CCC", "CCC", "CCO", "C"]
+    nan = np.nan
+    expected = [[1, nan], [1, nan], [0, nan], [nan, 1], [nan, 0], [nan, 0]]
+    np.testing.assert_array_equal(raw.targets, expected)
+    assert raw.columns["target"].tolist() == ["a", "a", "a", "b", "b", "b"]
+    assert raw.where(4) == "decoys/b_decoys_final.ism line 1"
+    with pytest.raises(DatasetError, match=r"target 'c' needs actives/c_actives_final\.ism"):
+        read_dude(files, {"targets": ["c"]})
+
+
+def test_complexes_of_one_year_are_split_by_its_core_set(tmp_path: Path) -> None:
+    text = (
+        "pdbid,2016_refined,2016_core,2007_refined,2007_core,act,0,1\n"
+        "1abc,True,True,False,False,5.5,3,0\n"
+        "2abc,True,False,True,True,6.5,0,7\n"
+        "3abc,False,False,False,False,7.5,1,1\n"
+    )
+    options = {"targets": {"affinity": "act"}, "table": "t.csv", "year": 2016}
+    raw = read_rfscore(write(tmp_path, text), options)
+    assert raw.inputs == ["2 0:3", "2 1:7"]
+    assert raw.targets.ravel().tolist() == [5.5, 6.5]
+    assert raw.columns["id"].tolist() == ["1abc", "2abc"]
+    assert raw.columns["set"].tolist() == ["test", "train"]
+    earlier = read_rfscore(write(tmp_path, text), {**options, "year": 2007})
+    assert earlier.columns["set"].tolist() == ["test"]

@@ -102,3 +102,17 @@ def test_some_tasks_come_with_the_rows_that_they_are_measured_for(registry: Any)
         datasets.load("small", tasks=["d"])
     with pytest.raises(DatasetError, match="at least one"):
         datasets.load("small", tasks=[])
+
+
+def test_a_screen_keeps_its_actives_and_some_of_the_rest(registry: Any) -> None:
+    lines = [f"{'C' * (i + 1)},{int(i % 20 == 0)}" for i in range(200)]
+    table = "\n".join(["smiles,a", *lines, ""]).encode()
+    registry.add("screen", registry.embed("screen.csv.gz", table), rows=200)
+    some = datasets.load("screen", inactives=30)
+    assert (some.targets.sum(), len(some)) == (10, 40)
+    assert datasets.load("screen", inactives=30).inputs.tolist() == some.inputs.tolist()
+    assert len(datasets.load("screen", inactives=50)) == 60
+    assert len(datasets.load("screen")) == 200
+    registry.add("values", registry.embed("values.csv.gz", table), rows=200, kind="regression")
+    with pytest.raises(DatasetError, match="no inactives"):
+        datasets.load("values", inactives=30)
