@@ -15,11 +15,14 @@ from zipfile import BadZipFile
 import numpy as np
 import rdkit
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from chemdl.profiles import cache_dir, write_atomically
 
-# What one kind of row may take in memory: 262,144 fingerprints of 2,048 one-byte columns.
+# What one kind of row may take in memory: two million fingerprints of 2,048 packed bits.
 MEMORY_BOUND = 512 * 2**20
+# So many new rows are computed at once and kept as one file: after a stop the next are computed.
+BLOCK_ROWS = 20_000
 # Fewer rows than this are quicker to compute again than to keep as a file.
 FEWEST_ON_DISK = 64
 
@@ -70,6 +73,22 @@ class RowCache:
         return cache_dir() / "features" / f"{self.name}-{digest.hexdigest()[:32]}.npz"
 
     def _load_or_compute(self, missing: list[str], inputs: Sequence[str]) -> NDArray[Any]:
+        if len(missing) <= BLOCK_ROWS:
+            return self._block(missing, inputs)
+        starts = range(0, len(missing), BLOCK_ROWS)
+        fresh: NDArray[Any] | None = None
+        with tqdm(total=len(missing), desc=self.name, unit="row", leave=False) as bar:
+            for start in starts:
+                block = self._block(missing[start : start + BLOCK_ROWS], inputs)
+                if fresh is None:
+                    # One array for all: joining blocks at the end would hold them twice.
+                    fresh = np.empty((len(missing), *block.shape[1:]), block.dtype)
+                fresh[start : start + len(block)] = block
+                bar.update(len(block))
+        assert fresh is not None
+        return fresh
+
+    def _block(self, missing: list[str], inputs: Sequence[str]) -> NDArray[Any]:
         path = self.path(missing)
         stored = read_rows(path, len(missing))
         if stored is not None:
@@ -95,14 +114,16 @@ class RowCache:
         row_bytes = fresh.nbytes // len(fresh)
         if needed * row_bytes > self.bound:
             return False
-        if self._matrix is None or len(self._matrix) < needed:
-            # Growth by half again keeps the copying linear; the first set is taken as it is.
-            room = needed if self._matrix is None else max(needed, used + used // 2)
-            grown = np.empty((min(room, self.bound // row_bytes), *fresh.shape[1:]), fresh.dtype)
-            if self._matrix is not None:
+        if self._matrix is None:
+            self._matrix = fresh
+        else:
+            if len(self._matrix) < needed:
+                # Growth by half again keeps the copying linear.
+                room = min(max(needed, used + used // 2), self.bound // row_bytes)
+                grown = np.empty((room, *fresh.shape[1:]), fresh.dtype)
                 grown[:used] = self._matrix[:used]
-            self._matrix = grown
-        self._matrix[used:needed] = fresh
+                self._matrix = grown
+            self._matrix[used:needed] = fresh
         self._places.update(zip(missing, range(used, needed), strict=True))
         return True
 

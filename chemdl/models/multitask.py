@@ -70,6 +70,9 @@ _ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 class FullyConnected(nn.Module):
     """Dense layers over fingerprints: x (batch, features) → (batch, tasks).
 
+    With ``packed`` x holds eight features in a byte, (batch, features / 8), and is opened here, so
+    that a large set lies on the device in an eighth of the memory.
+
     ``dropout`` has one rate for the input and one after each hidden layer. Counts enter as
     log(1 + x), as Ma et al. 2015 have it; bits pass unchanged but for the factor log 2.
     Hidden weights start as He et al. 2015 have them for ReLU and Glorot and Bengio 2010 for
@@ -87,8 +90,10 @@ class FullyConnected(nn.Module):
         batch_norm: bool = False,
         log_counts: bool = False,
         initial_bias: float = 0.0,
+        packed: bool = False,
     ) -> None:
         super().__init__()
+        self.packed = packed
         if len(dropout) != len(hidden) + 1:
             raise ValueError(
                 f"dropout needs a rate for the input and for each of {len(hidden)} hidden layers: "
@@ -109,7 +114,8 @@ class FullyConnected(nn.Module):
 
     def forward(self, batch: dict[str, Tensor], noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (batch, tasks)."""
-        x = batch["fingerprint"].float()
+        x = batch["fingerprint"]
+        x = (_unpacked(x) if self.packed else x).float()
         h = self.dropouts[0](torch.log1p(x) if self.log_counts else x, noise)
         for i, layer in enumerate(self.hidden):
             h = layer(h)
@@ -117,6 +123,12 @@ class FullyConnected(nn.Module):
                 h = self.norms[i](h, weight)
             h = self.dropouts[i + 1](self.activation(h), noise)
         return self.output(h)
+
+
+def _unpacked(rows: Tensor) -> Tensor:
+    """Open bytes (batch, bytes) into their bits, the lowest first: (batch, 8 bytes)."""
+    places = torch.arange(8, dtype=torch.uint8, device=rows.device)
+    return ((rows.unsqueeze(-1) >> places) & 1).flatten(-2)
 
 
 def _initialise(layers: Sequence[nn.Linear], activation: str, initial_bias: float) -> None:
@@ -186,20 +198,21 @@ class _MultitaskNet(NeuralEstimator):
         return cls(**{**PRESETS[name], **changes})
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
-        """Return the fingerprints of SMILES: bits or counts, uint8 (n, size).
+        """Return the fingerprints of SMILES: packed bits (n, size / 8) or counts (n, size), uint8.
 
         With ``tabulated`` the inputs are rows of counts, float32 (n, width); see
         :class:`chemdl.features.tabulated.Tabulated`.
         """
         if self.tabulated:
             return {"fingerprint": Tabulated().transform(inputs)}
-        ecfp = ECFP(radius=self.radius, size=self.size, counts=self.counts)
+        ecfp = ECFP(self.radius, self.size, counts=self.counts, packed=not self.counts)
         return {"fingerprint": ecfp.transform(inputs)}
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network for fingerprints of this length."""
+        is_packed = not (self.counts or self.tabulated)
         return FullyConnected(
-            features["fingerprint"].shape[1],
+            features["fingerprint"].shape[1] * (8 if is_packed else 1),
             n_tasks,
             self.hidden,
             self._dropout_rates(),
@@ -207,6 +220,7 @@ class _MultitaskNet(NeuralEstimator):
             self.batch_norm,
             log_counts=self.counts or self.tabulated,
             initial_bias=self.initial_bias,
+            packed=is_packed,
         )
 
     def _dropout_rates(self) -> tuple[float, ...]:

@@ -161,3 +161,25 @@ def test_clones_share_one_cache() -> None:
     cache.forget()
     cache.cached_rows("shared", {"k": 1}, _texts(4), compute)
     assert len(compute.asked) == 2
+
+
+def test_a_stopped_run_goes_on_with_the_next_block(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "BLOCK_ROWS", 100)
+    asked: list[str] = []
+
+    def compute(texts: Sequence[str]) -> np.ndarray:
+        if "C250" in texts and len(asked) < 300:
+            raise KeyboardInterrupt
+        asked.extend(texts)
+        return np.array([[len(text)] for text in texts])
+
+    smiles = [f"C{n}" for n in range(300)]
+    with pytest.raises(KeyboardInterrupt):
+        RowCache("length", {}, compute).rows(smiles)
+    assert asked == smiles[:200]
+    asked.extend([""] * 100)
+    rows = RowCache("length", {}, compute).rows(smiles)
+    assert asked[300:] == smiles[200:]
+    assert rows.ravel().tolist() == [len(text) for text in smiles]

@@ -12,8 +12,8 @@ from rdkit.Chem import rdFingerprintGenerator
 from sklearn.base import clone
 
 import chemdl
-from chemdl.features import ECFP, molecules
-from chemdl.features.fingerprints import fingerprints
+from chemdl.features import ECFP, cache, molecules
+from chemdl.features.fingerprints import fingerprints, unpacked
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,13 @@ def test_worker_processes_give_the_same_rows(smiles: np.ndarray) -> None:
 
 def test_it_is_a_transformer_of_scikit_learn() -> None:
     model = ECFP(radius=3, size=512, counts=True)
-    assert clone(model).get_params() == {"radius": 3, "size": 512, "counts": True, "n_jobs": None}
+    assert clone(model).get_params() == {
+        "radius": 3,
+        "size": 512,
+        "counts": True,
+        "packed": False,
+        "n_jobs": None,
+    }
     rows = model.fit_transform(["CCO", "CCN"])
     names = model.get_feature_names_out()
     assert names[0] == "ecfp6_0"
@@ -127,3 +133,21 @@ def test_several_columns() -> None:
 def test_settings_out_of_range(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="multiple of 8"):
         ECFP(**wrong).transform(["CC"])
+
+
+def test_packed_bits_open_into_the_same_fingerprints(smiles: np.ndarray) -> None:
+    packed = ECFP(packed=True).transform(smiles)
+    assert (packed.dtype, packed.shape) == (np.uint8, (len(smiles), 256))
+    np.testing.assert_array_equal(unpacked(packed), ECFP().transform(smiles))
+    with pytest.raises(ValueError, match="counts do not fit into bits"):
+        ECFP(packed=True, counts=True).transform(smiles)
+
+
+def test_memory_holds_an_eighth_of_a_byte_for_each_bit() -> None:
+    cache.forget()
+    smiles = ["C" * n for n in range(1, 201)]
+    ECFP().transform(smiles)
+    (held,) = cache._caches.values()
+    assert held._matrix is not None
+    # So the 437,929 molecules of PCBA take 112 MB.
+    assert held._matrix.nbytes == len(smiles) * 2048 // 8

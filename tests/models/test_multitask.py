@@ -10,6 +10,7 @@ import torch
 
 import chemdl
 from chemdl import metrics, splits, stats
+from chemdl.features import ECFP
 from chemdl.models.multitask import FullyConnected, MultitaskClassifier, MultitaskRegressor
 from chemdl.training import predict
 
@@ -57,7 +58,7 @@ def member_outputs(fitted, smiles) -> list[np.ndarray]:
 
 
 def layer_sizes(model: MultitaskClassifier, n_tasks: int = 12) -> list[int]:
-    net = model.build({"fingerprint": np.zeros((1, model.size), np.uint8)}, n_tasks)
+    net = model.build(model.featurize(["CCO"]), n_tasks)
     return [net.hidden[0].in_features, *(h.out_features for h in net.hidden)]
 
 
@@ -68,7 +69,7 @@ def test_presets_are_as_published() -> None:
     assert layer_sizes(ma) == [2048, 4000, 2000, 1000, 1000]
     sigmoid = MultitaskClassifier.preset("sigmoid")
     assert len(layer_sizes(sigmoid)) == 2
-    nets = [m.build({"fingerprint": np.zeros((1, 2048))}, 12) for m in (pyramid, ma, sigmoid)]
+    nets = [m.build(m.featurize(["CCO"]), 12) for m in (pyramid, ma, sigmoid)]
     rates = [[d.rate for d in net.dropouts] for net in nets]
     assert rates == [[0.0, 0.25, 0.25], [0.0, 0.25, 0.25, 0.25, 0.1], [0.0, 0.0]]
     assert [net.activation for net in nets] == [torch.relu, torch.relu, torch.sigmoid]
@@ -224,3 +225,22 @@ def test_the_net_agrees_with_deepchems(caplog: pytest.LogCaptureFixture) -> None
     assert found.low < 0 < found.high
     assert found.detectable < 0.06
     assert abs(found.difference) < 0.03
+
+
+def test_packed_bits_are_the_same_fingerprint_to_the_network() -> None:
+    smiles = ["CCO", "c1ccccc1C(=O)O", "CC(=O)Nc1ccc(O)cc1", "[Na+].[Cl-]"]
+    packed, plain = (
+        torch.as_tensor(ECFP(packed=packed).transform(smiles)) for packed in (True, False)
+    )
+    assert packed.shape == (4, 256)
+    net = FullyConnected(2048, 3, (16,), (0.0, 0.0), packed=True).eval()
+    bare = FullyConnected(2048, 3, (16,), (0.0, 0.0)).eval()
+    bare.load_state_dict(net.state_dict())
+    weight = torch.ones(4)
+    expected = bare({"fingerprint": plain}, None, weight)
+    assert torch.equal(net({"fingerprint": packed}, None, weight), expected)
+    # Several replicas at once see the same bits.
+    states = {k: torch.stack([v, v]) for k, v in net.state_dict().items()}
+    arguments = ({"fingerprint": packed}, None, weight)
+    stacked = torch.func.vmap(lambda s: torch.func.functional_call(net, s, arguments))(states)
+    torch.testing.assert_close(stacked[1], expected)
