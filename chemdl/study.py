@@ -192,11 +192,15 @@ class Study:
             store=self.store,
         )
         for name, model in self.models.items():
-            if name in self.untuned:
+            if not self._wants_tuning(name):
                 continue
             found = search.best(name, model, run=name in self._asked())
             if found is not None:
                 self.models[name], self.tuned[name] = found, trials
+
+    def _wants_tuning(self, name: str) -> bool:
+        space = getattr(self.models[name], "search_space", {})
+        return bool(space) and name not in self.untuned
 
     def _asked(self) -> list[str]:
         chosen = set(self.settings.models)
@@ -329,9 +333,8 @@ class Study:
             "command": self._command(),
             "dataset": {
                 "name": data.name,
-                "content_sha256": data.card["content_sha256"],
                 "n": len(data),
-                "cleaning": dict(data.card["cleaning"]),
+                **{key: data.card[key] for key in ("content_sha256", "cleaning")},
             },
             "protocol": {
                 "name": protocol.name,
@@ -410,6 +413,9 @@ class Study:
         trials = self.settings.trials
         if self.settings.profile == "full" and trials is not None and trials < FULL_TRIALS:
             lines.append(f"{trials} of {FULL_TRIALS} tuning trials")
+        presets = [n for n in self.models if self._wants_tuning(n) and n not in self.tuned]
+        if trials != 0 and self.settings.profile == "full" and presets:
+            lines.append(f"presets, not tuned: {', '.join(presets)}")
         for name in self.models:
             own = [job for job in jobs if job.model == name]
             done = sum(job in stored for job in own)
@@ -422,9 +428,8 @@ class Study:
         parts = [f"python -m chemdl run {self.chapter} --profile {chosen.profile}"]
         if chosen.models != ("all",):
             parts.append("--models " + " ".join(chosen.models))
-        for option in ("repeats", "trials"):
-            if getattr(chosen, option) is not None:
-                parts.append(f"--{option} {getattr(chosen, option)}")
+        given = {"repeats": chosen.repeats, "trials": chosen.trials}
+        parts += [f"--{option} {value}" for option, value in given.items() if value is not None]
         return " ".join([*parts, f"--seed {chosen.seed} --device {chosen.device}"])
 
 

@@ -684,3 +684,11 @@ def test_a_published_recipe_stays_as_it_is_where_others_are_tuned(
     trials = {row["name"]: row["tuning_trials"] for row in card["models"]}
     assert trials == {"fixed": 0, "tuned": 4}
     assert study.models["fixed"].strength == 0.7
+    assert not any("not tuned" in line for line in card["shortfall"])
+    # A model whose trials nobody ran stands as its preset, and the card says so.
+    models["other"] = Oxygen(strength=0.7)
+    study = make(
+        data, tmp_path, models, profile="full", repeats=1, trials=4, untuned=["fixed"],
+        asked=("fixed", "tuned"),
+    )  # fmt: skip
+    assert "presets, not tuned: other" in study.run()["shortfall"]
