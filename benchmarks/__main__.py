@@ -13,13 +13,21 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks import featurisation, message_passing, multitask, network_costs, stacking
+from benchmarks import (
+    featurisation,
+    featurisation_rate,
+    message_passing,
+    multitask,
+    network_costs,
+    stacking,
+)
 from benchmarks.options import Options
 from chemdl.profiles import unknown, write_atomically
 from chemdl.replicas import environment
 
 BENCHMARKS: dict[str, Callable[[Options], list[dict[str, Any]]]] = {
     "featurisation": featurisation.run,
+    "featurisation_rate": featurisation_rate.run,
     "message_passing": message_passing.run,
     "multitask": multitask.run,
     "network_costs": network_costs.run,
@@ -62,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     nets.add_argument("--folds", type=int, help="of message_passing: 2 to 25")
     nets.add_argument("--sets", nargs="+", help="of message_passing")
     nets.add_argument("--nets", nargs="+", help="of network_costs")
-    nets.add_argument("--sizes", nargs="+", type=int, help="molecules in network_costs")
+    nets.add_argument(
+        "--sizes", nargs="+", type=int, help="molecules in network_costs and featurisation_rate"
+    )
     nets.add_argument("--limit", type=float, default=Options.limit,
                       help="seconds for each thing measured in network_costs")  # fmt: skip
     return parser

@@ -7,7 +7,6 @@ to be over it; nothing is extrapolated.
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 import time
@@ -16,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-import chemdl
 from benchmarks.apart import PeakMemory, measured_apart
+from benchmarks.molecules import random_smiles
 from benchmarks.options import Options
 from chemdl.models.catalogue import net
 from chemdl.training import FittedReplica, ReplicaRows, predict, train
@@ -34,7 +33,7 @@ OVER = "over the limit"
 def run(options: Options) -> list[dict[str, Any]]:
     """Return for each network and size the seconds of each part and the peak memory."""
     sizes = sorted(options.sizes or (QUICK_SIZES if options.quick else SIZES))
-    smiles, targets = _molecules(sizes[-1])
+    smiles, targets = random_smiles(sizes[-1])
     rows = []
     names = options.nets or NETS
     for name in names:
@@ -50,21 +49,6 @@ def run(options: Options) -> list[dict[str, Any]]:
             cells = {key: found.get(key, OVER) for key in MEASURED}
             rows.append({"net": name, "molecules": size, "device": options.device, **cells})
     return rows
-
-
-def _molecules(count: int) -> tuple[list[str], np.ndarray]:
-    """Return random SMILES (count,) and their targets (count, 1), in an order by chance."""
-    from rdkit import Chem
-
-    data = chemdl.load("lipophilicity")
-    each = math.ceil(count / len(data))
-    order = np.random.default_rng(0).permutation(len(data) * each)[:count]
-    written = [
-        Chem.MolToRandomSmilesVect(Chem.MolFromSmiles(text), each, randomSeed=1)
-        for text in data.inputs
-    ]
-    smiles = [written[place // each][place % each] for place in order]
-    return smiles, data.targets[order // each]
 
 
 def _cost(

@@ -13,6 +13,7 @@ class Options:
     quick : little enough to see within a minute that everything runs; the numbers mean nothing.
     epochs, folds, sets : of message_passing; folds are those of 5 × 5, in their order.
     nets, sizes, limit : of network_costs; ``limit`` is in seconds, for each thing measured.
+        ``sizes`` of featurisation_rate too.
     """
 
     device: str = "cpu"

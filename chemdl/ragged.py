@@ -207,12 +207,27 @@ def _with_padding_row(name: str, values: np.ndarray, device: str | torch.device)
 
 
 def _to_device(name: str, array: np.ndarray, device: str | torch.device) -> Tensor:
-    """Move features to the device; bits stay bytes there, the network turns them to floats."""
+    """Move features to the device; bytes stay bytes there, the network turns them to floats."""
     if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         row, *column = (int(axis[0]) for axis in np.nonzero(~np.isfinite(array)))
         raise ValueError(
             f"features {name!r} hold NaN or infinity, first in row {row}, column {column}; "
             "impute them or drop the column before training"
         )
-    # A copy, since arrays of a data set are read-only and tensors cannot be.
-    return torch.tensor(np.ascontiguousarray(array)).to(device)
+    contiguous = np.ascontiguousarray(array)
+    if contiguous.flags.writeable:
+        # A copy, since what another may still write to must not change under the training.
+        return torch.tensor(contiguous).to(device)
+    return torch.from_numpy(np.asarray(_Shared(contiguous))).to(device)
+
+
+class _Shared:
+    """An array that nobody writes to, offered to PyTorch, which knows no read-only tensors.
+
+    On a CPU the tensor is then the array's own memory; nothing here writes to features.
+    """
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        address, _read_only = array.__array_interface__["data"]
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from rdkit.ML.Scoring.Scoring import CalcBEDROC, CalcEnrichment
@@ -210,3 +212,29 @@ def test_early_recognition_of_the_best_and_the_worst_ranking() -> None:
         assert metrics.get(name).function(y, np.arange(1000)) == pytest.approx(0.0, abs=1e-12)
     # A constant score has the enrichment of no ranking at all.
     assert metrics.get("enrichment_1").function(y, np.zeros(1000)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", sorted(REFERENCE))
+def test_the_order_of_the_rows_does_not_matter(name: str) -> None:
+    metric = metrics.get(name)
+    y, p = _classified(400) if metric.kind == "classification" else _regressed(400)
+    order = np.random.default_rng(3).permutation(len(y))
+    assert metric.function(y[order], p[order]) == pytest.approx(metric.function(y, p), rel=1e-12)
+    # Best first and worst first among equals are no different either.
+    order = np.lexsort((y, p))
+    assert metric.function(y[order], p[order]) == pytest.approx(metric.function(y, p), rel=1e-12)
+
+
+def test_early_recognition_of_ties_is_rdkits_mean_over_their_orders() -> None:
+    # 150 ranks of which two are counted in the first percent; five equal scores lie across them.
+    first = np.array([1.0, 0.0, 0.0, 1.0, 0.0])
+    rest = np.tile([0.0, 0.0, 0.0, 1.0, 0.0], 29)
+    y, p = np.concatenate([first, rest]), np.repeat([1.0, 0.0], [5, 145])
+    p[5:] = -np.arange(145)
+    ways = [[[label] for label in (*np.array(order), *rest)] for order in set(permutations(first))]
+    for name, expected in (
+        ("bedroc", [CalcBEDROC(way, 0, 20.0) for way in ways]),
+        ("enrichment_1", [CalcEnrichment(way, 0, [0.01])[0] for way in ways]),
+    ):
+        assert np.std(expected) > 0
+        assert metrics.get(name).function(y, p) == pytest.approx(np.mean(expected), rel=1e-9)

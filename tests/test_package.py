@@ -27,7 +27,7 @@ PACKAGE = ROOT / "chemdl"
 
 # From the ground up; a room imports from floors below, or from its left on its own floor.
 FLOORS = (
-    ("profiles", "datasets", "claims"),
+    ("profiles", "progress", "datasets", "claims"),
     (
         "ragged",
         "features",
@@ -45,7 +45,6 @@ FLOORS = (
         "cards",
         "comparisons",
         "replicas",
-        "progress",
         "tuning",
         "study",
         "tables",

@@ -47,6 +47,18 @@ def test_the_time_left_counts_what_this_run_computed(
     assert [e["seconds_left"] for e in events(side_file)] == [None, 30.0, 20.0]
 
 
+def test_other_units_are_counted_by_many(
+    side_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("features", total=250, done=50, unit="row") as progress:
+        progress.advance("", 100)
+        progress.advance("", 100)
+    assert [(e["done"], e["unit"]) for e in events(side_file)] == [
+        (done, "row") for done in (50, 150, 250)
+    ]
+    assert "250/250" in capsys.readouterr().err
+
+
 def test_several_studies_share_a_file(side_file: Path) -> None:
     for study in ("one", "two"):
         with Progress(study, total=1, done=0) as progress:

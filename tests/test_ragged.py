@@ -100,3 +100,27 @@ def test_one_long_row_counts_in_full_only_where_all_are_padded() -> None:
         DeviceFeatures({"x": Ragged.of(rows, of)}, "cpu") for of in ("packed", "padded")
     )
     assert packed.block_rows > 50 * padded.block_rows
+
+
+def test_features_that_nobody_can_change_are_shared_and_others_are_copied() -> None:
+    bits = np.arange(12, dtype=np.uint8).reshape(4, 3)
+    copied = DeviceFeatures({"bits": bits}, "cpu")
+    fixed = bits.copy()
+    fixed.flags.writeable = False
+    # A view, as a cache hands it out.
+    shared = DeviceFeatures({"bits": fixed[1:]}, "cpu")
+    assert shared._plain["bits"].data_ptr() == fixed[1:].ctypes.data
+    np.testing.assert_array_equal(shared.take(np.array([[2, 0]]))["bits"], fixed[None, [3, 1]])
+    bits[:] = 0
+    np.testing.assert_array_equal(copied.take(np.array([[1]]))["bits"], [[[3, 4, 5]]])
+    with pytest.raises(ValueError, match="read-only"):
+        fixed[0] = 1
+
+
+def test_shared_features_outlive_the_callers_name() -> None:
+    fixed = np.full((1000, 1000), 7, dtype=np.uint8)
+    fixed.flags.writeable = False
+    features = DeviceFeatures({"bits": fixed}, "cpu")
+    del fixed
+    np.zeros((1000, 1000), dtype=np.uint8)[:] = 1
+    assert int(features.take(np.array([[500]]))["bits"].min()) == 7

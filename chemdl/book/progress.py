@@ -17,7 +17,7 @@ _INTERVAL = 0.25  # seconds between two looks at the side file
 def follow(path: Path, chapter: str, stream: TextIO | None = None) -> Iterator[None]:
     """Draw a bar for each study that reports to ``path`` while the block runs.
 
-    Each line of the side file is one event: ``{"time", "study", "done", "total", "model",
+    Each line of the side file is one event: ``{"time", "study", "done", "total", "unit", "model",
     "seconds_left"}``. Where the stream is no terminal, a study's end is one line.
     """
     stream = sys.stderr if stream is None else stream
@@ -85,7 +85,8 @@ class _Bars:
             notes = [event.get("model") or "", time_left(event.get("seconds_left"))]
             self.bar.set_postfix_str(", ".join(note for note in notes if note))
         elif event["done"] == event["total"]:
-            print(f"{self.chapter}: {self.study} {event['done']} replicas", file=self.stream)
+            counted = f"{event['done']} {event.get('unit', 'replica')}s"
+            print(f"{self.chapter}: {self.study} {counted}", file=self.stream)
 
     def _start(self, study: str, total: int) -> None:
         self.close()

@@ -27,7 +27,9 @@ class Cleaned:
     log: dict[str, Any]
 
 
-def clean_smiles(table: RawTable, kind: str, *, tolerance: float = 0.0) -> Cleaned:
+def clean_smiles(
+    table: RawTable, kind: str, *, tolerance: float = 0.0, apart: str | None = None
+) -> Cleaned:
     """Drop what cannot be used, merge what is one molecule, and count both.
 
     In this order:
@@ -42,8 +44,9 @@ def clean_smiles(table: RawTable, kind: str, *, tolerance: float = 0.0) -> Clean
        their molecule because nothing but contradictions was left of its labels.
 
     Rows of a published valid or test set (``columns["set"]``) are never merged, nor are rows of
-    two sets: the published score counts them so. A merged row takes its further columns from the
-    first row that has a value.
+    two sets: the published score counts them so. Nor are rows whose column ``apart`` differs, where
+    one is named: a molecule then stands once in each target's list. A merged row takes its further
+    columns from the first row that has a value.
 
     So raw = unparsable + unlabelled + duplicate + conflicting + kept.
 
@@ -63,7 +66,7 @@ def clean_smiles(table: RawTable, kind: str, *, tolerance: float = 0.0) -> Clean
     columns: dict[str, list[Any]] = {name: [] for name in table.columns}
     conflicting: list[int] = []
     duplicates = conflicts = 0
-    for group in _molecules(table, keys, measured):
+    for group in _molecules(table, keys, measured, apart):
         merged, clashes = _merge(table.targets[group], tolerance)
         conflicts += clashes
         if np.isnan(merged).all():
@@ -162,7 +165,7 @@ def _check_labels(table: RawTable, kind: str) -> None:
 
 
 def _molecules(
-    table: RawTable, keys: Sequence[str | None], measured: np.ndarray
+    table: RawTable, keys: Sequence[str | None], measured: np.ndarray, apart: str | None
 ) -> list[list[int]]:
     """Group the usable rows by molecule, in the order of their first rows."""
     sets = table.columns.get("set")
@@ -171,7 +174,8 @@ def _molecules(
         if key is None or not measured[row]:
             continue
         alone = sets is not None and sets[row] != "train"
-        groups[(key, row) if alone else key].append(row)
+        part = "" if apart is None else str(table.columns[apart][row])
+        groups[(key, row) if alone else (key, part)].append(row)
     return list(groups.values())
 
 

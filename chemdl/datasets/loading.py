@@ -262,7 +262,10 @@ def _cleaned(
         if inactives is not None:
             raw = raw.with_inactives(inactives)
         if wanted.input == "smiles":
-            cleaned = cleaning.clean_smiles(raw, wanted.kind, tolerance=wanted.tolerance)
+            apart = wanted.read.get("apart")
+            cleaned = cleaning.clean_smiles(
+                raw, wanted.kind, tolerance=wanted.tolerance, apart=apart
+            )
         else:
             cleaned = cleaning.clean_rows(raw, wanted.kind)
         inputs = np.array([raw.inputs[row] for row in cleaned.rows], dtype=object)

@@ -77,6 +77,18 @@ def test_published_valid_and_test_rows_are_never_merged() -> None:
     assert list(cleaned.columns["set"]) == ["train", "test", "test", "valid", "valid"]
 
 
+def test_rows_of_different_lists_stay_apart_where_the_column_is_named() -> None:
+    labels = [[1, NAN], [1, NAN], [NAN, 0], [NAN, 0]]
+    raw = table(["CCO", "OCC", "CCO", "C"], labels, target=["a", "a", "b", "b"])
+    merged = clean_smiles(raw, "classification")
+    assert list(merged.rows) == [0, 3]
+    apart = clean_smiles(raw, "classification", apart="target")
+    assert list(apart.rows) == [0, 2, 3]
+    assert apart.log["duplicate"] == 1
+    np.testing.assert_array_equal(apart.targets, [[1, NAN], [NAN, 0], [NAN, 0]])
+    assert list(apart.columns["target"]) == ["a", "b", "b"]
+
+
 def test_a_merged_row_takes_the_first_column_value_that_is_there() -> None:
     raw = table(["CCO", "OCC", "C"], [[1], [1], [0]], fold=[-1, 3, -1], id=["", "x", "y"])
     cleaned = clean_smiles(raw, "classification")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -163,23 +164,96 @@ def test_clones_share_one_cache() -> None:
     assert len(compute.asked) == 2
 
 
-def test_a_stopped_run_goes_on_with_the_next_block(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cache, "BLOCK_ROWS", 100)
-    asked: list[str] = []
+# --- blocks ---------------------------------------------------------------------------------------
 
-    def compute(texts: Sequence[str]) -> np.ndarray:
-        if "C250" in texts and len(asked) < 300:
+
+class _Stopped(_Lengths):
+    """Someone stops the process when so many blocks are there."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after = after
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        if len(self.asked) == self.after:
             raise KeyboardInterrupt
-        asked.extend(texts)
-        return np.array([[len(text)] for text in texts])
+        return super().__call__(texts)
 
-    smiles = [f"C{n}" for n in range(300)]
+
+def test_blocks_do_not_change_the_rows() -> None:
+    compute = _Lengths()
+    rows = RowCache("lengths", {}, compute, block=30)
+    for n in (10, 100, 131):
+        np.testing.assert_array_equal(rows.rows(_texts(n)[::-1]), _expected(_texts(n)[::-1]))
+    assert [len(texts) for texts in compute.asked] == [10, 30, 30, 30, 30, 1]
+
+
+def test_a_stopped_featurisation_goes_on_after_its_last_block(capfd: pytest.CaptureFixture) -> None:
+    texts = _texts(100)
     with pytest.raises(KeyboardInterrupt):
-        RowCache("length", {}, compute).rows(smiles)
-    assert asked == smiles[:200]
-    asked.extend([""] * 100)
-    rows = RowCache("length", {}, compute).rows(smiles)
-    assert asked[300:] == smiles[200:]
-    assert rows.ravel().tolist() == [len(text) for text in smiles]
+        RowCache("lengths", {}, _Stopped(after=2), block=30).rows(texts)
+    capfd.readouterr()
+    compute = _Lengths()
+    rows = RowCache("lengths", {}, compute, block=30)
+    np.testing.assert_array_equal(rows.rows(texts), _expected(texts))
+    assert compute.asked == [texts[60:90], texts[90:]]
+    shown = capfd.readouterr().err
+    assert "features lengths" in shown and "100/100" in shown and "| 60/100" in shown
+    # A third process finds all of them, and has nothing to show.
+    again = _Lengths()
+    found = RowCache("lengths", {}, again, block=30).rows(texts)
+    np.testing.assert_array_equal(found, _expected(texts))
+    assert again.asked == []
+    assert capfd.readouterr().err == ""
+
+
+def test_a_stop_leaves_no_row_that_was_not_computed() -> None:
+    compute = _Stopped(after=2)
+    rows = RowCache("lengths", {}, compute, block=30)
+    with pytest.raises(KeyboardInterrupt):
+        rows.rows(_texts(100))
+    compute.after = -1
+    np.testing.assert_array_equal(rows.rows(_texts(100)), _expected(_texts(100)))
+
+
+def test_long_work_tells_the_side_file_and_short_work_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    side = tmp_path / "side.jsonl"
+    monkeypatch.setenv("CHEMDL_PROGRESS", str(side))
+    RowCache("lengths", {}, _Lengths(), block=100).rows(_texts(100))
+    assert not side.exists() and capfd.readouterr().err == ""
+    RowCache("widths", {}, _Lengths(), block=40).rows(_texts(100))
+    events = [json.loads(line) for line in side.read_text().splitlines()]
+    assert [(e["done"], e["total"], e["unit"]) for e in events] == [
+        (done, 100, "row") for done in (0, 40, 80, 100)
+    ]
+
+
+def test_an_error_in_a_later_block_names_the_callers_row() -> None:
+    rows = RowCache("lengths", {}, _Lengths(), block=10)
+    with pytest.raises(ValueError, match="row 25"):
+        rows.rows([*_texts(25), "bad", *_texts(3, start=25)])
+
+
+# --- one copy in memory ---------------------------------------------------------------------------
+
+
+def test_rows_that_are_not_the_callers_own_are_no_copy_and_cannot_be_changed() -> None:
+    rows = RowCache("lengths", {}, _Lengths())
+    texts = _texts(50)
+    whole = rows.rows(texts, own=False)
+    assert rows._matrix is not None and np.shares_memory(whole, rows._matrix)
+    part = rows.rows(texts[10:20], own=False)
+    assert np.shares_memory(part, rows._matrix)
+    scattered = rows.rows(texts[::-1], own=False)
+    for found in (whole, part, scattered):
+        with pytest.raises(ValueError, match="read-only"):
+            found[0] = 7
+    np.testing.assert_array_equal(part, _expected(texts[10:20]))
+    np.testing.assert_array_equal(scattered, _expected(texts[::-1]))
+    rows.rows(texts)[:] = 7
+    np.testing.assert_array_equal(whole, _expected(texts))
+    # What was handed out stays what it was when the matrix grows.
+    rows.rows(_texts(200))
+    np.testing.assert_array_equal(whole, _expected(texts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.base import clone
 
 import chemdl
 from chemdl.features import ECFP, cache, molecules
+from chemdl.features import fingerprints as module
 from chemdl.features.fingerprints import fingerprints, unpacked
 
 
@@ -138,16 +140,55 @@ def test_settings_out_of_range(wrong: dict[str, int]) -> None:
 def test_packed_bits_open_into_the_same_fingerprints(smiles: np.ndarray) -> None:
     packed = ECFP(packed=True).transform(smiles)
     assert (packed.dtype, packed.shape) == (np.uint8, (len(smiles), 256))
-    np.testing.assert_array_equal(unpacked(packed), ECFP().transform(smiles))
+    bits = ECFP().transform(smiles)
+    np.testing.assert_array_equal(unpacked(packed), bits)
+    # As its documentation says it: column 8 i + j is bit j of byte i.
+    np.testing.assert_array_equal((packed[:, 3] >> 5) & 1, bits[:, 8 * 3 + 5])
+    assert len(ECFP(packed=True).get_feature_names_out()) == packed.shape[1]
+    with pytest.raises(ValueError, match="read-only"):
+        packed[0, 0] = 1
     with pytest.raises(ValueError, match="counts do not fit into bits"):
         ECFP(packed=True, counts=True).transform(smiles)
 
 
-def test_memory_holds_an_eighth_of_a_byte_for_each_bit() -> None:
+def test_packed_and_plain_bits_are_computed_once(
+    smiles: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache.forget()
-    smiles = ["C" * n for n in range(1, 201)]
-    ECFP().transform(smiles)
-    (held,) = cache._caches.values()
-    assert held._matrix is not None
-    # So the 437,929 molecules of PCBA take 112 MB.
-    assert held._matrix.nbytes == len(smiles) * 2048 // 8
+    ECFP(size=256).transform(smiles)
+    monkeypatch.setattr("chemdl.features.fingerprints.parsed_blocks", None)
+    packed = ECFP(size=256, packed=True).transform(smiles)
+    assert len(packed) == len(smiles)
+
+
+def test_packed_bits_are_in_memory_once() -> None:
+    """437,929 molecules of PCBA have 112 MB of bits: two copies would pass the 200 MB they may."""
+    count = 4_000
+    smiles = [f"{'C' * (i % 50 + 1)}[{i}CH2]O" for i in range(1, 1 + count // 50)]
+    smiles = [f"{text}{'N' * j}" for text in smiles for j in range(50)]
+    model = ECFP(packed=True)
+    expected = model.transform(smiles).copy()  # on disk by now
+    cache.forget()
+    tracemalloc.start()
+    found = [model.transform(smiles) for _ in range(3)]
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert all(np.array_equal(rows, expected) for rows in found)
+    bits = count * 2048 // 8
+    assert found[0].nbytes == bits
+    # Beside the bits: a place for each text, and while they are read what lies on disk.
+    assert held < 1.5 * bits
+    assert peak < 2.8 * bits
+    assert 437_929 * held / count < 200e6
+
+
+def test_blocks_are_large_enough_for_worker_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(module, "FEWEST_IN_PARALLEL", 100)
+    monkeypatch.setattr(
+        module, "in_processes", lambda c, texts, jobs: given.append(len(texts)) or c(texts)
+    )
+    cache.forget()
+    ECFP(size=72).transform(["C" * n for n in range(1, 251)])
+    # The last fifty take less time than to start a process.
+    assert given == [100, 100]

@@ -12,7 +12,7 @@ import chemdl
 from chemdl import metrics, splits, stats
 from chemdl.features import ECFP
 from chemdl.models.multitask import FullyConnected, MultitaskClassifier, MultitaskRegressor
-from chemdl.training import predict
+from chemdl.training import ReplicaRows, predict, train
 
 SMALL = {
     "hidden": (16, 8),
@@ -230,7 +230,7 @@ def test_the_net_agrees_with_deepchems(caplog: pytest.LogCaptureFixture) -> None
 def test_packed_bits_are_the_same_fingerprint_to_the_network() -> None:
     smiles = ["CCO", "c1ccccc1C(=O)O", "CC(=O)Nc1ccc(O)cc1", "[Na+].[Cl-]"]
     packed, plain = (
-        torch.as_tensor(ECFP(packed=packed).transform(smiles)) for packed in (True, False)
+        torch.as_tensor(ECFP(packed=packed).transform(smiles).copy()) for packed in (True, False)
     )
     assert packed.shape == (4, 256)
     net = FullyConnected(2048, 3, (16,), (0.0, 0.0), packed=True).eval()
@@ -244,3 +244,25 @@ def test_packed_bits_are_the_same_fingerprint_to_the_network() -> None:
     arguments = ({"fingerprint": packed}, None, weight)
     stacked = torch.func.vmap(lambda s: torch.func.functional_call(net, s, arguments))(states)
     torch.testing.assert_close(stacked[1], expected)
+
+
+@pytest.mark.parametrize("stack", [False, True])
+def test_packed_bits_train_and_predict_exactly_as_the_bits_do(smiles, labels, stack: bool) -> None:
+    recipe = MultitaskClassifier(**SMALL).recipe()
+    rows = np.arange(len(smiles))
+    replicas = [ReplicaRows(rows[seed + 10 :], rows[: seed + 10], seed) for seed in range(2)]
+    results = []
+    for packed in (True, False):
+        features = {"fingerprint": ECFP(size=128, packed=packed).transform(smiles)}
+
+        def build(packed: bool = packed) -> FullyConnected:
+            return FullyConnected(128, 3, (16, 8), (0.1, 0.2, 0.2), packed=packed)
+
+        stacks = train(build, features, labels, replicas, loss="bce", recipe=recipe, stack=stack)
+        fitted = [one for positions in stacks for _, one in positions]
+        assert {one.stack_size for one in fitted} == {2 if stack else 1}
+        states = [value for one in fitted for value in one.state.values()]
+        outputs = [torch.as_tensor(predict(build(), one, features)) for one in fitted]
+        results.append(states + outputs)
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+    assert results[0][-1].std() > 0.01
