@@ -242,7 +242,7 @@ def _add_dock(commands: Any) -> None:
 def _dock(options: argparse.Namespace) -> None:
     from tqdm.auto import tqdm
 
-    from chemdl.docking import ligands, receptors, search
+    from chemdl.docking import complexes, ligands, receptors, sample, search
 
     names = _chosen("target", options.targets, receptors.targets())
     wanted = {"actives": options.actives, "decoys": options.decoys, "seed": options.seed}
@@ -251,9 +251,9 @@ def _dock(options: argparse.Namespace) -> None:
         with tqdm(total=options.actives + options.decoys, desc=target, unit="ligand") as bar:
             for _, failure in search.dock(target, rows, **wanted):
                 bar.update(not failure)
-        done = search.docked(target, rows, **wanted)
-        failed = f"{done.failed[1]} actives and {done.failed[0]} decoys failed"
-        print(f"{target}: {len(done.ligands)} ligands with a pose; on the way {failed}")
+        done = sample.docked(target, rows, **wanted)
+        failed = f"{done.failed[1]} actives and {done.failed[0]} decoys failed on the way"
+        print(f"{target}: {len(done.ligands)} poses, {failed}; {complexes.summarise(done)}")
 
 
 # claims

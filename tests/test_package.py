@@ -28,8 +28,19 @@ PACKAGE = ROOT / "chemdl"
 # From the ground up; a room imports from floors below, or from its left on its own floor.
 FLOORS = (
     ("profiles", "datasets", "claims"),
-    ("ragged", "features", "noise", "training", "dealing", "splits", "metrics", "intervals", "stats"),
-    ("models", "baselines", "equations"),
+    (
+        "ragged",
+        "features",
+        "docking",
+        "noise",
+        "training",
+        "dealing",
+        "splits",
+        "metrics",
+        "intervals",
+        "stats",
+    ),
+    ("models", "baselines", "scoring", "equations"),
     (
         "verdicts",
         "cards",
@@ -56,12 +67,14 @@ LATE = {
     "chemprop",
     "deepchem",
     "jupyter_book",
+    "meeko",
     "nbclient",
     "nbconvert",
     "nbformat",
     "papermill",
     "scikit_posthocs",
     "statsmodels",
+    "vina",
 }
 FORBIDDEN = {"base", "common", "core", "helpers", "utils"}
 SOURCES = sorted(PACKAGE.rglob("*.py"))

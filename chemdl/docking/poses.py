@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from chemdl.docking.errors import DockingError, MissingPoseError
 from chemdl.docking.ligands import neutral
 from chemdl.docking.receptors import Atoms, atoms, targets

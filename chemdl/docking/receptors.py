@@ -199,8 +199,12 @@ def _entry(target: str) -> Mapping[str, Any]:
     return known[target]
 
 
-@functools.cache
 def _registry() -> Mapping[str, Any]:
     path = data_dir() / "receptors.yml"
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(path: Path, _changed: int) -> Mapping[str, Any]:
     document: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return document

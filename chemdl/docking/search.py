@@ -12,8 +12,7 @@ import contextlib
 import io
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rdkit import Chem, rdBase
@@ -21,24 +20,16 @@ from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from chemdl.docking import poses
 from chemdl.docking.errors import DockingError, MissingExtraError
-from chemdl.docking.ligands import Ligand, in_drawn_order
+from chemdl.docking.ligands import Ligand
 from chemdl.docking.poses import Pose
 from chemdl.docking.receptors import Receptor, read_pdbqt, receptor
+from chemdl.docking.sample import walk
 
 # Steps of the force field, after which a conformer that has not converged is taken as it is.
 _MMFF_STEPS = 500
 _SCORE = re.compile(r"REMARK VINA RESULT:\s+(-?\d+\.\d+)")
 # What finds the best pose of a PDBQT ligand: the text of one model.
 Engine = Callable[[str], str]
-
-
-@dataclass(frozen=True)
-class Docked:
-    """What a docking has: ligands with a pose, and how many of each label failed on the way."""
-
-    target: str
-    ligands: tuple[Ligand, ...]
-    failed: Mapping[int, int]
 
 
 def dock(
@@ -50,7 +41,7 @@ def dock(
     seed: int = 0,
     engine: Callable[[Receptor], Engine] | None = None,
 ) -> Iterator[tuple[Ligand, str]]:
-    """Dock a sample of a target's ligands; yield each when its pose is stored.
+    """Dock a sample of a target's ligands; yield each when its pose is stored, or was before.
 
     Parameters
     ----------
@@ -61,7 +52,7 @@ def dock(
 
     Yields
     ------
-    (ligand, "" or why it failed), those stored by an earlier run left out.
+    (ligand, "" or why it has no pose).
 
     Raises
     ------
@@ -71,74 +62,17 @@ def dock(
         where a ligand is to be docked and the packages of ``chemdl[dock]`` are not there.
     """
     find: Engine | None = None
-    for ligand in _wanted(target, rows, actives, decoys, seed):
-        if find is None:
-            find = (engine or vina)(receptor(target))
-        failure = ""
-        try:
-            poses.store(target, ligand.inchikey, _pose(find(pdbqt(ligand.smiles))))
-        except DockingError as error:
-            failure = str(error)
-            poses.store(target, ligand.inchikey, None, failure)
-        yield ligand, failure
-
-
-def docked(
-    target: str, rows: Sequence[tuple[str, int]], *, actives: int, decoys: int, seed: int
-) -> Docked:
-    """Return the sample of a target's ligands that :func:`dock` docks with these numbers.
-
-    Raises
-    ------
-    MissingPoseError
-        where the docking has not come to its end.
-    """
-    known = poses.stored(target)
-    chosen: list[Ligand] = []
-    failed = {1: 0, 0: 0}
-    for label, count in ((1, actives), (0, decoys)):
-        found = 0
-        for ligand in in_drawn_order(rows, label, seed):
-            if found == count:
-                break
-            if ligand.inchikey not in known:
-                # The message of a pose that is asked for, with the command that computes it.
-                poses.poses([poses.complex_input(target, ligand.smiles)])
-            if known[ligand.inchikey] is None:
-                failed[label] += 1
-                continue
-            found += 1
-            chosen.append(ligand)
-        _check_enough(target, label, found, count)
-    return Docked(target, tuple(chosen), failed)
-
-
-def _wanted(
-    target: str, rows: Sequence[tuple[str, int]], actives: int, decoys: int, seed: int
-) -> Iterator[Ligand]:
-    """Yield what is still to be docked, actives and decoys in turn by their shares."""
-    streams = {label: in_drawn_order(rows, label, seed) for label in (1, 0)}
-    wanted = {1: actives, 0: decoys}
-    found = {1: 0, 0: 0}
-    while open_labels := [label for label in (1, 0) if found[label] < wanted[label]]:
-        label = min(open_labels, key=lambda k: found[k] / wanted[k])
-        ligand = next(streams[label], None)
-        if ligand is None:
-            _check_enough(target, label, found[label], wanted[label])
-        assert ligand is not None
+    for ligand in walk(target, rows, actives=actives, decoys=decoys, seed=seed):
         known = poses.stored(target)
+        failure = "failed in an earlier run" if known.get(ligand.inchikey, 0) is None else ""
         if ligand.inchikey not in known:
-            yield ligand
-            known = poses.stored(target)
-        found[label] += known.get(ligand.inchikey) is not None
-
-
-def _check_enough(target: str, label: int, found: int, wanted: int) -> None:
-    if found < wanted:
-        word = "actives" if label else "decoys"
-        raise DockingError(
-            f"{target} has {found} different {word} that can be docked, asked for were {wanted}"
-        )
+            find = find or (engine or vina)(receptor(target))
+            try:
+                poses.store(target, ligand.inchikey, _pose(find(pdbqt(ligand.smiles))))
+            except DockingError as error:
+                failure = str(error)
+                poses.store(target, ligand.inchikey, None, failure)
+        yield ligand, failure
 
 
 def vina(protein: Receptor) -> Engine:
@@ -160,9 +94,7 @@ def vina(protein: Receptor) -> Engine:
     def find(ligand: str) -> str:
         try:
             engine.set_ligand_from_string(ligand)
-            engine.dock(
-                exhaustiveness=poses.EXHAUSTIVENESS, n_poses=1, max_evals=poses.EVALUATIONS
-            )
+            engine.dock(exhaustiveness=poses.EXHAUSTIVENESS, n_poses=1, max_evals=poses.EVALUATIONS)
             return str(engine.poses(n_poses=1))
         except (RuntimeError, TypeError, ValueError) as error:
             raise DockingError(f"Vina: {error}") from error
