@@ -1,4 +1,4 @@
-"""The rivals over docked complexes: Vina's own score, a forest over contacts, ligand-only forests."""
+"""The rivals over docked complexes: Vina's score, a forest over contacts, ligand-only forests."""
 
 from __future__ import annotations
 
@@ -95,7 +95,10 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
     if name not in seen:
         raise ValueError(unknown("baseline", name, CLASSIFIERS))
     forest = RandomForestClassifier(trees, max_features="sqrt", n_jobs=1)
-    space = {"max_features": ["sqrt", 0.3, 1.0], "min_samples_leaf": [1, 2, 5]}
+    space: dict[str, list[Any]] = {
+        "max_features": ["sqrt", 0.3, 1.0],
+        "min_samples_leaf": [1, 2, 5],
+    }
     trivial = name == "trivial"
     representation: Any = seen[name]
     return ComplexBaseline(

@@ -72,7 +72,7 @@ def docked_set(
         },
         columns={
             "target": np.array([t for t, _ in ligands]),
-            "vina": scores(inputs),
+            "vina": scores(inputs.tolist()),
             "inchikey": np.array([ligand.inchikey for _, ligand in ligands]),
         },
     )

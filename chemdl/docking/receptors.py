@@ -122,7 +122,7 @@ def read_pdbqt(text: str, source: str = "the text") -> Atoms:
     types, xyz = [], []
     for line in text.splitlines():
         if line.startswith(("ATOM", "HETATM")):
-            types.append(line[77:].strip())
+            types.append(line.split()[-1])
             try:
                 xyz.append([float(line[start : start + 8]) for start in (30, 38, 46)])
             except ValueError as error:
@@ -158,9 +158,8 @@ def read_box(
     DockingError
         when one of the six numbers is missing or no number, or a size is not positive.
     """
-    found = dict(
-        (part.strip() for part in line.split("=", 1)) for line in text.splitlines() if "=" in line
-    )
+    pairs = (line.partition("=") for line in text.splitlines())
+    found = {name.strip(): value for name, _, value in pairs}
     try:
         numbers = [float(found[f"{kind}_{x}"]) for kind in ("center", "size") for x in "xyz"]
     except (KeyError, ValueError) as error:

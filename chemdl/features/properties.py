@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
-from rdkit.Chem import Crippen, Descriptors, Lipinski
+from rdkit.Chem import Descriptors, rdMolDescriptors
 
 from chemdl.features.cache import cached_rows
 from chemdl.features.molecules import as_smiles, parsed_blocks
@@ -39,9 +39,9 @@ def _properties(smiles: Sequence[str]) -> NDArray[np.float32]:
 def _row(molecule: Chem.Mol) -> tuple[float, ...]:
     return (
         Descriptors.MolWt(molecule),
-        Crippen.MolLogP(molecule),
-        Lipinski.NumRotatableBonds(molecule),
-        Lipinski.NumHDonors(molecule),
-        Lipinski.NumHAcceptors(molecule),
+        rdMolDescriptors.CalcCrippenDescriptors(molecule)[0],
+        rdMolDescriptors.CalcNumRotatableBonds(molecule),
+        rdMolDescriptors.CalcNumHBD(molecule),
+        rdMolDescriptors.CalcNumHBA(molecule),
         Chem.GetFormalCharge(molecule),
     )

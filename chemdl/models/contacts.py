@@ -1,8 +1,8 @@
 """A net over the atoms of a docked ligand and what surrounds each of them.
 
-In the spirit of DeepVS (Pereira, Caffarena and dos Santos 2016, doi:10.1021/acs.jcim.6b00355): every
-ligand atom is read by the same layers together with the protein and ligand atoms near it, and a
-complex is, in each unit, the largest value that any of its atoms has there.
+In the spirit of DeepVS (Pereira, Caffarena and dos Santos 2016, doi:10.1021/acs.jcim.6b00355):
+every ligand atom is read by the same layers together with the protein and ligand atoms near it, and
+a complex is, in each unit, the largest value that any of its atoms has there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The control beside every net over complexes: a net that sees the ligand and no protein.
 
-On DUD-E it does about as well as nets that see both (Chen et al. 2019, doi:10.1371/journal.pone.0220113):
-what they learn is how actives differ from decoys, not how a ligand fits.
+On DUD-E it does about as well as nets that see both (Chen et al. 2019,
+doi:10.1371/journal.pone.0220113): what they learn is how actives differ from decoys, not how a
+ligand fits.
 """
 
 from __future__ import annotations
@@ -44,12 +45,15 @@ def ligand_features(inputs: Sequence[Any], representation: str) -> np.ndarray:
 class LigandLayers(nn.Module):
     """One hidden layer over a ligand's features (B, F) → (B, tasks).
 
-    With N the normalisation of each column, y = W_2 dropout(relu(W_1 N(x) + b_1)) + b_2.
+    y = W_2 dropout(relu(W_1 N(x) + b_1)) + b_2, with N the normalisation of each column where the
+    features have units. Bits pass as they are: a rare one would be blown up.
     """
 
-    def __init__(self, n_features: int, n_tasks: int, width: int, dropout: float) -> None:
+    def __init__(
+        self, n_features: int, n_tasks: int, width: int, dropout: float, normalise: bool
+    ) -> None:
         super().__init__()
-        self.norm = RunningNorm(n_features)
+        self.norm = RunningNorm(n_features) if normalise else None
         self.hidden = nn.Linear(n_features, width)
         self.dropout = Dropout(dropout, 0)
         self.output = nn.Linear(width, n_tasks)
@@ -58,7 +62,8 @@ class LigandLayers(nn.Module):
         """Return the tasks' logits or values: (B, tasks)."""
         x = batch["ligand"]
         assert isinstance(x, Tensor)
-        h = torch.relu(self.hidden(self.norm(x.float(), weight)))
+        x = x.float() if self.norm is None else self.norm(x.float(), weight)
+        h = torch.relu(self.hidden(x))
         return self.output(self.dropout(h, noise))
 
 
@@ -102,7 +107,13 @@ class _Ligand(NeuralEstimator):
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network for features of this width."""
-        return LigandLayers(features["ligand"].shape[-1], n_tasks, self.width, self.dropout)
+        return LigandLayers(
+            features["ligand"].shape[-1],
+            n_tasks,
+            self.width,
+            self.dropout,
+            normalise=self.representation == "properties",
+        )
 
 
 class LigandClassifier(NeuralClassifier, _Ligand):

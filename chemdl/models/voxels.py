@@ -1,7 +1,8 @@
 """A net of 3D convolutions over the densities of a docked ligand and of the pocket around it.
 
-The idea is AtomNet's (Wallach, Dzamba and Heifets 2015, arXiv:1510.02855): the complex lies in a box of small
-cells, and layers of local filters find what makes a good contact wherever it is in the box.
+The idea is AtomNet's (Wallach, Dzamba and Heifets 2015, arXiv:1510.02855): the complex lies in a
+box of small cells, and layers of local filters find what makes a good contact wherever it is in the
+box.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class VoxelConvolution(nn.Module):
         self.output = nn.Linear(4 * width, n_tasks)
         for layer in (self.first, self.second, self.third):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            assert layer.bias is not None
             nn.init.zeros_(layer.bias)
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
