@@ -38,7 +38,7 @@ def _properties(smiles: Sequence[str]) -> NDArray[np.float32]:
 
 def _row(molecule: Chem.Mol) -> tuple[float, ...]:
     return (
-        Descriptors.MolWt(molecule),
+        Descriptors.MolWt(molecule),  # type: ignore[attr-defined]
         rdMolDescriptors.CalcCrippenDescriptors(molecule)[0],
         rdMolDescriptors.CalcNumRotatableBonds(molecule),
         rdMolDescriptors.CalcNumHBD(molecule),

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import chemdl
 from chemdl.docking.errors import MissingPoseError
@@ -53,8 +52,13 @@ def test_the_order_of_the_atoms_does_not_matter_and_padding_is_no_atom() -> None
     order = torch.randperm(9)
     turned = Padded(x.values[:, order], x.mask[:, order])
     torch.testing.assert_close(net({"atoms": turned}, None, weight), values)
-    longer = Padded(nn.functional.pad(x.values, (0, 0, 0, 3)), nn.functional.pad(x.mask, (0, 3)))
-    torch.testing.assert_close(net({"atoms": longer}, None, weight), values)
+    # Whatever stands in the padding, neither the largest values nor the norm look at it.
+    values = net.train()({"atoms": x}, None, weight)
+    filled = torch.where(x.mask[..., None], x.values, torch.tensor(50.0))
+    torch.testing.assert_close(net({"atoms": Padded(filled, x.mask)}, None, weight), values)
+    net.eval()
+    values = net({"atoms": x}, None, weight)
+    torch.testing.assert_close(net({"atoms": Padded(filled, x.mask)}, None, weight), values)
     changed = x.values.clone()
     changed[:, 0] += 3.0
     assert not torch.allclose(net({"atoms": Padded(changed, x.mask)}, None, weight), values)
