@@ -244,13 +244,18 @@ def published(dataset: Any, *, repeats: int = 1, seed: int = 0, valid: float = 0
 
 
 def leave_group_out(
-    dataset: Any, *, column: str = "target", repeats: int = 1, seed: int = 0
+    dataset: Any,
+    *,
+    column: str = "target",
+    repeats: int = 1,
+    valid: float | None = None,
+    seed: int = 0,
 ) -> Protocol:
     """Test on each group of ``dataset.columns[column]`` in turn, trained on the others.
 
-    Valid is one of the other groups whole, drawn by ``seed`` anew for each repeat: what stops the
-    training is then as new to it as the test is. Groups stand in the order of their names; fold k
-    tests the k-th of them.
+    Fold k tests the k-th group by name. Valid is one of the other groups whole, drawn anew for
+    each repeat, so that what stops the training is as new to it as the test; with a share
+    ``valid`` it is that part of the other groups' rows, where there are too few to spare one.
 
     Raises
     ------
@@ -259,25 +264,22 @@ def leave_group_out(
     """
     columns = dataset.columns or {}
     if column not in columns:
-        raise ValueError(
-            f"data set {getattr(dataset, 'name', '')!r} " + unknown("column", column, columns)
-        )
+        raise ValueError(f"data set {dataset.name!r}: {unknown('column', column, columns)}")
     names, codes = np.unique(np.asarray(columns[column]).astype(str), return_inverse=True)
     if len(names) < 3:
-        raise ValueError(
-            f"column {column!r} holds {len(names)} groups ({', '.join(names)}); train, valid and "
-            "test take one each at least"
-        )
+        raise ValueError(f"column {column!r} holds {len(names)} groups ({', '.join(names)}); "
+                         "train, valid and test take one each at least")  # fmt: skip
     splits = []
-    for repeat in range(repeats):
-        for fold in range(len(names)):
-            generator = np.random.default_rng(spawn(seed, "leave_group_out", repeat, fold))
-            held = generator.choice(np.delete(np.arange(len(names)), fold))
-            sides = (~np.isin(codes, (fold, held)), codes == held, codes == fold)
-            train, valid, test = map(np.flatnonzero, sides)
-            splits.append(Split(train, valid, test, repeat, fold))
-    return _assemble("leave_group_out", dataset, splits, repeats, len(names), seed,
-                     {"column": column})  # fmt: skip
+    for repeat, fold in np.ndindex(repeats, len(names)):
+        generator = np.random.default_rng(spawn(seed, "leave_group_out", repeat, fold))
+        outside, test = np.flatnonzero(codes != fold), np.flatnonzero(codes == fold)
+        if valid is None:
+            held = np.flatnonzero(codes == generator.choice(np.unique(codes[outside])))
+        else:
+            held = dealing.AtRandom().cut(outside, valid, generator)
+        splits.append(Split(np.setdiff1d(outside, held), held, test, repeat, fold))
+    parameters = {"column": column, "valid": valid}
+    return _assemble("leave_group_out", dataset, splits, repeats, len(names), seed, parameters)
 
 
 PROTOCOLS: Mapping[str, Callable[..., Protocol]] = {

@@ -315,7 +315,13 @@ def test_each_group_is_left_out_once_a_repeat_and_valid_is_another() -> None:
     assert again.index_sha256 == protocol.index_sha256 != other.index_sha256
 
 
-def test_groups_that_cannot_be_left_out_are_named() -> None:
+def test_a_share_of_the_other_groups_is_valid_where_asked() -> None:
+    part = splits.leave_group_out(grouped("aabbaabbcc"), valid=0.25)
+    assert [len(split.valid) for split in part.splits] == [2, 2, 2]
+    assert [len(split.test) for split in part.splits] == [4, 4, 2]
+
+
+def test_groups_too_few_to_leave_out_are_named() -> None:
     with pytest.raises(ValueError, match="2 groups \\(a, b\\)"):
         splits.leave_group_out(grouped("aabb"))
     with pytest.raises(ValueError, match="Did you mean 'target'"):
