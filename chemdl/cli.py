@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.function(options) or 0)
     except KeyboardInterrupt:
         print(
-            "chemdl: stopped; finished replicas are kept, the same command goes on", file=sys.stderr
+            "chemdl: stopped; what was finished is kept, the same command goes on", file=sys.stderr
         )
         return 130
     except BrokenPipeError:
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     for add in (
         _add_run,
         _add_data,
+        _add_dock,
         _add_claims,
         _add_record,
         _add_calibrate,
@@ -221,6 +222,38 @@ def _data_embed(options: argparse.Namespace) -> None:
         # Without names it is every set that may be embedded, and no error for the others.
         if options.names or datasets.describe(name)["embedded"]:
             print(f"{name}: {datasets.embed(name)}")
+
+
+# dock
+
+
+def _add_dock(commands: Any) -> None:
+    text = "dock ligands into receptors and store their poses; a stopped run goes on"
+    parser = _command(commands, "dock", _dock, text)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="akt1; all of DUD-E without")
+    parser.add_argument("--actives", type=_whole, default=40, metavar="N", help="so many (40)")
+    parser.add_argument("--decoys", type=_whole, default=200, metavar="N", help="so many (200)")
+    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="draws the sample (0)")
+    parser.add_argument(
+        "--ligands", type=Path, metavar="DIR", help="the ligand set's folder, without a mirror"
+    )
+
+
+def _dock(options: argparse.Namespace) -> None:
+    from tqdm.auto import tqdm
+
+    from chemdl.docking import complexes, ligands, receptors, sample, search
+
+    names = _chosen("target", options.targets, receptors.targets())
+    wanted = {"actives": options.actives, "decoys": options.decoys, "seed": options.seed}
+    for target in names if options.targets else receptors.targets("dude"):
+        rows = ligands.read_ligands(target, options.ligands)
+        with tqdm(total=options.actives + options.decoys, desc=target, unit="ligand") as bar:
+            for _, failure in search.dock(target, rows, **wanted):
+                bar.update(not failure)
+        done = sample.docked(target, rows, **wanted)
+        failed = f"{done.failed[1]} actives and {done.failed[0]} decoys failed on the way"
+        print(f"{target}: {len(done.ligands)} poses, {failed}; {complexes.summarise(done)}")
 
 
 # claims

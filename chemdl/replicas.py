@@ -39,7 +39,9 @@ _SOURCES = tuple(
         "ragged",
         "noise",
         "features",
+        "docking",
         "baselines",
+        "scoring",
         "equations",
     )
 )

@@ -243,10 +243,50 @@ def published(dataset: Any, *, repeats: int = 1, seed: int = 0, valid: float = 0
     return _assemble("published", dataset, splits, repeats, 1, used_seed, parameters)
 
 
+def leave_group_out(
+    dataset: Any,
+    *,
+    column: str = "target",
+    repeats: int = 1,
+    valid: float | None = None,
+    seed: int = 0,
+) -> Protocol:
+    """Test on each group of ``dataset.columns[column]`` in turn, trained on the others.
+
+    Fold k tests the k-th group by name. Valid is one of the other groups whole, drawn anew for
+    each repeat, so that what stops the training is as new to it as the test; with a share
+    ``valid`` it is that part of the other groups' rows, where there are too few to spare one.
+
+    Raises
+    ------
+    ValueError
+        where there is no such column, or it holds fewer than three groups.
+    """
+    columns = dataset.columns or {}
+    if column not in columns:
+        raise ValueError(f"data set {dataset.name!r}: {unknown('column', column, columns)}")
+    names, codes = np.unique(np.asarray(columns[column]).astype(str), return_inverse=True)
+    if len(names) < 3:
+        raise ValueError(f"column {column!r} holds {len(names)} groups ({', '.join(names)}); "
+                         "train, valid and test take one each at least")  # fmt: skip
+    splits = []
+    for repeat, fold in np.ndindex(repeats, len(names)):
+        generator = np.random.default_rng(spawn(seed, "leave_group_out", repeat, fold))
+        outside, test = np.flatnonzero(codes != fold), np.flatnonzero(codes == fold)
+        if valid is None:
+            held = np.flatnonzero(codes == generator.choice(np.unique(codes[outside])))
+        else:
+            held = dealing.AtRandom().cut(outside, valid, generator)
+        splits.append(Split(np.setdiff1d(outside, held), held, test, repeat, fold))
+    parameters = {"column": column, "valid": valid}
+    return _assemble("leave_group_out", dataset, splits, repeats, len(names), seed, parameters)
+
+
 PROTOCOLS: Mapping[str, Callable[..., Protocol]] = {
     function.__name__: function
     for function in (
-        random, stratified, scaffold_balanced, scaffold_moleculenet, cluster, published
+        random, stratified, scaffold_balanced, scaffold_moleculenet, cluster, published,
+        leave_group_out,
     )
 }  # fmt: skip
 
@@ -331,7 +371,11 @@ def _assemble(
 def _key_codes(dataset: Any) -> dict[str, Rows]:
     """Number the identity of each row; -1 where it has no twin in the set or no key."""
     inputs = np.asarray(dataset.inputs)
-    if (getattr(dataset, "card", None) or {}).get("input", "smiles") != "smiles":
+    kind = (getattr(dataset, "card", None) or {}).get("input", "smiles")
+    if kind == "complex":
+        # One molecule in two receptors is one molecule all the same.
+        inputs = np.array([text.partition(" ")[2] for text in inputs], dtype=object)
+    elif kind != "smiles":
         return {"input": _shared_codes(inputs.astype(str))}
     from chemdl.features import inchikeys
 

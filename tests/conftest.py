@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,3 +40,80 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Path:
         )
     monkeypatch.setenv("CHEMDL_MIRROR", str(folder))
     return folder
+
+
+ATOM = "ATOM  {:>5} {:<4} {:<3} A{:>4}    {:8.3f}{:8.3f}{:8.3f}  1.00  0.00    +0.000 {:<2}\n"
+BOX = "center_x = 1.0\ncenter_y = -2.5\ncenter_z = 0\n\nsize_x = 20\nsize_y = 21.5\nsize_z = 22\n"
+
+
+class Workbench:
+    """A folder of two receptors made by hand, and a cache of poses, away from all others."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        rng = np.random.default_rng(0)
+        # A bowl of 40 atoms, 6 to 9 Å from the origin, of every type that is told apart.
+        directions = rng.normal(size=(40, 3))
+        directions[:, 2] = -np.abs(directions[:, 2])
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        self.xyz = (directions * rng.uniform(6, 9, (40, 1))).round(3)
+        self.types = [("C", "A", "N", "NA", "OA", "SA", "HD", "Zn")[i % 8] for i in range(40)]
+
+    def pdbqt(self, xyz: np.ndarray, types: list[str]) -> str:
+        """Write atoms as a PDBQT file has them."""
+        rows = enumerate(zip(xyz, types, strict=True), start=1)
+        lines = [ATOM.format(i, t, "LIG", 1, *place, t) for i, (place, t) in rows]
+        return "REMARK  by hand\n" + "".join(lines) + "TER\n"
+
+    def register(self, cache: Path) -> None:
+        """Write the registry of receptors, and their files where they would be fetched to."""
+        targets = {}
+        for target in ("left", "right"):
+            shift = 0.0 if target == "left" else 3.0
+            texts = {"target.pdbqt": self.pdbqt(self.xyz + shift, self.types), "conf.txt": BOX}
+            hashes = {}
+            for name, text in texts.items():
+                path = cache / "receptors" / f"{target.upper()}_{name}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+                hashes[name] = hashlib.sha256(text.encode()).hexdigest()
+            targets[target] = {
+                "title": f"the {target} bowl",
+                "ligands": "dude",
+                "receptor": target.upper(),
+                "pdbqt_sha256": hashes["target.pdbqt"],
+                "box_sha256": hashes["conf.txt"],
+            }
+        release = {"requirement": "none==1", "file": "none.whl", "sha256": "0" * 64, "bytes": 1}
+        registry = {"archive": {**release, "folder": "receptors"}, "targets": targets}
+        (self.data / "receptors.yml").write_text(json.dumps(registry), encoding="utf-8")
+
+    def complexes(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Store poses of chains with a nitrogen (1) or without (0); return inputs and labels."""
+        from chemdl.docking import ligands, poses, receptors
+
+        rng = np.random.default_rng(1)
+        inputs, labels = [], []
+        for i in range(count):
+            target, label = ("left", "right")[i % 2], (i // 2) % 2
+            smiles = "C" * (i // 4 + 3) + ("N" if label else "")
+            types = ["C"] * (i // 4 + 3) + ["NA"] * label
+            xyz = rng.normal(size=(len(types), 3)) + (3.0 if target == "right" else 0.0)
+            pose = poses.Pose(receptors.atoms(types, xyz), -5.0 - 0.1 * i)
+            poses.store(target, ligands.neutral(smiles)[1], pose)
+            inputs.append(poses.complex_input(target, smiles))
+            labels.append(float(label))
+        return np.array(inputs, dtype=object), np.array(labels)
+
+
+@pytest.fixture
+def workbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """Receptors by hand in place of the registered ones, and an empty cache of poses."""
+    from chemdl.docking import receptors
+
+    bench = Workbench(tmp_path / "data")
+    bench.data.mkdir()
+    monkeypatch.setenv("CHEMDL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(receptors, "data_dir", lambda: bench.data)
+    bench.register(tmp_path / "cache")
+    return bench

@@ -31,6 +31,7 @@ FLOORS = (
     (
         "ragged",
         "features",
+        "docking",
         "noise",
         "training",
         "dealing",
@@ -39,7 +40,7 @@ FLOORS = (
         "intervals",
         "stats",
     ),
-    ("models", "baselines", "equations"),
+    ("models", "baselines", "scoring", "equations"),
     (
         "verdicts",
         "cards",
@@ -66,12 +67,14 @@ LATE = {
     "chemprop",
     "deepchem",
     "jupyter_book",
+    "meeko",
     "nbclient",
     "nbconvert",
     "nbformat",
     "papermill",
     "scikit_posthocs",
     "statsmodels",
+    "vina",
 }
 FORBIDDEN = {"base", "common", "core", "helpers", "utils"}
 SOURCES = sorted(PACKAGE.rglob("*.py"))

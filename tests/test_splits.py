@@ -27,6 +27,7 @@ class Molecules:
     kind: str = "classification"
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     name: str = "molecules"
+    card: dict[str, str] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
@@ -288,6 +289,54 @@ def test_set_without_a_published_split() -> None:
 # --- duplicates across sides ---------------------------------------------------------------------
 
 
+def grouped(groups: str) -> Molecules:
+    """One molecule for each letter, which is its group."""
+    inputs = np.array([f"{name} {'C' * (i + 1)}" for i, name in enumerate(groups)], dtype=object)
+    targets = np.ones((len(groups), 1))
+    columns = {"target": np.array(list(groups))}
+    return Molecules(inputs, targets, columns=columns, card={"input": "complex"})
+
+
+def test_each_group_is_left_out_once_a_repeat_and_valid_is_another() -> None:
+    data = grouped("cabbacdd")
+    protocol = splits.get("leave_group_out")(data, repeats=6, seed=3)
+    assert (protocol.folds, protocol.repeats, len(protocol)) == (4, 6, 24)
+    names = data.columns["target"]
+    held: dict[str, set[str]] = {}
+    for split in protocol.splits:
+        sides = [set(names[rows]) for rows in (split.train, split.valid, split.test)]
+        assert [len(side) for side in sides] == [2, 1, 1]
+        assert set.union(*sides) == set("abcd") and sides[2] == {"abcd"[split.fold]}
+        np.testing.assert_array_equal(np.sort(_rows(split)), np.arange(8))
+        held.setdefault("abcd"[split.fold], set()).update(sides[1])
+    # Repeats differ by who is held for valid.
+    assert all(len(others) > 1 for others in held.values())
+    again, other = (splits.leave_group_out(data, repeats=6, seed=s) for s in (3, 4))
+    assert again.index_sha256 == protocol.index_sha256 != other.index_sha256
+
+
+def test_a_share_of_the_other_groups_is_valid_where_asked() -> None:
+    part = splits.leave_group_out(grouped("aabbaabbcc"), valid=0.25)
+    assert [len(split.valid) for split in part.splits] == [2, 2, 2]
+    assert [len(split.test) for split in part.splits] == [4, 4, 2]
+
+
+def test_groups_too_few_to_leave_out_are_named() -> None:
+    with pytest.raises(ValueError, match="2 groups \\(a, b\\)"):
+        splits.leave_group_out(grouped("aabb"))
+    with pytest.raises(ValueError, match="Did you mean 'target'"):
+        splits.leave_group_out(grouped("abc"), column="targets")
+
+
+def test_one_ligand_in_two_receptors_is_a_twin() -> None:
+    data = grouped("aabbcc")
+    data.inputs[2] = "b C"
+    for kind, expected in (("complex", {"inchikey": 2, "inchikey_no_stereo": 2}), ("text", 0)):
+        data.card = {"input": kind}
+        found = splits.leave_group_out(data).duplicates
+        assert found == (expected or {"input": 0})
+
+
 def test_twins_across_sides_are_counted() -> None:
     # Rows 0 and 6 are one molecule written twice; 1 and 7 are enantiomers; 2 stands alone.
     smiles = ["CCO", "C[C@H](N)C(=O)O", "CCC", "CCCC", "CCCCC", "CCCCCC", "OCC", "C[C@@H](N)C(=O)O"]
@@ -389,7 +438,12 @@ def test_unknown_protocol_lists_near_misses() -> None:
 
 
 def test_protocols_carry_their_names() -> None:
-    assert set(splits.PROTOCOLS) == {*SEEDED, "scaffold_moleculenet", "published"}
+    assert set(splits.PROTOCOLS) == {
+        *SEEDED,
+        "scaffold_moleculenet",
+        "published",
+        "leave_group_out",
+    }
     for left, right in pairwise(sorted(splits.PROTOCOLS)):
         assert splits.get(left) is not splits.get(right)
 

@@ -13,6 +13,7 @@ _FLOORS = {
     "The floor": ("profiles", "claims", "datasets"),
     "Inputs, splits and statistics": (
         "features",
+        "docking",
         "ragged",
         "splits",
         "metrics",
@@ -20,7 +21,7 @@ _FLOORS = {
         "intervals",
         "training",
     ),
-    "Models": ("models", "baselines", "equations"),
+    "Models": ("models", "baselines", "scoring", "equations"),
     "Studies": (
         "study",
         "comparisons",

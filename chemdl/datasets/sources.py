@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chemdl.datasets import archives, package_index, transfer
 from chemdl.datasets.errors import DatasetError, HashMismatchError, UnavailableError
-from chemdl.datasets.registry import Entry, File, Source
+from chemdl.datasets.registry import Entry, File, Release, Source
 from chemdl.profiles import data_dir
 
 
@@ -132,9 +132,23 @@ def _from_address(source: Source, file: File, target: Path, _cache: Path, progre
 
 
 def _from_archive(source: Source, file: File, target: Path, cache: Path, progress: bool) -> None:
-    release = source.release
-    if release is None:
+    if source.release is None:
         raise AssertionError("the registry gives every archive source a release")
+    from_release(source.release, file, target, cache, progress)
+
+
+def from_release(
+    release: Release, file: File, target: Path, cache: Path, progress: bool = True
+) -> None:
+    """Write a file of a package's release to ``target``; fetch the release where it is not here.
+
+    Raises
+    ------
+    UnavailableError
+        when no index that pip is configured for has the release.
+    HashMismatchError, UnsafeArchiveError
+        for a release or a member that is not what it must be.
+    """
     archive = cache / "archives" / release.file
     if not transfer.is_whole(archive, release.sha256) and not _from_mirror(
         "archives", release.file, release.sha256, archive, progress

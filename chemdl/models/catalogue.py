@@ -26,6 +26,10 @@ _NETS: dict[str, tuple[str, str, str | None]] = {
     "smiles_cnn": ("smiles", "SmilesConvolution", None),
     "smiles_gru": ("smiles", "SmilesRecurrent", None),
     "picture_cnn": ("pictures", "Picture", None),
+    "contact_net": ("contacts", "Contact", None),
+    "cnn3d": ("voxels", "Voxel", None),
+    "ligand_net": ("ligands", "Ligand", "ecfp"),
+    "properties_net": ("ligands", "Ligand", "properties"),
 }
 _VARIANTS: dict[str, dict[str, Any]] = {
     "single_task": {"shared": False},
@@ -55,6 +59,10 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     smiles_cnn         SMILES               convolutions over tokens
     smiles_gru         SMILES               recurrent net in both directions
     picture_cnn        2D drawing           convolutions over pixels (Goh et al. 2017)
+    contact_net        docked complex       layers over ligand atoms (as Pereira et al. 2016)
+    cnn3d              docked complex       3D convolutions (as Wallach et al. 2015)
+    ligand_net         complex's ligand     one hidden layer over ECFP4 bits
+    properties_net     complex's ligand     one hidden layer over six properties
     ================== ==================== =====================================================
 
     Raises

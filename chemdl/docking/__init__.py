@@ -1,0 +1,1 @@
+"""Docking: receptors, ligands, the search for a pose, and what a model sees of a pose."""
