@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from chemdl import metrics, replicas, scoring
+from chemdl import metrics, replicas, scoring, splits
+from chemdl.datasets import Dataset
 from chemdl.docking.contacts import scores
 from chemdl.docking.errors import MissingPoseError
+from chemdl.models import catalogue
+from chemdl.profiles import Settings
+from chemdl.study import Study
 
 
 @pytest.mark.parametrize("name", scoring.CLASSIFIERS)
@@ -51,3 +55,45 @@ def test_ligand_forests_need_no_pose_and_the_others_do(workbench) -> None:
 def test_an_unknown_rival_lists_near_misses() -> None:
     with pytest.raises(ValueError, match="Did you mean 'vina'"):
         scoring.classifier("vyna")
+
+
+def test_docked_complexes_run_through_a_study(workbench, tmp_path) -> None:
+    inputs, labels = workbench.complexes(18)
+    groups = np.array(["left", "right", "third"])[np.arange(18) % 3]
+    data = Dataset(
+        "docked",
+        inputs,
+        labels[:, None],
+        ("active",),
+        "classification",
+        "active (1) or decoy (0)",
+        {"title": "by hand", "input": "complex", "cleaning": {"raw": 18, "kept": 18}},
+        {"target": groups},
+    )
+    study = Study(
+        "dude_docking",
+        chapter="virtual-screening",
+        dataset=data,
+        models={
+            "contact_net": catalogue.net("contact_net", "classification", width=8, epochs=2),
+            "random_forest": scoring.classifier("random_forest", trees=5),
+            "vina": scoring.classifier("vina"),
+        },
+        protocol=splits.leave_group_out(data),
+        metrics=["roc_auc"],
+        settings=Settings("quick", 0, "cpu", tmp_path),
+    )
+    card = study.run()
+    assert len(card["scores"]) == 9 and card["protocol"]["name"] == "leave_group_out"
+    assert {model["name"]: model["kind"] for model in card["models"]} == {
+        "contact_net": "deep",
+        "random_forest": "other",
+        "vina": "other",
+    }
+    # A replica's key changes with what makes the features of a pose.
+    sources = replicas._imported("chemdl.models.contacts") & replicas._imported("chemdl.scoring")
+    assert {
+        "chemdl.docking.contacts",
+        "chemdl.docking.poses",
+        "chemdl.docking.receptors",
+    } <= sources

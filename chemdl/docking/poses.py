@@ -22,7 +22,7 @@ from chemdl.profiles import cache_dir, unknown
 
 # How poses are searched; one that was found otherwise is not used. Two searches that stop at their
 # bound take Vina two seconds of a core; one without a bound takes twelve and found, over nine
-# ligands, scores that were higher by 0.2 kcal/mol; one of 200,000 evaluations missed some by five.
+# ligands, scores that were higher by 0.2 kcal/mol; one of 200,000 evaluations missed one by five.
 EXHAUSTIVENESS = 2
 EVALUATIONS = 100_000
 # Not zero: Vina takes that as leave to draw a seed of its own.
