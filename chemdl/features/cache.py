@@ -101,6 +101,7 @@ class RowCache:
                 if rows is None:
                     rows = np.empty((len(missing), *block.shape[1:]), block.dtype)
             rows[start : start + len(block)] = block
+            del block
         if not kept:
             return rows
         self._places.update(zip(missing, range(used, used + len(missing)), strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Self
 
@@ -128,8 +128,15 @@ def _encoded(smiles: Sequence[str], *, radius: int, size: int, counts: bool) -> 
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=radius, fpSize=size)
     encode = partial(_counts if counts else _bits, generator, size)
     # RDKit's bulk calls let go of the interpreter: one block is encoded while the next is read.
+    # Two blocks of molecules are held at most, however slow the encoding.
+    waiting: list[Future[NDArray[np.uint8]]] = []
+    rows = []
     with ThreadPoolExecutor(max_workers=1) as worker:
-        return np.concatenate(list(worker.map(encode, parsed_blocks(smiles, flat=True))))
+        for molecules in parsed_blocks(smiles, flat=True):
+            rows += [done.result() for done in waiting]
+            waiting = [worker.submit(encode, molecules)]
+        rows += [done.result() for done in waiting]
+    return np.concatenate(rows)
 
 
 def _bits(generator: Any, size: int, molecules: list[Chem.Mol]) -> NDArray[np.uint8]:

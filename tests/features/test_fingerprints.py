@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import tracemalloc
 import warnings
 
@@ -192,3 +193,32 @@ def test_blocks_are_large_enough_for_worker_processes(monkeypatch: pytest.Monkey
     ECFP(size=72).transform(["C" * n for n in range(1, 251)])
     # The last fifty take less time than to start a process.
     assert given == [100, 100]
+
+
+def test_few_blocks_of_molecules_are_held_however_slow_the_encoding(
+    smiles: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parsed molecules take 10 kB each: those of a large set must not wait in a queue."""
+    real, given, done, waiting = module._bits, 0, 0, []
+
+    def blocks(texts, flat):
+        nonlocal given
+        for block in molecules.parsed_blocks(texts, flat=flat):
+            waiting.append(given - done)
+            given += 1
+            yield block
+
+    def slow(*arguments):
+        nonlocal done
+        time.sleep(0.01)
+        rows = real(*arguments)
+        done += 1
+        return rows
+
+    expected = fingerprints(smiles.tolist())
+    monkeypatch.setattr(molecules, "BLOCK", 37)
+    monkeypatch.setattr(module, "parsed_blocks", blocks)
+    monkeypatch.setattr(module, "_bits", slow)
+    np.testing.assert_array_equal(fingerprints(smiles.tolist()), expected)
+    assert len(waiting) > 10
+    assert max(waiting) <= 2
