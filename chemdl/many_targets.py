@@ -204,7 +204,7 @@ def cliff_errors(table: pd.DataFrame, card: Card) -> Figure:
     )
     axis.set_yticks(y, [pretty(model) for model in means.index])
     axis.set_xlabel(f"{axis_label('rmse', card)}, mean over targets")
-    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     return figure
 
