@@ -282,7 +282,9 @@ SCHEMA: dict[str, Any] = _object(
                 "seed": {"type": ["integer", "null"]},
                 "index_sha256": _HASH,
                 "duplicates": _FREE,
-            }
+            },
+            # The target that each fold leaves out, where it leaves one out.
+            groups=_list(_TEXT),
         ),
         "metrics": _list(
             _object(

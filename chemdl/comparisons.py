@@ -17,15 +17,18 @@ Row = dict[str, Any]
 
 # With fewer the signed-rank test rejects nothing at 95 %, and its interval has no end.
 FEWEST_TASKS = 6
+# Units that are data sets of their own: one difference each, never pooled.
+SEVERAL = ("task", "target")
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What comparisons are drawn from: one row per replica, and the predictions.
 
-    ``unit`` is the unit of resampling: ``fold`` for resampled folds of one dataset, ``task`` for
-    several targets with one mean difference each, any other (``molecule``, …) for a fixed test set
-    whose units ``groups`` labels (None: each row its own).
+    ``unit`` is the unit of resampling: ``fold`` for resampled folds of one dataset, ``task`` or
+    ``target`` for several targets with one mean difference each (a target is a task of its own, or
+    the fold that leaves it out), any other (``molecule``, …) for a fixed test set whose units
+    ``groups`` labels (None: each row its own).
     ``folds`` is the number of replicas in one whole repeat.
     """
 
@@ -50,8 +53,8 @@ def compare(evidence: Evidence, a: str, b: str, metric: str, condition: str = "a
     """Compare model ``a`` with ``b``: a card's comparison, or ``None`` without common replicas.
 
     Positive differences favour ``a``. Resampled folds get Nadeau and Bengio's corrected interval,
-    several tasks Wilcoxon's over their mean differences, a fixed test set the paired bootstrap
-    over its units, nested with seeds.
+    several tasks or targets Wilcoxon's over their mean differences, a fixed test set the paired
+    bootstrap over its units, nested with seeds.
     """
     ours, theirs = evidence.replicas(a, condition), evidence.replicas(b, condition)
     keys = sorted(ours.keys() & theirs.keys())
@@ -59,8 +62,9 @@ def compare(evidence: Evidence, a: str, b: str, metric: str, condition: str = "a
         return None
     if evidence.unit == "fold":
         interval = _corrected([(ours[k], theirs[k]) for k in keys], metric)
-    elif evidence.unit == "task":
-        differences = list(task_differences(evidence, a, b, metric, condition).values())
+    elif evidence.unit in SEVERAL:
+        each = fold_differences if evidence.unit == "target" else task_differences
+        differences = list(each(evidence, a, b, metric, condition).values())
         interval = stats.wilcoxon(differences) if len(differences) >= FEWEST_TASKS else None
     else:
         interval = _bootstrap(evidence, a, b, metric, condition, keys)
@@ -128,8 +132,8 @@ def _judge(claim: Claim, evidence: Evidence, profile: str) -> tuple[Row, Row | N
     row = compare(evidence, test.a, test.b, test.metric, test.condition)
     if row is None:
         reason = f"{test.metric} is undefined in every common fold, or there is but one"
-        if evidence.unit == "task":
-            reason = f"{test.metric} is defined in fewer than {FEWEST_TASKS} tasks"
+        if evidence.unit in SEVERAL:
+            reason = f"{test.metric} is defined in fewer than {FEWEST_TASKS} {evidence.unit}s"
         return _verdict(claim, "not run", reason, profile), None
     rival = mean_score(evidence, test.b, test.metric, test.condition)
     margin = metrics.margin(test.metric, rival) if test.margin is None else test.margin
@@ -157,6 +161,21 @@ def task_differences(
         if known:
             out[task] = float(np.mean(known))
     return out
+
+
+def fold_differences(
+    evidence: Evidence, a: str, b: str, metric: str, condition: str = "all"
+) -> dict[int, float]:
+    """Return each fold's oriented difference, the mean over its repeats and its defined tasks."""
+    ours, theirs = evidence.replicas(a, condition), evidence.replicas(b, condition)
+    found: dict[int, list[float]] = {}
+    for key in sorted(ours.keys() & theirs.keys()):
+        x, y = ours[key]["values"][metric], theirs[key]["values"][metric]
+        common = [t for t in x if x[t] is not None and y.get(t) is not None]
+        each = [float(metrics.improvement(metric, x[t], y[t])) for t in common]
+        if each:
+            found.setdefault(key[1], []).append(float(np.mean(each)))
+    return {fold: float(np.mean(values)) for fold, values in found.items()}
 
 
 def _judge_count(claim: Claim, evidence: Evidence, profile: str) -> Row:

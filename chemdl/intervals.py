@@ -49,6 +49,7 @@ def t_interval(
 
 
 def around(centre: float, error: float, freedom: float, confidence: float) -> tuple[float, float]:
+    """Return Student's interval around ``centre`` with this standard error."""
     from scipy import stats
 
     if not 0 < confidence < 1:

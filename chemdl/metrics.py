@@ -278,12 +278,16 @@ def _r2(y: Floats, p: Floats, w: Floats) -> Floats:
     return 1 - _ratio(w @ (p - y) ** 2, _spread(y, w))
 
 
-def _pearson_r2(y: Floats, p: Floats, w: Floats) -> Floats:
-    """Squared correlation, the R² of Merck's challenge (Ma et al. 2015)."""
+def _pearson_r(y: Floats, p: Floats, w: Floats) -> Floats:
     cy, cp = y - y.mean(), p - p.mean()
     total = w.sum(axis=1)
     product = w @ (cy * cp) - (w @ cy) * (w @ cp) / np.where(total > 0, total, 1)
-    return _ratio(product**2, _spread(y, w) * _spread(p, w))
+    return _ratio(product, np.sqrt(_spread(y, w) * _spread(p, w)))
+
+
+def _pearson_r2(y: Floats, p: Floats, w: Floats) -> Floats:
+    """Squared correlation, the R² of Merck's challenge (Ma et al. 2015)."""
+    return _pearson_r(y, p, w) ** 2
 
 
 def _table(*metrics: Metric) -> dict[str, Metric]:
@@ -303,6 +307,7 @@ METRICS = _table(
     Metric("brier", "", False, 0.03, True, "classification", _brier),
     Metric("r2", "", True, 0.02, False, "regression", _r2),
     Metric("pearson_r2", "", True, 0.02, False, "regression", _pearson_r2),
+    Metric("pearson_r", "", True, 0.02, False, "regression", _pearson_r),
     Metric("rmse", "target", False, 0.03, True, "regression", _rmse),
     Metric("mae", "target", False, 0.03, True, "regression", _mae),
 )

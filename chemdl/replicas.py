@@ -42,6 +42,7 @@ _SOURCES = tuple(
         "docking",
         "baselines",
         "scoring",
+        "screening",
         "equations",
     )
 )

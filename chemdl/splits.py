@@ -76,7 +76,7 @@ class Protocol:
 
     Attributes
     ----------
-    name, parameters : the rule and its settings (share of valid, cutoff, …).
+    name, parameters : the rule and its settings (share of valid, cutoff, groups by fold, …).
     splits : repeat by repeat, fold by fold.
     repeats, folds, seed : as asked for; the seed is ``None`` where the rule has none.
     index_sha256 : over all index arrays; equal hashes mean equal splits.
@@ -278,7 +278,7 @@ def leave_group_out(
         else:
             held = dealing.AtRandom().cut(outside, valid, generator)
         splits.append(Split(np.setdiff1d(outside, held), held, test, repeat, fold))
-    parameters = {"column": column, "valid": valid}
+    parameters = {"column": column, "valid": valid, "groups": names.tolist()}
     return _assemble("leave_group_out", dataset, splits, repeats, len(names), seed, parameters)
 
 

@@ -88,8 +88,8 @@ class Study:
     settings : of the run; ``settings.models`` says which models to compute now.
     conditions : :class:`Condition` s, each run for every model.
     reference : the model that all others are compared with.
-    unit : ``fold`` for resampled folds, ``task`` for one difference per task, else the unit of the
-        fixed test set (``molecule``).
+    unit : ``fold`` for resampled folds, ``task`` for one difference per task, ``target`` for one
+        per fold that leaves a target out, else the unit of the fixed test set (``molecule``).
     untuned : models that are a recipe as published, and stay it where others are tuned.
     """
 
@@ -305,7 +305,7 @@ class Study:
             arrays[place] = np.where(measured, replica.predictions, 0)
         predictions = Predictions(self.dataset.targets.astype(np.float32), arrays)
         scores = [self._score(job, replica) for job, replica in stored.items()]
-        folds = self.protocol.folds if self.unit == "fold" else 1
+        folds = self.protocol.folds if self.unit in ("fold", "target") else 1
         evidence = Evidence(scores, predictions, self.unit, folds=folds)
         card = self._card(jobs, stored, scores, evidence)
         cards.write(card, predictions, self.card_path.parent)
@@ -343,6 +343,7 @@ class Study:
                 "seed": protocol.seed,
                 "index_sha256": protocol.index_sha256,
                 "duplicates": dict(protocol.duplicates),
+                **{k: v for k, v in protocol.parameters.items() if k == "groups"},
             },
             "metrics": [
                 {

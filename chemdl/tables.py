@@ -13,6 +13,7 @@ import pandas as pd
 from chemdl import cards, claims, datasets, metrics, stats
 from chemdl.cards import Predictions
 from chemdl.claims import Claim, load_claims
+from chemdl.intervals import around
 from chemdl.profiles import Settings
 from chemdl.replicas import environment
 
@@ -110,17 +111,31 @@ def score_table(card: Card, metric: str | None = None, condition: str = "all") -
 def replica_means(
     card: Card, model: str, metric: str | None = None, condition: str = "all"
 ) -> np.ndarray:
-    """Return each replica's mean over its defined tasks, replicas without one left out."""
+    """Return each replica's mean over its defined tasks, replicas without one left out.
+
+    Where folds leave targets out, each target's mean over its repeats.
+    """
     name = metric or card["metrics"][0]["name"]
     rows = [r for r in card["scores"] if r["model"] == model and r["condition"] == condition]
-    known = [[v for v in row["values"][name].values() if v is not None] for row in rows]
-    return np.array([np.mean(values) for values in known if values])
+    known: dict[Any, list[float]] = {}
+    for row in rows:
+        values = [v for v in row["values"][name].values() if v is not None]
+        place = row["fold"] if _leaves_targets_out(card) else (row["repeat"], row["fold"])
+        if values:
+            known.setdefault(place, []).append(float(np.mean(values)))
+    return np.array([np.mean(values) for values in known.values()])
 
 
 def mean_interval(card: Card, values: np.ndarray, condition: str = "all") -> tuple[float, float]:
-    """Return the 95 % interval of a mean over a condition's replicas; NaN with fewer than two."""
+    """Return the 95 % interval of a mean over a condition's replicas; NaN with fewer than two.
+
+    Left-out targets are data sets of their own: their interval is Student's, without correction.
+    """
     if len(values) < 2:
         return float("nan"), float("nan")
+    if _leaves_targets_out(card):
+        error = float(np.std(values, ddof=1)) / len(values) ** 0.5
+        return around(float(np.mean(values)), error, len(values) - 1, 0.95)
     rows = (row for row in card["scores"] if row["condition"] == condition)
     ratio = np.mean([row["n_test"] / row["n_train"] for row in rows])
     interval = stats.corrected_interval(values, ratio)
@@ -409,3 +424,7 @@ def pretty(name: str) -> str:
 
 def _interval_text(estimate: Mapping[str, float]) -> str:
     return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
+
+
+def _leaves_targets_out(card: Card) -> bool:
+    return "groups" in card.get("protocol", {})

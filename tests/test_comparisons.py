@@ -414,3 +414,20 @@ def test_few_targets_give_no_interval_and_a_reason() -> None:
     assert (verdict["verdict"], verdict["reason"]) == (
         "not run", "rmse is defined in fewer than 6 tasks"
     )  # fmt: skip
+
+
+def test_left_out_targets_give_one_difference_each_over_their_repeats() -> None:
+    ours, theirs = [0.8, 0.7, 0.9, 0.75, 0.65, 0.85], [0.6, 0.65, 0.8, 0.7, 0.7, 0.8]
+    scored = [*rows("a", ours), *rows("b", theirs)]
+    again = [{**row, "repeat": 1, "values": {"roc_auc": {"t": v}}}
+             for row, v in zip(rows("a", ours), [0.9, *ours[1:]], strict=True)]  # fmt: skip
+    again += [{**row, "repeat": 1} for row in rows("b", theirs)]
+    found = compare(Evidence([*scored, *again], NOTHING, "target"), "a", "b", "roc_auc")
+    expected = stats.wilcoxon([0.25, 0.05, 0.1, 0.05, -0.05, 0.05])
+    assert found is not None
+    assert (found["difference"], found["low"], found["high"]) == pytest.approx(
+        (expected.difference, expected.low, expected.high)
+    )
+    few = Evidence([*rows("a", ours[:5]), *rows("b", theirs[:5])], NOTHING, "target")
+    verdict, _ = judge(claim(unit="target"), few, "full")
+    assert verdict["reason"] == "roc_auc is defined in fewer than 6 targets"

@@ -68,6 +68,7 @@ REFERENCE = {
     ),
     "brier": lambda y, p, w: reference.brier_score_loss(y, p, sample_weight=w),
     "r2": lambda y, p, w: reference.r2_score(y, p, sample_weight=w),
+    "pearson_r": lambda y, p, w: np.corrcoef(np.repeat(y, w), np.repeat(p, w))[0, 1],
     "pearson_r2": lambda y, p, w: np.corrcoef(np.repeat(y, w), np.repeat(p, w))[0, 1] ** 2,
     "rmse": lambda y, p, w: reference.root_mean_squared_error(y, p, sample_weight=w),
     "mae": lambda y, p, w: reference.mean_absolute_error(y, p, sample_weight=w),

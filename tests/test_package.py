@@ -40,7 +40,7 @@ FLOORS = (
         "intervals",
         "stats",
     ),
-    ("models", "baselines", "scoring", "equations"),
+    ("models", "baselines", "scoring", "screening", "equations"),
     (
         "verdicts",
         "cards",
@@ -53,6 +53,7 @@ FLOORS = (
         "structures",
         "lines",
         "many_targets",
+        "screens",
         "plots",
     ),
     ("book",),

@@ -21,7 +21,7 @@ _FLOORS = {
         "intervals",
         "training",
     ),
-    "Models": ("models", "baselines", "scoring", "equations"),
+    "Models": ("models", "baselines", "scoring", "screening", "equations"),
     "Studies": (
         "study",
         "comparisons",
@@ -30,6 +30,7 @@ _FLOORS = {
         "tables",
         "residuals",
         "many_targets",
+        "screens",
         "plots",
     ),
     "The book": ("book",),

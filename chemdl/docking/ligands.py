@@ -9,6 +9,7 @@ charges that protons can take away, in RDKit's canonical SMILES.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import gzip
 import hashlib
@@ -16,8 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from rdkit import Chem, rdBase
 
+from chemdl.datasets import Dataset
 from chemdl.datasets.transfer import mirrored
 from chemdl.docking.errors import DockingError
 from chemdl.docking.receptors import ligand_set
@@ -83,6 +86,38 @@ def neutral(smiles: str) -> tuple[str, str]:
         # Written and read once more: which hydrogens are explicit depends on the way here.
         text = Chem.MolToSmiles(plain)
         return text, Chem.MolToInchiKey(plain)
+
+
+def as_one_question(dataset: Dataset, *, as_stored: bool = False) -> Dataset:
+    """Return the ligands of several targets as one task: is this molecule an active, of any target?
+
+    A model of it sees no protein. Molecules are neutral (see above) unless ``as_stored``; each row
+    keeps the column ``target``, and rows of a target that have become one molecule are merged,
+    an active before a decoy.
+
+    Raises
+    ------
+    DockingError
+        for a set without the column ``target``.
+    """
+    if "target" not in dataset.columns:
+        raise DockingError(f"{dataset.name} has no column 'target'; take a set such as dude")
+    label = np.nanmax(dataset.targets, axis=1)
+    texts = dataset.inputs.tolist()
+    keys = texts if as_stored else [_read(text)[0] or text for text in texts]
+    kept: dict[tuple[str, str], int] = {}
+    # Actives first, so that a decoy that is the same molecule is the one left out.
+    for row in np.argsort(-label, kind="stable"):
+        kept.setdefault((str(dataset.columns["target"][row]), keys[row]), int(row))
+    rows = np.sort(list(kept.values()))
+    part = dataset.subset(rows)
+    return dataclasses.replace(
+        part,
+        inputs=np.array([keys[row] for row in rows], dtype=object),
+        targets=label[rows][:, None],
+        tasks=("active",),
+        unit="1 = active of its target",
+    )
 
 
 def in_drawn_order(rows: Sequence[tuple[str, int]], label: int, seed: int) -> Iterator[Ligand]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 
+import numpy as np
 import pytest
 
+from chemdl.datasets import Dataset
 from chemdl.docking import ligands
 from chemdl.docking.errors import DockingError
 
@@ -67,3 +70,32 @@ def test_the_mirror_has_ligands_of_every_target(mirror) -> None:
     rows = ligands.read_ligands("akt1")
     assert sum(label for _, label in rows) == 293 and len(rows) == 293 + 16450
     assert len(ligands.read_ligands("fxa")) == 64 + 2092
+
+
+def several_targets() -> Dataset:
+    inputs = ["CC[NH3+]", "CCO", "CCN", "CCO", "CC(=O)[O-]", "CCN"]
+    target = ["a", "a", "a", "b", "b", "b"]
+    y = np.full((6, 2), np.nan)
+    for row, label in enumerate([0, 1, 1, 0, 1, 0]):
+        y[row, row // 3] = label
+    columns = {"target": np.array(target)}
+    return Dataset(
+        "two", np.array(inputs, object), y, ("a", "b"), "classification", "", {}, columns
+    )
+
+
+def test_several_targets_become_one_question_of_neutral_molecules() -> None:
+    found = ligands.as_one_question(several_targets())
+    # Ethylamine is drawn twice for target a: the active stays. For target b it is another row.
+    assert found.inputs.tolist() == ["CCO", "CCN", "CCO", "CC(=O)O", "CCN"]
+    assert found.targets[:, 0].tolist() == [1, 1, 0, 1, 0]
+    assert found.columns["target"].tolist() == ["a", "a", "b", "b", "b"]
+    assert found.tasks == ("active",)
+
+
+def test_molecules_can_be_taken_as_the_files_have_them() -> None:
+    whole = several_targets()
+    found = ligands.as_one_question(whole, as_stored=True)
+    assert found.inputs.tolist() == whole.inputs.tolist()
+    with pytest.raises(DockingError, match="no column 'target'"):
+        ligands.as_one_question(dataclasses.replace(whole, columns={}))
