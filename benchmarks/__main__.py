@@ -19,6 +19,7 @@ from benchmarks import (
     message_passing,
     multitask,
     network_costs,
+    screening_rate,
     stacking,
 )
 from benchmarks.options import Options
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[dict[str, Any]]]] = {
     "message_passing": message_passing.run,
     "multitask": multitask.run,
     "network_costs": network_costs.run,
+    "screening_rate": screening_rate.run,
     "stacking": stacking.run,
 }
 

@@ -8,14 +8,13 @@ cores.
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 import time
 from typing import Any
 
+from benchmarks.caches import empty_cache
 from benchmarks.molecules import random_smiles
 from benchmarks.options import Options
-from chemdl.features import ECFP, cache
+from chemdl.features import ECFP
 
 SIZES, QUICK_SIZES = (10_000, 100_000), (100, 1_000)
 ROUNDS = 5
@@ -47,15 +46,7 @@ def run(options: Options) -> list[dict[str, Any]]:
 
 
 def _seconds(smiles: list[str], n_jobs: int | None) -> float:
-    before = os.environ.get("CHEMDL_CACHE")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["CHEMDL_CACHE"] = folder
-        cache.forget()
-        try:
-            begun = time.perf_counter()
-            ECFP(packed=True, n_jobs=n_jobs).transform(smiles)
-            return time.perf_counter() - begun
-        finally:
-            os.environ.pop("CHEMDL_CACHE")
-            if before is not None:
-                os.environ["CHEMDL_CACHE"] = before
+    with empty_cache():
+        begun = time.perf_counter()
+        ECFP(packed=True, n_jobs=n_jobs).transform(smiles)
+        return time.perf_counter() - begun

@@ -164,7 +164,7 @@ def recovery(table: pd.DataFrame, card: Card) -> Figure:
         axis.errorbar(x, own["found"], yerr=bars, **marker, capsize=2, label=pretty(model))
     axis.set_xticks(range(len(labels)), labels)
     axis.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g} %"))
-    axis.set_ylim(0, 1)
+    axis.set_ylim(0, 1.04)
     axis.set_xlabel("similarity to the nearest known active")
     axis.set_ylabel("actives found")
     axis.legend(frameon=False, fontsize=8)
