@@ -31,6 +31,10 @@ CPU_STACK_PARAMETERS = 40_000
 CPU_STACK_BYTES = 2 * 2**30
 
 
+class DivergedError(ValueError):
+    """Training ended in NaN: the learning rate is too high for this network and these targets."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained.
@@ -116,8 +120,9 @@ def train(
     Raises
     ------
     ValueError
-        for a replica without train rows or without a measured train target, NaN features, or
-        training that ends in NaN.
+        for a replica without train rows or without a measured train target, or NaN features.
+    DivergedError
+        for training that ends in NaN.
     """
     on_device = DeviceFeatures(features, device)
     y = torch.tensor(np.array(targets), dtype=torch.float32, device=device)
@@ -374,7 +379,7 @@ class _Stack:
         for r, member in enumerate(self.members):
             finite = all(bool(torch.isfinite(value[r]).all()) for value in kept.values())
             if not finite or int(best_epoch[r]) == 0:
-                raise ValueError(
+                raise DivergedError(
                     f"training of the replica with seed {member.seed} ended in NaN; "
                     "lower the learning rate or set Recipe.clip"
                 )

@@ -13,7 +13,9 @@ from chemdl.datasets import Dataset
 from chemdl.profiles import Settings, spawn
 from chemdl.progress import Progress
 from chemdl.replicas import (
+    Replica,
     ReplicaStore,
+    environment,
     net_replica,
     on_device,
     prepare,
@@ -22,6 +24,7 @@ from chemdl.replicas import (
     side_by_side,
 )
 from chemdl.splits import Split
+from chemdl.training import DivergedError
 
 FULL_TRIALS = 20
 
@@ -84,11 +87,7 @@ class RandomSearch:
         with Progress(f"{self.study}: tuning {name}", len(models), done) as progress:
             if getattr(next(iter(models.values())), "stackable", False):
                 for key, model in missing.items():
-                    rows = [(split.train, split.valid)]
-                    for stack in model.fit_replicas(data.inputs, data.targets, rows, [seed]):
-                        for trained in stack:
-                            replica = net_replica(trained, data, split.valid, self.settings.device)
-                            self.store.put(key, replica)
+                    self.store.put(key, self._trial(model, seed))
                     progress.advance(name)
                 return
             prepare(next(iter(models.values())), data)
@@ -98,8 +97,21 @@ class RandomSearch:
                 self.store.put(keys[i], replica)
                 progress.advance(name)
 
+    def _trial(self, net: Any, seed: int) -> Replica:
+        """Train one configuration of a net; one that diverges is a trial like others, the worst."""
+        split, data = self.split, self.dataset
+        rows = [(split.train, split.valid)]
+        try:
+            ((trained,),) = net.fit_replicas(data.inputs, data.targets, rows, [seed])
+        except DivergedError:
+            nothing = np.full((len(split.valid), len(data.tasks)), np.nan)
+            return Replica(nothing, 0.0, 0.0, 1, None, environment(self.settings.device))
+        return net_replica(trained, data, split.valid, self.settings.device)
+
     def _score(self, predictions: np.ndarray) -> float:
         """Return the metric's mean over tasks on the valid rows, higher is better."""
+        if np.isnan(predictions).all():
+            return -np.inf
         metric = metrics.get(self.metric)
         truth = self.dataset.targets[self.split.valid]
         scores = metrics.score_tasks(metric.name, truth, predictions)

@@ -589,6 +589,20 @@ def test_nets_are_tuned_by_the_same_rule(data: Dataset, tmp_path: Path) -> None:
     assert stored(tmp_path) == 5
 
 
+def test_a_trial_that_diverges_is_the_worst_of_them(
+    data: Dataset, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(MultitaskClassifier, "search_space", {"learning_rate": [1e30]})
+    study = make(data, tmp_path, {"net": NET}, trials=2)
+    card = study.run()
+    assert study.tuned == {"net": 2}
+    assert card["models"][0]["hyperparameters"]["learning_rate"] == 0.01
+    # The preset itself is no trial: a net that cannot be trained is an error.
+    broken = NET.__class__(**{**NET.get_params(), "learning_rate": 1e30})
+    with pytest.raises(ValueError, match="ended in NaN; lower the learning rate"):
+        make(data, tmp_path / "broken", {"net": broken}).run()
+
+
 def test_tuning_on_one_class_keeps_the_preset(tmp_path: Path) -> None:
     y = np.array([["O" in s] for s in SMILES], dtype=float)
     protocol = splits.random(dataset(y), repeats=1, folds=3, seed=0)
