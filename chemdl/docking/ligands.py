@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import gzip
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from rdkit import Chem, rdBase
 
-from chemdl.datasets import Dataset
+from chemdl.datasets import Dataset, fetch
 from chemdl.datasets.transfer import mirrored
 from chemdl.docking.errors import DockingError
 from chemdl.docking.receptors import ligand_set
@@ -43,14 +44,19 @@ class Ligand(NamedTuple):
 def read_ligands(target: str, folder: Path | None = None) -> list[tuple[str, int]]:
     """Return (SMILES, label) of a target as its ligand set has them, actives first.
 
-    ``folder`` is the set's folder; without it, that of the folder that ``CHEMDL_MIRROR`` names.
+    ``folder`` is the set's folder; without it, that of the folder that ``CHEMDL_MIRROR`` names, and
+    without that, for targets of DUD-E, the files as :func:`chemdl.datasets.fetch` brings them.
 
     Raises
     ------
     DockingError
         for an unknown target, or files that are not there.
+    chemdl.datasets.UnavailableError
+        where DUD-E cannot be fetched.
     """
     place, files = _FILES[ligand_set(target)]
+    if folder is None and place == "dude" and not os.environ.get("CHEMDL_MIRROR"):
+        folder = fetch("dude")
     rows = []
     for label, pattern in files.items():
         name = pattern.format(target)

@@ -63,7 +63,10 @@ def test_files_of_both_sets_are_read(tmp_path, monkeypatch) -> None:
     assert ligands.read_ligands("ache", tmp_path) == [("CO", 1), ("CN", 0)]
     monkeypatch.delenv("CHEMDL_MIRROR", raising=False)
     with pytest.raises(DockingError, match="--ligands"):
-        ligands.read_ligands("gcr")
+        ligands.read_ligands("ar")
+    # DUD-E is a registered set: without a mirror it is fetched from its address.
+    monkeypatch.setattr(ligands, "fetch", lambda name: tmp_path if name == "dude" else None)
+    assert ligands.read_ligands("akt1") == [("CCO", 1), ("CCC", 0), ("CCCC", 0)]
 
 
 def test_the_mirror_has_ligands_of_every_target(mirror) -> None:
