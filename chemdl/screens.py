@@ -159,7 +159,9 @@ def recovery(table: pd.DataFrame, card: Card) -> Figure:
         own = table[table["model"] == model]
         shift = 0.09 * (i - (len(models) - 1) / 2)
         x = [places[low] + shift for low in own["from"]]
-        bars = [own["found"] - own["low"], own["high"] - own["found"]]
+        # Where all or none were found, rounding leaves the interval's end a hair inside.
+        ends = [own["found"] - own["low"], own["high"] - own["found"]]
+        bars = np.maximum(np.array(ends), 0.0)
         marker = {**styles[model], "linestyle": "none"}
         axis.errorbar(x, own["found"], yerr=bars, **marker, capsize=2, label=pretty(model))
     axis.set_xticks(range(len(labels)), labels)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from rdkit.ML.Scoring.Scoring import CalcEnrichment
 
 from chemdl import screens
 from chemdl.cards import Predictions
 from chemdl.datasets import Dataset
+from chemdl.stats import wilson
 
 NAN = np.nan
 
@@ -94,6 +96,17 @@ def test_recovery_counts_actives_in_the_best_part_of_their_own_fold() -> None:
     assert near["low"] < 0.5 < near["high"]
     assert table["actives"].sum() == 4 and table.loc[table["from"] == 0.0, "found"].item() == 0.0
     assert screens.recovery(table, card()).axes
+
+
+@pytest.mark.parametrize("count", range(1, 13))
+def test_recovery_of_all_or_no_actives_is_drawn(count: int) -> None:
+    rows = [
+        {"model": model, "from": 0.4, "to": 0.6, "actives": count, "found": found,
+         "low": wilson(round(found * count), count)[0],
+         "high": wilson(round(found * count), count)[1]}
+        for model, found in (("net", 1.0), ("forest", 0.0))
+    ]  # fmt: skip
+    assert screens.recovery(pd.DataFrame(rows), card()).axes
 
 
 def test_other_molecules_than_those_predicted_are_refused() -> None:
