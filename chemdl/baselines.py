@@ -22,6 +22,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
@@ -62,6 +63,8 @@ class TaskwiseBaseline(BaseEstimator):
         a precomputed kernel or distance), ``tabulated`` or ``tanimoto_tabulated`` (the counts that
         the data set brings, as log(1 + x) for machines that are no trees) or ``none``.
     space : values to draw from when the model is tuned, by parameter of ``estimator``.
+    standardised : centre and scale each column by the rows that are fitted, not its logarithm; for
+        dense columns of unequal size. Trees and similarities do without.
     """
 
     kind: str = "other"
@@ -74,9 +77,11 @@ class TaskwiseBaseline(BaseEstimator):
         space: dict[str, list[Any]] | None = None,
         kind: str = "other",
         seed: int = 0,
+        standardised: bool = False,
     ) -> None:
         self.estimator = estimator
         self.representation = representation
+        self.standardised = standardised
         self.space = space
         self.kind = kind
         self.seed = seed
@@ -108,7 +113,7 @@ class TaskwiseBaseline(BaseEstimator):
         targets = targets[:, None] if targets.ndim == 1 else targets
         self.n_tasks_ = targets.shape[1]
         self.inputs_ = np.asarray(X, dtype=object)
-        features = None if self._pairwise else self._features(X)
+        features = None if self._pairwise else self._scaled(self._features(X), fit=True)
         self.measured_ = [np.flatnonzero(np.isfinite(column)) for column in targets.T]
         self.estimators_ = []
         for task, rows in enumerate(self.measured_):
@@ -136,12 +141,19 @@ class TaskwiseBaseline(BaseEstimator):
     def _outputs(self, X: Sequence[str], of: Callable[[Any, Any], np.ndarray]) -> np.ndarray:
         """Return (n, tasks) by applying ``of(estimator, features)`` to each task."""
         check_is_fitted(self, "estimators_")
-        features = None if self._pairwise else self._features(X)
+        features = None if self._pairwise else self._scaled(self._features(X))
         columns = [
             of(estimator, self._pairs(X, rows) if features is None else features)
             for estimator, rows in zip(self.estimators_, self.measured_, strict=True)
         ]
         return np.column_stack(columns)
+
+    def _scaled(self, features: Any, fit: bool = False) -> Any:
+        if not self.standardised or self._is_tree:
+            return features
+        if fit:
+            self.scaler_ = StandardScaler().fit(features)
+        return self.scaler_.transform(features)
 
     @property
     def _pairwise(self) -> bool:
@@ -164,7 +176,7 @@ class TaskwiseBaseline(BaseEstimator):
             return np.zeros((len(X), 1))
         if self.representation == "tabulated":
             given = Tabulated().transform(X)
-            return given if self._is_tree else np.log1p(given)
+            return given if self._is_tree or self.standardised else np.log1p(given)
         if self.representation == "descriptors":
             return Descriptors2D(missing="keep").transform(X)
         ecfp = ECFP(counts=self.representation == "counts").transform(X)
@@ -327,7 +339,12 @@ REGRESSORS = (
 
 
 def regressor(
-    name: str, *, trees: int = 500, tabulated: bool = False, seed: int = 0
+    name: str,
+    *,
+    trees: int = 500,
+    tabulated: bool = False,
+    standardised: bool = False,
+    seed: int = 0,
 ) -> BaselineRegressor:
     """Return the regression baseline ``name`` with its stated settings.
 
@@ -343,7 +360,8 @@ def regressor(
     trivial              none             mean of the train rows
     ==================== ================ ==================================================
 
-    With ``tabulated`` all of them read the descriptors that the data set brings.
+    With ``tabulated`` all of them read the descriptors that the data set brings, ``standardised``
+    where they are dense columns of unequal size.
 
     Raises
     ------
@@ -386,7 +404,7 @@ def regressor(
     model = _baseline(BaselineRegressor, name, settings, seed)
     if tabulated:
         model.representation = _TABULATED.get(model.representation, model.representation)
-    return model
+    return model.set_params(standardised=standardised)
 
 
 _BOOSTING_SPACE: dict[str, list[Any]] = {

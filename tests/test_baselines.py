@@ -7,7 +7,7 @@ import pytest
 from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 from sklearn.base import clone, is_classifier, is_regressor
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 
 from chemdl import baselines, metrics
 from chemdl.features import TanimotoGram
@@ -252,6 +252,26 @@ def test_every_regressor_reads_descriptors_that_came_with_the_data(name: str) ->
     model.fit(TABLE[:180], ANSWER[:180])
     error = np.sqrt(np.mean((model.predict(TABLE[180:]) - ANSWER[180:]) ** 2))
     assert error < (np.inf if name == "trivial" else 0.8 * ANSWER[180:].std())
+
+
+def test_standardised_columns_weigh_the_same_whatever_their_size() -> None:
+    """A column of counts in the thousands hides one of ones and twos; scaled it does not."""
+    rng = np.random.default_rng(0)
+    small, large = rng.integers(0, 3, 200), rng.integers(100, 200, 200) ** 2
+    table = [f"2 0:{a} 1:{b}" for a, b in zip(small, large, strict=True)]
+    again = [f"2 0:{a} 1:{b}" for a, b in zip(small, np.zeros(200, int), strict=True)]
+    model = baselines.regressor("svm_rbf", tabulated=True, standardised=True)
+    model.fit(table[:150], small[:150].astype(float))
+    # Moving a row that is predicted changes no other prediction: the scale is the train rows'.
+    expected = model.predict(table[150:])
+    np.testing.assert_allclose(model.predict([*table[150:], again[0]])[:-1], expected)
+    given = np.column_stack([small, large]).astype(float)
+    centre, spread = given[:150].mean(axis=0), given[:150].std(axis=0)
+    by_hand = SVR(C=10.0, epsilon=0.1, cache_size=500)
+    y = small[:150].astype(float)
+    by_hand.fit((given[:150] - centre) / spread, (y - y.mean()) / y.std())
+    found = by_hand.predict((given[150:] - centre) / spread) * y.std() + y.mean()
+    np.testing.assert_allclose(expected, found, atol=1e-5)
 
 
 def test_kernels_of_single_tasks_need_no_gram_of_all(smiles, labels, monkeypatch) -> None:

@@ -78,7 +78,12 @@ class FullyConnected(nn.Module):
     Hidden weights start as He et al. 2015 have them for ReLU and Glorot and Bengio 2010 for
     sigmoid, hidden biases at ``initial_bias``. A bias of 1 keeps every ReLU at work at the start:
     a fingerprint has some fifty bits of 2,048, too few to move a unit far from its bias.
+    With ``standardised`` each input is centred and scaled by the train rows, not its logarithm: for
+    a few dense columns of unequal size, not for rare bits or counts, which it would blow up.
     """
+
+    centre: Tensor
+    spread: Tensor
 
     def __init__(
         self,
@@ -91,9 +96,14 @@ class FullyConnected(nn.Module):
         log_counts: bool = False,
         initial_bias: float = 0.0,
         packed: bool = False,
+        standardised: bool = False,
     ) -> None:
         super().__init__()
         self.packed = packed
+        self.standardised = standardised
+        if standardised:
+            self.register_buffer("centre", torch.zeros(n_features))
+            self.register_buffer("spread", torch.ones(n_features))
         if len(dropout) != len(hidden) + 1:
             raise ValueError(
                 f"dropout needs a rate for the input and for each of {len(hidden)} hidden layers: "
@@ -112,11 +122,25 @@ class FullyConnected(nn.Module):
         self.dropouts = nn.ModuleList(Dropout(rate, layer) for layer, rate in enumerate(dropout))
         self.output = nn.Linear(sizes[-1], n_tasks)
 
-    def forward(self, batch: dict[str, Tensor], noise: Noise | None, weight: Tensor) -> Tensor:
-        """Return the tasks' logits or values: (batch, tasks)."""
+    def fit_scaling(self, batch: dict[str, Tensor]) -> None:
+        """Take centre and spread of each input from the train rows; constant inputs stay."""
+        if self.standardised:
+            x = self._inputs(batch)
+            self.centre.copy_(x.mean(dim=0))
+            spread = x.std(dim=0, correction=0)
+            self.spread.copy_(torch.where(spread > 0, spread, 1.0))
+
+    def _inputs(self, batch: dict[str, Tensor]) -> Tensor:
         x = batch["fingerprint"]
         x = (_unpacked(x) if self.packed else x).float()
-        h = self.dropouts[0](torch.log1p(x) if self.log_counts else x, noise)
+        return torch.log1p(x) if self.log_counts else x
+
+    def forward(self, batch: dict[str, Tensor], noise: Noise | None, weight: Tensor) -> Tensor:
+        """Return the tasks' logits or values: (batch, tasks)."""
+        x = self._inputs(batch)
+        if self.standardised:
+            x = (x - self.centre) / self.spread
+        h = self.dropouts[0](x, noise)
         for i, layer in enumerate(self.hidden):
             h = layer(h)
             if self.norms is not None:
@@ -163,6 +187,7 @@ class _MultitaskNet(NeuralEstimator):
         radius: int = 2,
         size: int = 2048,
         tabulated: bool = False,
+        standardised: bool = False,
         shared: bool = True,
         networks: int = 1,
         epochs: int = 50,
@@ -179,7 +204,8 @@ class _MultitaskNet(NeuralEstimator):
         self.hidden, self.dropout, self.activation = hidden, dropout, activation
         self.batch_norm, self.initial_bias = batch_norm, initial_bias
         self.counts, self.radius, self.size = counts, radius, size
-        self.tabulated, self.shared, self.networks = tabulated, shared, networks
+        self.tabulated, self.standardised = tabulated, standardised
+        self.shared, self.networks = shared, networks
         self.epochs, self.batch_size, self.optimizer = epochs, batch_size, optimizer
         self.learning_rate, self.momentum, self.weight_decay = learning_rate, momentum, weight_decay
         self.clip, self.patience, self.seed, self.device = clip, patience, seed, device
@@ -218,9 +244,10 @@ class _MultitaskNet(NeuralEstimator):
             self._dropout_rates(),
             self.activation,
             self.batch_norm,
-            log_counts=self.counts or self.tabulated,
+            log_counts=(self.counts or self.tabulated) and not self.standardised,
             initial_bias=self.initial_bias,
             packed=is_packed,
+            standardised=self.standardised,
         )
 
     def _dropout_rates(self) -> tuple[float, ...]:

@@ -266,3 +266,32 @@ def test_packed_bits_train_and_predict_exactly_as_the_bits_do(smiles, labels, st
         results.append(states + outputs)
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
     assert results[0][-1].std() > 0.01
+
+
+def test_standardised_inputs_are_scaled_by_the_train_rows_alone() -> None:
+    counts = np.column_stack([np.arange(40) % 5, 1000 + 37 * np.arange(40), np.full(40, 3)])
+    rows = [f"3 0:{a} 1:{b} 2:{c}" for a, b, c in counts]
+    y = (counts[:, 0] + counts[:, 1] / 500).astype(float)
+    model = MultitaskRegressor(
+        hidden=(8,), dropout=(0.0, 0.0), tabulated=True, standardised=True, epochs=4, device="cpu"
+    )
+    valid = np.arange(0, 40, 5)
+    fitted = model.fit(rows, y, valid=valid)
+    state = fitted.members_[0].state
+    train = np.delete(counts, valid, axis=0)
+    np.testing.assert_allclose(state["centre"], train.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(state["spread"][:2], train.std(axis=0)[:2], rtol=1e-4)
+    assert state["spread"][2] == 1.0
+    plain = MultitaskRegressor(hidden=(8,), dropout=(0.0, 0.0), tabulated=True, epochs=4)
+    assert "centre" not in plain.fit(rows, y, valid=valid).members_[0].state
+
+
+def test_the_size_of_a_standardised_input_does_not_matter() -> None:
+    x = torch.rand(20, 3) * torch.tensor([1.0, 100.0, 10.0])
+    outputs = []
+    for scale in (1.0, 50.0):
+        torch.manual_seed(0)
+        network = FullyConnected(3, 1, (6,), (0.0, 0.0), standardised=True)
+        network.fit_scaling({"fingerprint": x * scale})
+        outputs.append(network({"fingerprint": x * scale}, None, torch.ones(20)))
+    torch.testing.assert_close(outputs[0], outputs[1])
