@@ -87,26 +87,34 @@ def enrichment(
 
 
 def similarity_to_actives(
-    smiles: Sequence[str], predictions: Predictions, task: int = 0
+    actives: Sequence[str], predictions: Predictions, task: int = 0
 ) -> NDArray[np.float64]:
     """Return each active's similarity to the nearest active outside its test fold, (n,).
 
-    Tanimoto of ECFP4 bits, first repeat; NaN for molecules that are no tested active.
+    Tanimoto of ECFP4 bits, first repeat; NaN for rows that are no tested active. ``actives`` are
+    the SMILES of the task's actives in the order of their rows: inactives are not needed, so that
+    a large recorded screen is read without its library.
+
+    Raises
+    ------
+    ValueError
+        where there are not as many actives as were predicted.
     """
-    is_active = predictions.targets[:, task] == 1
-    actives = np.flatnonzero(is_active)
-    bits = ECFP().transform(np.asarray(smiles, dtype=object)[actives])
+    rows = np.flatnonzero(predictions.targets[:, task] == 1)
+    if len(actives) != len(rows):
+        raise ValueError(f"{len(rows)} actives were predicted, not {len(actives)}")
+    bits = ECFP().transform(actives)
     similarity = tanimoto(bits, bits)
-    nearest = np.full(len(is_active), np.nan)
+    nearest = np.full(len(predictions.targets), np.nan)
     for key in (k for k in predictions.arrays if k.startswith("test/0/")):
-        inside = np.isin(actives, predictions.arrays[key])
+        inside = np.isin(rows, predictions.arrays[key])
         if inside.any() and not inside.all():
-            nearest[actives[inside]] = similarity[np.ix_(inside, ~inside)].max(axis=1)
+            nearest[rows[inside]] = similarity[np.ix_(inside, ~inside)].max(axis=1)
     return nearest
 
 
 def recovery_table(
-    smiles: Sequence[str],
+    actives: Sequence[str],
     predictions: Predictions,
     models: Sequence[str],
     *,
@@ -115,18 +123,11 @@ def recovery_table(
 ) -> pd.DataFrame:
     """Return how many actives each model ranks in the best part, by how new they are.
 
-    One row per model and bin of similarity to the nearest active that was learned from: model, low
-    and high edge of the bin, actives, found (share of them in the best ``fraction`` of
-    their own test fold), and its Wilson interval.
-
-    Raises
-    ------
-    ValueError
-        where the molecules are not those that were predicted.
+    One row per model and bin of similarity to the nearest active that was learned from (see
+    :func:`similarity_to_actives`): model, edges ``from`` and ``to`` of the bin, actives, found
+    (share of them in the best ``fraction`` of their own test fold), and its Wilson interval.
     """
-    if len(smiles) != len(predictions.targets):
-        raise ValueError(f"{len(predictions.targets)} rows were predicted, not {len(smiles)}")
-    nearest = similarity_to_actives(smiles, predictions, task)
+    nearest = similarity_to_actives(actives, predictions, task)
     rows = []
     for model in models:
         found = _found(predictions, model, fraction, task)

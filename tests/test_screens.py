@@ -76,9 +76,9 @@ def test_equal_scores_find_what_chance_finds() -> None:
 
 
 def test_similarity_is_to_actives_outside_the_test_fold() -> None:
-    smiles = ["CCCCO", "CCCCO", "CCCCO", "c1ccccc1", "CCCCO", "CCCCN"]
     truth = np.array([1, 0, 1, 1, 0, 0.0])[:, None]
-    found = screens.similarity_to_actives(smiles, predictions(truth, truth))
+    actives = ["CCCCO", "CCCCO", "c1ccccc1"]
+    found = screens.similarity_to_actives(actives, predictions(truth, truth))
     # Rows 0 and 2 are one molecule in one fold; the only active outside it is benzene.
     assert found[[0, 2]] == pytest.approx(0.0)
     assert found[3] == pytest.approx(0.0)
@@ -86,10 +86,10 @@ def test_similarity_is_to_actives_outside_the_test_fold() -> None:
 
 
 def test_recovery_counts_actives_in_the_best_part_of_their_own_fold() -> None:
-    smiles = ["CCCCO", "CCCCO", "CCCCCO", "c1ccccc1", "CC", "CN", "CF", "CCl"]
+    actives = ["CCCCO", "CCCCO", "CCCCCO", "c1ccccc1"]
     truth = np.array([1, 1, 1, 1, 0, 0, 0, 0.0])[:, None]
     score = np.array([0.9, 0.2, 0.1, 0.8, 0.0, 0.9, 0.0, 0.1])[:, None]
-    table = screens.recovery_table(smiles, predictions(truth, score), ["net"], fraction=0.25)
+    table = screens.recovery_table(actives, predictions(truth, score), ["net"], fraction=0.25)
     # Best of fold 0 (0, 2, 4, 6) is row 0, of fold 1 (1, 3, 5, 7) row 5.
     near = table[table["from"] == 0.8].iloc[0]
     assert (near["actives"], near["found"]) == (2, 0.5)
@@ -109,9 +109,9 @@ def test_recovery_of_all_or_no_actives_is_drawn(count: int) -> None:
     assert screens.recovery(pd.DataFrame(rows), card()).axes
 
 
-def test_other_molecules_than_those_predicted_are_refused() -> None:
+def test_other_actives_than_those_predicted_are_refused() -> None:
     truth = np.array([[1.0], [0.0]])
-    with pytest.raises(ValueError, match="2 rows were predicted, not 3"):
+    with pytest.raises(ValueError, match="1 actives were predicted, not 3"):
         screens.recovery_table(["C"] * 3, predictions(truth, truth), ["net"])
 
 
