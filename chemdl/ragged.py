@@ -137,6 +137,13 @@ class DeviceFeatures:
                 self._plain[name] = _to_device(name, feature, device)
 
     @property
+    def lengths(self) -> np.ndarray | None:
+        """How many values each row has in the first padded feature; ``None`` without one."""
+        padded = (r for _, r in self._ragged.values() if r.layout == "padded")
+        first = next(padded, None)
+        return None if first is None else np.diff(first.offsets)
+
+    @property
     def block_rows(self) -> int:
         """How many rows to take at once where nothing is learned."""
         widest = max((_block_width(ragged) for _, ragged in self._ragged.values()), default=1)
@@ -145,7 +152,7 @@ class DeviceFeatures:
 
     def take(self, rows: np.ndarray) -> Batch:
         """Return the rows (replicas, B) of every feature, with a leading replica axis."""
-        index = torch.as_tensor(rows).to(self.device)
+        index = torch.tensor(rows).to(self.device)  # a copy: splits are read-only
         batch: Batch = {name: value[index] for name, value in self._plain.items()}
         for name, (values, ragged) in self._ragged.items():
             lay_out = _packed if ragged.layout == "packed" else _padded

@@ -124,3 +124,11 @@ def test_shared_features_outlive_the_callers_name() -> None:
     del fixed
     np.zeros((1000, 1000), dtype=np.uint8)[:] = 1
     assert int(features.take(np.array([[500]]))["bits"].min()) == 7
+
+
+def test_rows_of_a_split_may_be_read_only(rows) -> None:
+    """Splits freeze their rows; PyTorch warns of such arrays, and warnings are errors here."""
+    index = np.array([[2, 0]])
+    index.setflags(write=False)
+    features = {"plain": np.arange(5.0), "x": Ragged.of(rows)}
+    assert DeviceFeatures(features, "cpu").take(index)["plain"].tolist() == [[2.0, 0.0]]
