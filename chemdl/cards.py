@@ -33,13 +33,15 @@ class Predictions:
 
     Attributes
     ----------
-    targets : (n, tasks), NaN = not measured.
-    arrays : ``test/<repeat>/<fold>`` → test rows (m,), and
+    targets : (n, tasks), NaN = not measured; (sites, tasks) where a row has several.
+    arrays : ``test/<repeat>/<fold>`` → lines of ``targets`` in test (m,), and
         ``<model>/<condition>/<repeat>/<fold>`` → predictions (m, tasks).
+    units : the dataset's row that each line of ``targets`` belongs to, where a row has several.
     """
 
     targets: np.ndarray
     arrays: Mapping[str, np.ndarray]
+    units: np.ndarray | None = None
 
     def pooled(self, model: str, condition: str = "all", repeat: int = 0) -> np.ndarray:
         """Join a repeat's folds: (n, tasks), NaN for rows that were in no test side.
@@ -74,6 +76,8 @@ def write(card: Mapping[str, Any], predictions: Predictions, folder: Path) -> Pa
     file = f"{card['study']}.npz"
     with write_atomically(folder / file) as temporary:
         arrays: dict[str, Any] = {"targets": predictions.targets, **predictions.arrays}
+        if predictions.units is not None:
+            arrays["units"] = predictions.units
         np.savez_compressed(temporary, **arrays)
         digest = _sha256(temporary)
         complete = {**card, "predictions": {"file": file, "sha256": digest}}
@@ -120,7 +124,7 @@ def read_predictions(path: Path) -> Predictions:
         )
     with np.load(file) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    return Predictions(arrays.pop("targets"), arrays)
+    return Predictions(arrays.pop("targets"), arrays, arrays.pop("units", None))
 
 
 def validate(card: Any, name: str = "card") -> None:

@@ -28,7 +28,7 @@ class Evidence:
     ``unit`` is the unit of resampling: ``fold`` for resampled folds of one dataset, ``task`` or
     ``target`` for several targets with one mean difference each (a target is a task of its own, or
     the fold that leaves it out), any other (``molecule``, …) for a fixed test set whose units
-    ``groups`` labels (None: each row its own).
+    ``groups`` labels (None: those of the predictions, else each row its own).
     ``folds`` is the number of replicas in one whole repeat.
     """
 
@@ -277,11 +277,13 @@ def _bootstrap(
     ours, theirs = (
         np.stack([arrays[f"{model}/{condition}/{r}/{f}"] for r, f in keys]) for model in (a, b)
     )
-    units = np.arange(len(rows)) if evidence.groups is None else evidence.groups[rows]
+    groups = evidence.predictions.units if evidence.groups is None else evidence.groups
+    units = np.arange(len(rows)) if groups is None else groups[rows]
     targets = evidence.predictions.targets[rows]
-    if np.isnan(metrics.score_tasks(metric, targets, ours[0])).all():
+    tasks = list(evidence.replicas(a, condition)[keys[0]]["values"][metric])
+    if np.isnan(metrics.score_tasks(metric, targets, ours[0], tasks=tasks, units=units)).all():
         return None
-    return stats.paired_bootstrap(targets, ours, theirs, metric, units=units)
+    return stats.paired_bootstrap(targets, ours, theirs, metric, units=units, tasks=tasks)
 
 
 def _finite(value: float | None) -> float | None:

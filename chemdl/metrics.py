@@ -8,7 +8,7 @@ only, a constant target) is NaN, never a substitute.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from chemdl.profiles import unknown
 
 Floats = NDArray[np.float64]
-Weighted = Callable[[Floats, Floats, Floats], Floats]
 # Pairs of a positive and a negative up to which ROC-AUC is counted pair by pair under resampling.
 _MOST_PAIRS = 250_000
 
@@ -32,8 +31,12 @@ class Metric:
     higher_is_better : which way is better; read here and nowhere else.
     margin : differences below it do not matter; with ``relative_margin`` a share of the rival's
         value.
-    kind : "classification" (y in {0, 1}, p the probability of 1) or "regression".
+    kind : "classification" (y in {0, 1}, p the probability of 1), "regression", or "labelling" (y
+        and p numbers of states).
     weighted : (y (n,), p (n,), w (r, n)) -> (r,), see the module.
+    task : the one task that the metric is about; it is NaN for others. "": every task.
+    by_unit : ``weighted`` takes as its last argument the unit (n,) of each row, such as the chain
+        of a residue; rows of a unit stand together, in order.
     """
 
     name: str
@@ -42,23 +45,44 @@ class Metric:
     margin: float
     relative_margin: bool
     kind: str
-    weighted: Weighted
+    weighted: Callable[..., Floats]
+    task: str = ""
+    by_unit: bool = False
 
-    def function(self, y: ArrayLike, p: ArrayLike) -> float:
+    def function(self, y: ArrayLike, p: ArrayLike, units: ArrayLike | None = None) -> float:
         """Return the metric of predictions p (n,) for labels y (n,); NaN where undefined."""
         labels, predictions = np.asarray(y, np.float64), np.asarray(p, np.float64)
         if not len(labels):
             return float("nan")
-        return float(self.weighted(labels, predictions, np.ones((1, len(labels))))[0])
+        return float(self.weigh(labels, predictions, np.ones((1, len(labels))), units)[0])
+
+    def weigh(self, y: Floats, p: Floats, w: Floats, units: ArrayLike | None = None) -> Floats:
+        """Return the metric under each row of weights, (r,); rows without units are one unit."""
+        if not self.by_unit:
+            return self.weighted(y, p, w)
+        return self.weighted(y, p, w, np.zeros(len(y)) if units is None else np.asarray(units))
+
+    def is_about(self, task: str) -> bool:
+        """Return whether the metric has a value for this task."""
+        return self.task in ("", task)
 
 
-def score_tasks(metric: str | Metric, y: ArrayLike, p: ArrayLike) -> Floats:
+def score_tasks(
+    metric: str | Metric,
+    y: ArrayLike,
+    p: ArrayLike,
+    *,
+    tasks: Sequence[str] | None = None,
+    units: ArrayLike | None = None,
+) -> Floats:
     """Return the metric of each task, shape (tasks,), over its measured labels.
 
     Parameters
     ----------
     y : labels (n, tasks) or (n,); NaN is "not measured" and ignored.
     p : predictions of the same shape.
+    tasks : their names; a metric that is about one task is NaN for the others.
+    units : the unit of each row (n,), for metrics that need it.
 
     Returns
     -------
@@ -73,13 +97,20 @@ def score_tasks(metric: str | Metric, y: ArrayLike, p: ArrayLike) -> Floats:
     """
     metric = get(metric) if isinstance(metric, str) else metric
     labels, predictions = check_scored(y, p, metric.kind)
-    measured = ~np.isnan(labels)
-    return np.array(
-        [
-            metric.function(labels[rows, task], predictions[rows, task])
-            for task, rows in enumerate(measured.T)
-        ]
-    )
+    scores = np.full(labels.shape[1], np.nan)
+    for task, rows in enumerate(scored_rows(metric, labels, tasks)):
+        own = None if units is None else np.asarray(units)[rows]
+        scores[task] = metric.function(labels[rows, task], predictions[rows, task], own)
+    return scores
+
+
+def scored_rows(
+    metric: Metric, labels: Floats, tasks: Sequence[str] | None = None
+) -> Iterator[NDArray[np.bool_]]:
+    """Yield for each task the rows (n,) that the metric is scored on, none where it is not."""
+    for task, measured in enumerate((~np.isnan(labels)).T):
+        about = tasks is None or metric.is_about(tasks[task])
+        yield measured if about else np.zeros_like(measured)
 
 
 def mean_of_defined(scores: ArrayLike) -> tuple[float, int]:

@@ -25,8 +25,10 @@ import joblib
 import numpy as np
 from sklearn.base import clone
 
+from chemdl import metrics
 from chemdl.datasets import Dataset
 from chemdl.profiles import write_atomically
+from chemdl.ragged import Ragged
 
 # Float32 keeps 24 bits of a probability; 12 rank as well, and compress to half the size.
 _DROPPED_BITS = 11
@@ -36,6 +38,9 @@ _SOURCES = tuple(
     for room in (
         "models",
         "training",
+        "losses",
+        "batches",
+        "stacking",
         "ragged",
         "noise",
         "features",
@@ -252,24 +257,42 @@ def _numbered(i: int, *call: Any) -> tuple[int, Replica]:
     return i, fit_and_predict(*call)
 
 
+def by_row(data: Dataset, targets: np.ndarray | None = None) -> np.ndarray | Ragged:
+    """Return targets (by default the dataset's) so that they can be taken by row.
+
+    That is the array itself, or, where rows have several sites, :class:`chemdl.ragged.Ragged`.
+    """
+    values = data.targets if targets is None else targets
+    return values if data.lengths is None else Ragged(values, data.offsets, "padded")
+
+
+def score(metric: str, data: Dataset, rows: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """Return the metric of each task (tasks,) for predictions of these rows (sites, tasks)."""
+    sites = data.sites(rows)
+    units = None if data.lengths is None else data.row_of_site()[sites]
+    return metrics.score_tasks(
+        metric, data.targets[sites], predictions, tasks=data.tasks, units=units
+    )
+
+
 def fit_and_predict(
-    model: Any, data: Dataset, fitted: np.ndarray, targets: np.ndarray, test: np.ndarray
+    model: Any, data: Dataset, fitted: np.ndarray, targets: np.ndarray | Ragged, test: np.ndarray
 ) -> Replica:
     """Fit a model on the rows ``fitted`` and predict the rows ``test``."""
     begun = time.perf_counter()
     model.fit(data.inputs[fitted], targets)
     seconds = time.perf_counter() - begun
-    return predicted(model, data.inputs[test], data.kind, seconds, stack_size=1, device="cpu")
+    return predicted(model, data, test, seconds, stack_size=1, device="cpu")
 
 
 def predicted(
-    model: Any, inputs: np.ndarray, kind: str, fit_seconds: float, stack_size: int, device: str
+    model: Any, data: Dataset, rows: np.ndarray, fit_seconds: float, stack_size: int, device: str
 ) -> Replica:
-    """Predict with a fitted model and wrap what a card says of it."""
+    """Predict these rows with a fitted model and wrap what a card says of it."""
     begun = time.perf_counter()
-    predictions = predict_matrix(model, inputs, kind)
+    predictions = predict_matrix(model, data.inputs[rows], data.kind, len(data.sites(rows)))
     return Replica(
-        predictions=storable(predictions, kind),
+        predictions=storable(predictions, data.kind),
         fit_seconds=fit_seconds,
         predict_seconds=time.perf_counter() - begun,
         stack_size=stack_size,
@@ -282,8 +305,8 @@ def net_replica(trained: Any, data: Dataset, rows: np.ndarray, device: str) -> R
     """Predict these rows with a net that a stack trained."""
     return predicted(
         trained.estimator,
-        data.inputs[rows],
-        data.kind,
+        data,
+        rows,
         fit_seconds=trained.seconds,
         stack_size=trained.stack_size,
         device=device,
@@ -311,13 +334,17 @@ def seeded(model: Any, seed: int) -> Any:
     return copy.set_params(random_state=seed) if "random_state" in names else copy
 
 
-def predict_matrix(model: Any, inputs: np.ndarray, kind: str) -> np.ndarray:
+def predict_matrix(
+    model: Any, inputs: np.ndarray, kind: str, sites: int | None = None
+) -> np.ndarray:
     """Return predictions as (n, tasks): probabilities of the positive class, or values.
+
+    For inputs with several sites, ``sites`` in all, they are (sites, tasks).
 
     Raises
     ------
     ValueError
-        if the model predicts NaN or infinity.
+        if the model predicts NaN or infinity, or not one line for each site.
     """
     if kind == "classification":
         out = np.asarray(model.predict_proba(inputs))
@@ -326,12 +353,16 @@ def predict_matrix(model: Any, inputs: np.ndarray, kind: str) -> np.ndarray:
             out = out[:, 1:]
     else:
         out = np.asarray(model.predict(inputs))
-    out = out.reshape(len(inputs), -1)
+    lines = len(inputs) if sites is None else sites
+    if len(out) != lines:
+        raise ValueError(f"{type(model).__name__} predicts {len(out)} lines for {lines} sites")
+    out = out.reshape(lines, -1)
     if not np.isfinite(out).all():
         row, task = (int(axis[0]) for axis in np.nonzero(~np.isfinite(out)))
+        where = f"input {inputs[row]!r}" if lines == len(inputs) else f"site {row}"
         raise ValueError(
-            f"{type(model).__name__} predicts {out[row, task]} for input {inputs[row]!r}, task "
-            f"{task}; check its features and its training"
+            f"{type(model).__name__} predicts {out[row, task]} for {where}, task {task}; check "
+            "its features and its training"
         )
     return out
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from chemdl import dealing
 from chemdl.dealing import CLUSTER_CUTOFF, Rows
 from chemdl.profiles import spawn, unknown
+from chemdl.twins import key_codes, twins
 
 SIDES = ("train", "valid", "test")
 
@@ -119,7 +120,7 @@ class Protocol:
             repeats=repeats,
             folds=folds,
             index_sha256=index_hash(kept),
-            duplicates=_twins(kept, self.codes),
+            duplicates=twins(kept, self.codes),
         )
 
 
@@ -218,6 +219,29 @@ def scaffold_moleculenet(
                      {"fractions": list(fractions)})  # fmt: skip
 
 
+def grouped(
+    dataset: Any,
+    *,
+    column: str,
+    repeats: int = 5,
+    folds: int = 5,
+    valid: float = 0.1,
+    seed: int = 0,
+) -> Protocol:
+    """Deal whole groups of ``dataset.columns[column]`` by chance into folds of nearly equal size.
+
+    For rows that are one thing measured twice (a formula, the chains of one crystal): no group
+    stands on two sides.
+
+    Raises
+    ------
+    ValueError
+        where there is no such column, or it holds fewer groups than folds.
+    """
+    rule = dealing.Grouped(_column_codes(dataset, column)[1], f"groups of {column!r}")
+    return _resampled("grouped", dataset, rule, repeats, folds, valid, seed, column=column)
+
+
 def published(dataset: Any, *, repeats: int = 1, seed: int = 0, valid: float = 0.1) -> Protocol:
     """Take the split that the source published, from ``dataset.columns["set"]``.
 
@@ -262,10 +286,7 @@ def leave_group_out(
     ValueError
         where there is no such column, or it holds fewer than three groups.
     """
-    columns = dataset.columns or {}
-    if column not in columns:
-        raise ValueError(f"data set {dataset.name!r}: {unknown('column', column, columns)}")
-    names, codes = np.unique(np.asarray(columns[column]).astype(str), return_inverse=True)
+    names, codes = _column_codes(dataset, column)
     if len(names) < 3:
         raise ValueError(f"column {column!r} holds {len(names)} groups ({', '.join(names)}); "
                          "train, valid and test take one each at least")  # fmt: skip
@@ -285,7 +306,7 @@ def leave_group_out(
 PROTOCOLS: Mapping[str, Callable[..., Protocol]] = {
     function.__name__: function
     for function in (
-        random, stratified, scaffold_balanced, scaffold_moleculenet, cluster, published,
+        random, stratified, scaffold_balanced, scaffold_moleculenet, cluster, grouped, published,
         leave_group_out,
     )
 }  # fmt: skip
@@ -354,7 +375,7 @@ def _assemble(
         last = max(int(getattr(split, side)[-1]) for side in SIDES)
         if last >= n:
             raise ValueError(f"{split._place}: row {last} is out of range for {n} rows")
-    codes = _key_codes(dataset)
+    codes = key_codes(dataset)
     return Protocol(
         name=name,
         splits=tuple(splits),
@@ -362,53 +383,24 @@ def _assemble(
         folds=folds,
         seed=seed,
         index_sha256=index_hash(splits),
-        duplicates=_twins(splits, codes),
+        duplicates=twins(splits, codes),
         parameters=dict(parameters),
         codes=codes,
     )
-
-
-def _key_codes(dataset: Any) -> dict[str, Rows]:
-    """Number the identity of each row; -1 where it has no twin in the set or no key."""
-    inputs = np.asarray(dataset.inputs)
-    kind = (getattr(dataset, "card", None) or {}).get("input", "smiles")
-    if kind == "complex":
-        # One molecule in two receptors is one molecule all the same.
-        inputs = np.array([text.partition(" ")[2] for text in inputs], dtype=object)
-    elif kind != "smiles":
-        return {"input": _shared_codes(inputs.astype(str))}
-    from chemdl.features import inchikeys
-
-    keys = inchikeys(inputs)
-    return {
-        "inchikey": _shared_codes(keys),
-        "inchikey_no_stereo": _shared_codes(keys.astype("U14")),
-    }
-
-
-def _shared_codes(keys: NDArray[np.str_]) -> Rows:
-    _, codes, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    return np.where((counts[codes] > 1) & (keys != ""), codes, -1).astype(np.int64)
-
-
-def _twins(splits: Sequence[Split], codes: Mapping[str, Rows]) -> dict[str, int]:
-    result = {}
-    for key, code in codes.items():
-        apart = np.zeros(len(code), dtype=bool)
-        for split in splits:
-            seen = np.zeros(int(code.max(initial=-1)) + 2, dtype=bool)
-            seen[code[split.train]] = True
-            seen[code[split.valid]] = True
-            seen[-1] = False  # where code is -1: no twin at all
-            apart[split.test] |= seen[code[split.test]]
-        result[key] = int(apart.sum())
-    return result
 
 
 def _scaffolds(dataset: Any) -> Rows:
     from chemdl.features import scaffold_keys
 
     return np.unique(scaffold_keys(dataset.inputs), return_inverse=True)[1].astype(np.int64)
+
+
+def _column_codes(dataset: Any, column: str) -> tuple[NDArray[np.str_], Rows]:
+    """Return the names in a column, sorted, and each row's number among them."""
+    columns = dataset.columns or {}
+    if column not in columns:
+        raise ValueError(f"data set {dataset.name!r}: {unknown('column', column, columns)}")
+    return np.unique(np.asarray(columns[column]).astype(str), return_inverse=True)
 
 
 def _members(codes: Rows) -> list[Rows]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chemdl.intervals import Interval, around, finite, noncentrality, t_interval
-from chemdl.metrics import Metric, check_scored, get
+from chemdl.metrics import Metric, check_scored, get, scored_rows
 
 Floats = NDArray[np.float64]
 # Cells of one block of bootstrap weights (resamples × rows): 32 MB of float64.
@@ -84,6 +84,7 @@ def paired_bootstrap(
     metric: str | Metric,
     units: ArrayLike | None = None,
     *,
+    tasks: Sequence[str] | None = None,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -106,6 +107,7 @@ def paired_bootstrap(
     metric : a name or a :class:`~chemdl.metrics.Metric`.
     units : label of the unit of each row (scaffold cluster, protein), shape (n,); without it each
         row is a unit.
+    tasks : names of the columns, for metrics that are about one of them.
     resamples, seed : number of resamples, and the seed of their drawing.
 
     Raises
@@ -121,16 +123,16 @@ def paired_bootstrap(
     if count < 2:
         raise ValueError("a bootstrap needs at least two units; all rows belong to one")
     sign = 1.0 if metric.higher_is_better else -1.0
+    scored = _Scored(metric, labels, codes, tasks)
     ones = np.ones((1, len(labels)))
-    seeds_left, seeds_right = (_task_means(metric, labels, side, ones)[:, 0]
-                               for side in (left, right))  # fmt: skip
+    seeds_left, seeds_right = (scored.means(side, ones)[:, 0] for side in (left, right))
     difference = sign * float(seeds_left.mean() - seeds_right.mean())
     if np.isnan(difference):
         raise ValueError(
             f"{metric.name} is undefined for every task of this test set (one class only, or "
             "nothing measured); choose another metric or a larger test set"
         )
-    drawn = _resampled_difference(metric, labels, left, right, codes, resamples, seed)
+    drawn = _resampled_difference(scored, left, right, resamples, seed)
     by_units = (float(np.nanvar(drawn, ddof=1)), count - 1.0)
     variance, freedom = _satterthwaite([by_units, *_seed_parts(seeds_left, seeds_right)])
     what = "rows" if units is None else "units"
@@ -349,41 +351,44 @@ def _unit_codes(units: ArrayLike | None, n: int) -> NDArray[np.int64]:
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
-def _task_means(metric: Metric, y: Floats, p: Floats, weights: Floats) -> Floats:
-    """Mean over defined tasks of each seed under each row of weights, shape (seeds, r)."""
-    total = np.zeros((len(p), len(weights)))
-    defined = np.zeros((len(p), len(weights)))
-    for task, measured in enumerate((~np.isnan(y)).T):
-        if not measured.any():
-            continue
-        labels, kept = y[measured, task], weights[:, measured]
-        for seed, predictions in enumerate(p):
-            value = metric.weighted(labels, predictions[measured, task], kept)
-            known = ~np.isnan(value)
-            total[seed] += np.where(known, value, 0)
-            defined[seed] += known
-    return np.divide(total, defined, out=np.full_like(total, np.nan), where=defined > 0)
+@dataclass(frozen=True)
+class _Scored:
+    """Labels (n, tasks) under a metric, with the unit (n,) of each row and the tasks' names."""
+
+    metric: Metric
+    labels: Floats
+    units: NDArray[np.int64]
+    tasks: Sequence[str] | None
+
+    def means(self, p: Floats, weights: Floats) -> Floats:
+        """Mean over defined tasks of each seed under each row of weights, shape (seeds, r)."""
+        total = np.zeros((len(p), len(weights)))
+        defined = np.zeros((len(p), len(weights)))
+        for task, rows in enumerate(scored_rows(self.metric, self.labels, self.tasks)):
+            if not rows.any():
+                continue
+            labels, kept = self.labels[rows, task], weights[:, rows]
+            for seed, predictions in enumerate(p):
+                value = self.metric.weigh(labels, predictions[rows, task], kept, self.units[rows])
+                known = ~np.isnan(value)
+                total[seed] += np.where(known, value, 0)
+                defined[seed] += known
+        return np.divide(total, defined, out=np.full_like(total, np.nan), where=defined > 0)
 
 
 def _resampled_difference(
-    metric: Metric,
-    y: Floats,
-    a: Floats,
-    b: Floats,
-    codes: NDArray[np.int64],
-    resamples: int,
-    seed: int,
+    scored: _Scored, a: Floats, b: Floats, resamples: int, seed: int
 ) -> Floats:
     """Mean difference over seeds on each resample of units, shape (resamples,)."""
     generator = np.random.default_rng(seed)
-    count = int(codes.max()) + 1
-    step = max(1, _BLOCK_CELLS // len(y))
+    count = int(scored.units.max()) + 1
+    step = max(1, _BLOCK_CELLS // len(scored.labels))
     parts = []
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         times = generator.multinomial(count, np.full(count, 1 / count), size=size)
-        weights = times[:, codes].astype(np.float64)
-        means = [_task_means(metric, y, side, weights).mean(axis=0) for side in (a, b)]
+        weights = times[:, scored.units].astype(np.float64)
+        means = [scored.means(side, weights).mean(axis=0) for side in (a, b)]
         parts.append(means[0] - means[1])
     return np.concatenate(parts)
 

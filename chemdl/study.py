@@ -19,6 +19,7 @@ import numpy as np
 from chemdl import baselines, cards, claims, metrics
 from chemdl.cards import Predictions
 from chemdl.comparisons import Evidence, against, judge
+from chemdl.conditions import Condition
 from chemdl.datasets import Dataset
 from chemdl.models import catalogue
 from chemdl.profiles import Settings, SettingsError, spawn, unknown
@@ -26,11 +27,13 @@ from chemdl.progress import Progress
 from chemdl.replicas import (
     Replica,
     ReplicaStore,
+    by_row,
     identity,
     net_replica,
     on_device,
     prepare,
     replica_key,
+    score,
     seeded,
     side_by_side,
 )
@@ -38,30 +41,6 @@ from chemdl.splits import Protocol, Split
 from chemdl.tuning import FULL_TRIALS, RandomSearch
 
 KINDS = ("deep", "other", "trivial")
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What is changed for a whole set of replicas: fewer train rows, or shuffled train labels."""
-
-    name: str = "all"
-    train_size: int | None = None
-    shuffled: bool = False
-
-    def apply(self, split: Split, targets: np.ndarray, seed: int) -> tuple[Split, np.ndarray]:
-        """Return the split and the targets to fit under this condition; test rows stay."""
-        rng = np.random.default_rng(seed)
-        if self.train_size is not None and self.train_size < len(split.train):
-            # Valid shrinks alike: the baselines learn from it too, and would all be well fed.
-            n_valid = max(1, round(len(split.valid) * self.train_size / len(split.train)))
-            train = rng.choice(split.train, self.train_size, replace=False)
-            valid = rng.choice(split.valid, n_valid, replace=False)
-            split = Split(train, valid, split.test, split.repeat, split.fold)
-        if self.shuffled:
-            fitted = np.concatenate([split.train, split.valid])
-            targets = targets.copy()
-            targets[fitted] = targets[rng.permutation(fitted)]
-        return split, targets
 
 
 @dataclass(frozen=True)
@@ -245,7 +224,7 @@ class Study:
             rows = [(split.train, split.valid) for split, _ in applied]
             model = self.models[name]
             for stack in model.fit_replicas(
-                self.dataset.inputs, targets, rows, [job.seed for job in batch]
+                self.dataset.inputs, by_row(self.dataset, targets), rows, [j.seed for j in batch]
             ):
                 for trained in stack:
                     job = batch[trained.position]
@@ -272,11 +251,11 @@ class Study:
         # Models that do not stop early learn from the valid rows as well.
         fitted = np.concatenate([split.train, split.valid])
         model = seeded(self.models[job.model], job.seed)
-        return model, self.dataset, fitted, targets[fitted], split.test
+        return model, self.dataset, fitted, by_row(self.dataset, targets)[fitted], split.test
 
     def _applied(self, job: Job) -> tuple[Split, np.ndarray]:
         seed = spawn(job.seed, job.condition.name)
-        return job.condition.apply(job.split, self.dataset.targets, seed)
+        return job.condition.apply(job.split, self.dataset, seed)
 
     def _open_test(self, job: Job) -> None:
         """Count the opening of a replica's test rows; a second one is an error."""
@@ -295,15 +274,18 @@ class Study:
                 f"study {self.name} has no stored replica and none of its models "
                 f"({', '.join(self.models)}) was asked for: models={','.join(self.settings.models)}"
             )
+        data = self.dataset
         arrays = {
-            f"test/{s.repeat}/{s.fold}": s.test.astype(np.int32) for s in self.protocol.splits
+            f"test/{s.repeat}/{s.fold}": data.sites(s.test).astype(np.int32)
+            for s in self.protocol.splits
         }
         for job, replica in stored.items():
             place = f"{job.model}/{job.condition.name}/{job.split.repeat}/{job.split.fold}"
             # What was never measured is no evidence; zeros there pack small.
-            measured = np.isfinite(self.dataset.targets[job.split.test])
+            measured = np.isfinite(data.targets[data.sites(job.split.test)])
             arrays[place] = np.where(measured, replica.predictions, 0)
-        predictions = Predictions(self.dataset.targets.astype(np.float32), arrays)
+        units = None if data.lengths is None else data.row_of_site().astype(np.int32)
+        predictions = Predictions(data.targets.astype(np.float32), arrays, units)
         scores = [self._score(job, replica) for job, replica in stored.items()]
         folds = self.protocol.folds if self.unit in ("fold", "target") else 1
         evidence = Evidence(scores, predictions, self.unit, folds=folds)
@@ -371,10 +353,9 @@ class Study:
         return verdicts, comparisons
 
     def _score(self, job: Job, replica: Replica) -> dict[str, Any]:
-        truth = self.dataset.targets[job.split.test]
         values = {}
         for metric in self.metrics:
-            by_task = metrics.score_tasks(metric, truth, replica.predictions)
+            by_task = score(metric, self.dataset, job.split.test, replica.predictions)
             values[metric] = {
                 task: float(v) if np.isfinite(v) else None
                 for task, v in zip(self.dataset.tasks, by_task, strict=True)
@@ -441,7 +422,7 @@ def _undefined(scores: list[dict[str, Any]]) -> list[str]:
         for row in scores
         for metric, values in row["values"].items()
         for task, value in values.items()
-        if value is None
+        if value is None and metrics.get(metric).is_about(task)
     )
     return [
         f"{metric} of {task}: undefined in {n} replicas" for (metric, task), n in counts.items()

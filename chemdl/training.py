@@ -12,23 +12,20 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from chemdl.batches import Rows, Targets, bucketed, padded_rows, shuffled
+from chemdl.losses import LOSSES, Loss
 from chemdl.noise import GOLDEN, Noise, mix, signed
-from chemdl.ragged import Batch, DeviceFeatures, Features, first_replica
+from chemdl.ragged import Batch, DeviceFeatures, Features, Padded, Ragged, first_replica
+from chemdl.stacking import stacks
 
-Loss = Literal["bce", "mse"]
 State = dict[str, Tensor]
-
-# Below this many parameters a stack beats one-after-another on a CPU; above it the batched
-# products only lose cache locality (benchmarks/stacking.py measures both sides).
-CPU_STACK_PARAMETERS = 40_000
-CPU_STACK_BYTES = 2 * 2**30
 
 
 class DivergedError(ValueError):
@@ -43,7 +40,9 @@ class Recipe:
     Ba 2015, or ``sgd``); ``clip`` bounds the norm of each replica's gradient; ``patience`` is the
     number of epochs without a better validation loss after which a replica stops. The learning
     rate rises from a tenth over ``warmup`` epochs, and then falls, each step by the same factor,
-    to ``decay`` of its height in the last epoch.
+    to ``decay`` of its height in the last epoch. ``bucketed`` fills batches with rows of similar
+    length where features are padded: the rows are shuffled, sorted by length within some batches'
+    worth of them, and the batches shuffled again.
     """
 
     epochs: int = 50
@@ -56,6 +55,7 @@ class Recipe:
     patience: int = 10
     warmup: float = 0.0
     decay: float = 1.0
+    bucketed: bool = False
 
     def rate(self, epochs_done: float) -> float:
         """Return the learning rate after this many epochs, parts of one included."""
@@ -91,10 +91,10 @@ class FittedReplica:
 def train(
     build: Callable[[], nn.Module],
     features: Features,
-    targets: np.ndarray,
+    targets: np.ndarray | Ragged,
     replicas: Sequence[ReplicaRows],
     *,
-    loss: Loss,
+    loss: Literal["bce", "mse"] | Loss,
     recipe: Recipe,
     device: str = "cpu",
     stack: bool | None = None,
@@ -105,12 +105,16 @@ def train(
     ----------
     build : makes the network; called under each replica's seed. Its forward takes the features
         of (batch, …) rows, the :class:`Noise` (``None`` outside training) and the rows' weights
-        (batch,), zero for padding, and returns (batch, tasks). If it has ``fit_scaling(batch)``
-        that is called once with the replica's train rows.
+        (batch,), zero for padding, and returns (batch, tasks); a network whose attribute
+        ``sites`` names a padded feature returns (batch, longest, tasks), one line for each of its
+        values. If it has ``fit_scaling(batch)`` that is called once with the replica's train rows;
+        with ``needs_targets`` it is given their targets as well.
     features : arrays with n rows each, or :class:`chemdl.ragged.Ragged` rows of unequal length;
         they lie on the device once, whatever the replicas.
-    targets : (n, tasks), NaN = not measured and masked in the loss.
-    loss : ``bce`` on logits, or ``mse`` on targets scaled by each replica's own train rows.
+    targets : (n, tasks), NaN = not measured and masked in the loss; padded ragged rows (sites,
+        tasks) for a network with sites.
+    loss : ``bce`` on logits, ``mse`` on targets scaled by each replica's own train rows, or a
+        :class:`Loss`.
     stack : force stacks (or none); by default as the device makes it pay.
 
     Yields
@@ -125,14 +129,16 @@ def train(
         for training that ends in NaN.
     """
     on_device = DeviceFeatures(features, device)
-    y = torch.tensor(np.array(targets), dtype=torch.float32, device=device)
+    y = Targets(targets, device)
+    chosen = LOSSES[loss] if isinstance(loss, str) else loss
     for replica in replicas:
-        _check_rows(replica, targets)
-    probe = _Stack(build, on_device, y, [replicas[0]], loss, recipe)
-    for positions in _stacks(replicas, probe, device, stack):
+        _check_rows(replica, y)
+    probe = _Stack(build, on_device, y, [replicas[0]], chosen, recipe)
+    sizes = [len(replica.train) for replica in replicas]
+    for positions in stacks(sizes, recipe.batch_size, probe, device, stack):
         members = [replicas[i] for i in positions]
         begun = time.perf_counter()
-        run = _Stack(build, on_device, y, members, loss, recipe)
+        run = _Stack(build, on_device, y, members, chosen, recipe)
         fitted = run.fit()
         seconds = (time.perf_counter() - begun) / len(members)
         for result in fitted:
@@ -154,31 +160,29 @@ def predict(
     state = {name: value.to(device) for name, value in fitted.state.items()}
     on_device = DeviceFeatures(features, device)
     size = batch_size or on_device.block_rows
-    outputs = []
+    sites = getattr(network, "sites", None)
+    # Rows of similar length side by side waste no padding.
+    lengths = on_device.lengths if sites is not None else None
+    order = np.arange(on_device.count) if lengths is None else np.argsort(lengths, kind="stable")
+    outputs: list[np.ndarray] = []
     for start in range(0, on_device.count, size):
-        rows = np.arange(start, min(start + size, on_device.count))
+        rows = order[start : start + size]
         batch = first_replica(on_device.take(rows[None]))
         weight = torch.ones(len(rows), device=device)
-        outputs.append(functional_call(network, state, (batch, None, weight)).cpu().numpy())
-    raw = np.concatenate(outputs).astype(np.float64)
-    return raw * fitted.target_scale + fitted.target_shift
+        output = functional_call(network, state, (batch, None, weight)).cpu().numpy()
+        outputs += _by_row(output, batch, sites)
+    raw = np.concatenate([outputs[i] for i in np.argsort(order, kind="stable")])
+    return raw.astype(np.float64) * fitted.target_scale + fitted.target_shift
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Rows of every replica, padded to one width: their numbers on host and device, weights."""
-
-    host: np.ndarray
-    index: Tensor
-    weight: Tensor
-
-    def __len__(self) -> int:
-        return self.host.shape[1]
-
-    def part(self, start: int, stop: int) -> _Rows:
-        """Return the columns ``start`` to ``stop``."""
-        here = slice(start, stop)
-        return _Rows(self.host[:, here], self.index[:, here], self.weight[:, here])
+def _by_row(output: np.ndarray, batch: Batch, sites: str | None) -> list[np.ndarray]:
+    """Cut a block's outputs into rows (1, outputs), or (length, outputs) without padding."""
+    if sites is None:
+        return list(output[:, None])
+    padded = batch[sites]
+    assert isinstance(padded, Padded)
+    lengths = padded.mask.sum(1).cpu().numpy()
+    return [own[:length] for own, length in zip(output, lengths, strict=True)]
 
 
 class _Stack:
@@ -188,17 +192,20 @@ class _Stack:
         self,
         build: Callable[[], nn.Module],
         features: DeviceFeatures,
-        targets: Tensor,
+        targets: Targets,
         members: list[ReplicaRows],
         loss: Loss,
         recipe: Recipe,
     ) -> None:
         self.features, self.members, self.loss, self.recipe = features, members, loss, recipe
-        self.device = targets.device
+        self.device, self.targets = features.device, targets
         networks = [initialised(build, m.seed).to(self.device) for m in members]
         for network, member in zip(networks, members, strict=True):
             if callable(fit_scaling := getattr(network, "fit_scaling", None)):
-                fit_scaling(first_replica(features.take(member.train[None])))
+                given: list[Any] = [first_replica(features.take(member.train[None]))]
+                if getattr(network, "needs_targets", False):
+                    given.append(torch.tensor(targets.rows(member.train), device=self.device))
+                fit_scaling(*given)
         self.network = networks[0]
         self.parameters = _stacked([dict(n.named_parameters()) for n in networks])
         for value in self.parameters.values():
@@ -206,23 +213,21 @@ class _Stack:
         self.buffers = _stacked([dict(n.named_buffers()) for n in networks])
         self.seeds = torch.tensor([signed(m.seed) for m in members], dtype=torch.int32)
         self.seeds = self.seeds.to(self.device)
-        self._prepare_targets(targets)
+        self._prepare_targets()
 
-    def _prepare_targets(self, targets: Tensor) -> None:
-        """Mask what is not measured or not learned; scale by each replica's train rows."""
-        n_tasks = targets.shape[1]
+    def _prepare_targets(self) -> None:
+        """Mask what is not learned; scale by each replica's train rows."""
+        n_tasks = self.targets.n_tasks
         learned = torch.zeros(len(self.members), n_tasks, device=self.device)
         shift = torch.zeros_like(learned)
         scale = torch.ones_like(learned)
         for r, member in enumerate(self.members):
             learned[r, list(range(n_tasks) if member.tasks is None else member.tasks)] = 1.0
-            if self.loss == "mse":
-                own = targets.cpu().numpy()[member.train]
+            if self.loss.scaled:
+                own = self.targets.rows(member.train)
                 shift[r] = torch.as_tensor(np.nan_to_num(_column(np.nanmean, own)))
                 spread = np.nan_to_num(_column(np.nanstd, own))
                 scale[r] = torch.as_tensor(np.where(spread > 0, spread, 1.0))
-        self.measured = torch.isfinite(targets)
-        self.targets = torch.nan_to_num(targets)
         self.learned, self.shift, self.scale = learned, shift, scale
 
     def fit(self) -> list[FittedReplica]:
@@ -234,9 +239,9 @@ class _Stack:
         stopped = torch.zeros(count, dtype=torch.bool, device=self.device)
         kept = self._snapshot()
         curve: list[Tensor] = []
-        valid = self._padded([m.valid for m in self.members])
+        valid = padded_rows([m.valid for m in self.members], self.device)
         # Without a measured valid target there is nothing to stop by: the last epoch counts.
-        blind = self._measured_targets(valid).sum((1, 2)) == 0
+        blind = self._measured_targets(valid).flatten(1).sum(1) == 0
         for epoch in range(1, self.recipe.epochs + 1):
             self._train_epoch(optimizer, epoch)
             losses = self._evaluate(valid)
@@ -253,8 +258,8 @@ class _Stack:
     def _train_epoch(self, optimizer: torch.optim.Optimizer, epoch: int) -> None:
         """Take one pass over every replica's own shuffled train rows."""
         self.network.train()
-        orders = [_shuffled(m, epoch) for m in self.members]
-        epoch_rows = self._padded(orders, multiple=self.recipe.batch_size)
+        orders = [self._order(m, epoch) for m in self.members]
+        epoch_rows = padded_rows(orders, self.device, multiple=self.recipe.batch_size)
         per_epoch = len(epoch_rows) // self.recipe.batch_size
         for i in range(per_epoch):
             rows = epoch_rows.part(i * self.recipe.batch_size, (i + 1) * self.recipe.batch_size)
@@ -267,21 +272,30 @@ class _Stack:
                 self._clip_gradients(self.recipe.clip)
             optimizer.step()
 
-    def _losses(self, rows: _Rows, keys: Tensor | None) -> Tensor:
+    def _losses(self, rows: Rows, keys: Tensor | None) -> Tensor:
         """Return each replica's masked mean loss over its rows: (replicas,)."""
         batch = self.features.take(rows.host)
-        mask = self._measured_targets(rows)
-        target = (self.targets[rows.index] - self.shift[:, None, :]) / self.scale[:, None, :]
+        target, measured = self.targets.take(rows.host)
+        target = (target - _spread(self.shift, target)) / _spread(self.scale, target)
         output = self._forward(batch, keys, rows.weight)
-        if self.loss == "bce":
-            each = nn.functional.binary_cross_entropy_with_logits(output, target, reduction="none")
-        else:
-            each = (output - target).square()
-        return (each * mask).sum((1, 2)) / mask.sum((1, 2)).clamp(min=1.0)
+        return self.loss.total(output, target, self._weights(measured, rows))
 
-    def _measured_targets(self, rows: _Rows) -> Tensor:
-        """Return the weight of each target in the loss: (replicas, batch, tasks)."""
-        return self.measured[rows.index] * self.learned[:, None, :] * rows.weight[:, :, None]
+    def _weights(self, measured: Tensor, rows: Rows) -> Tensor:
+        weight = rows.weight.reshape(*rows.weight.shape, *[1] * (measured.dim() - 2))
+        return measured * _spread(self.learned, measured) * weight
+
+    def _measured_targets(self, rows: Rows) -> Tensor:
+        """Return the weight of each target in the loss: (replicas, batch, …, tasks)."""
+        return self._weights(self.targets.take(rows.host)[1], rows)
+
+    def _order(self, member: ReplicaRows, epoch: int) -> np.ndarray:
+        """Return the order in which an epoch takes a replica's train rows."""
+        order = shuffled(member.train, member.seed, epoch)
+        lengths = self.features.lengths
+        if not self.recipe.bucketed or lengths is None:
+            return order
+        rng = np.random.default_rng([member.seed, epoch, 1])
+        return bucketed(order, lengths, self.recipe.batch_size, rng)
 
     def _forward(self, batch: Batch, keys: Tensor | None, weight: Tensor) -> Tensor:
         """Return (replicas, batch, tasks); a stack of one is spared the batched products."""
@@ -299,7 +313,7 @@ class _Stack:
         return one(first, first_replica(batch), own_key, weight[0])[None]
 
     @torch.no_grad()
-    def _evaluate(self, rows: _Rows) -> Tensor:
+    def _evaluate(self, rows: Rows) -> Tensor:
         """Return each replica's loss over its valid rows, averaged over measured targets."""
         self.network.eval()
         total = torch.zeros(len(self.members), device=self.device)
@@ -307,23 +321,15 @@ class _Stack:
         block = self.features.block_rows
         for start in range(0, len(rows), block):
             part = rows.part(start, start + block)
-            size = self._measured_targets(part).sum((1, 2))
+            size = self._measured_targets(part).flatten(1).sum(1)
             total += self._losses(part, None) * size
             counted += size
         return total / counted.clamp(min=1.0)
 
-    def _padded(self, rows: list[np.ndarray], multiple: int = 1) -> _Rows:
-        """Pad index sets to one length; padding points at row 0 with weight zero."""
-        longest = max(len(r) for r in rows)
-        width = max(1, math.ceil(longest / multiple)) * multiple
-        index = np.zeros((len(rows), width), dtype=np.int64)
-        weight = np.zeros((len(rows), width), dtype=np.float32)
-        for r, own in enumerate(rows):
-            index[r, : len(own)] = own
-            weight[r, : len(own)] = 1.0
-        return _Rows(
-            index, torch.as_tensor(index).to(self.device), torch.as_tensor(weight).to(self.device)
-        )
+    @property
+    def n_parameters(self) -> int:
+        """Parameters of one replica."""
+        return sum(p.numel() for p in self.network.parameters())
 
     def activation_bytes(self) -> int:
         """Measure what one training step of these replicas keeps for its backward pass."""
@@ -334,7 +340,8 @@ class _Stack:
             kept[storage.data_ptr()] = storage.nbytes()
             return tensor
 
-        rows = self._padded([_shuffled(m, 1)[: self.recipe.batch_size] for m in self.members])
+        orders = [shuffled(m.train, m.seed, 1)[: self.recipe.batch_size] for m in self.members]
+        rows = padded_rows(orders, self.device)
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             self._losses(rows, self.seeds)
         return sum(kept.values())
@@ -386,44 +393,19 @@ class _Stack:
             results.append(
                 FittedReplica(
                     state={name: value[r].cpu().clone() for name, value in kept.items()},
-                    target_shift=self.shift[r].cpu().numpy().astype(np.float64),
-                    target_scale=self.scale[r].cpu().numpy().astype(np.float64),
+                    target_shift=self._of_targets(self.shift[r], 0.0),
+                    target_scale=self._of_targets(self.scale[r], 1.0),
                     best_epoch=int(best_epoch[r]),
                     valid_losses=curve[r].cpu().tolist(),
                 )
             )
         return results
 
-
-def _stacks(
-    replicas: Sequence[ReplicaRows], probe: _Stack, device: str, stack: bool | None
-) -> list[list[int]]:
-    """Group replicas that take equally many steps an epoch, within the memory budget.
-
-    Equal steps keep every replica active in every step, so an optimiser's moments never move on
-    an empty batch and a stack stays equal to its members alone.
-    """
-    n_parameters = sum(p.numel() for p in probe.network.parameters())
-    if stack is None:
-        stack = device != "cpu" or n_parameters <= CPU_STACK_PARAMETERS
-    if not stack or len(replicas) == 1:
-        return [[i] for i in range(len(replicas))]
-    limit = _stack_limit(n_parameters, probe.activation_bytes(), device)
-    groups: dict[int, list[int]] = {}
-    for i, replica in enumerate(replicas):
-        steps = math.ceil(len(replica.train) / probe.recipe.batch_size)
-        groups.setdefault(steps, []).append(i)
-    return [g[s : s + limit] for g in groups.values() for s in range(0, len(g), limit)]
-
-
-def _stack_limit(n_parameters: int, activation_bytes: int, device: str) -> int:
-    """Return how many replicas fit.
-
-    Each holds weights, gradients, two moments and its best state, and what a step keeps for its
-    backward pass, twice: batches differ, and gradients pass through.
-    """
-    free = CPU_STACK_BYTES if device == "cpu" else torch.cuda.mem_get_info()[0] // 2
-    return max(1, int(free // (5 * 4 * n_parameters + 2 * activation_bytes + 1)))
+    def _of_targets(self, by_task: Tensor, unscaled: float) -> np.ndarray:
+        """Return a replica's shift or scale; one number where targets stay as they are."""
+        if not self.loss.scaled:
+            return np.array([unscaled])
+        return by_task.cpu().numpy().astype(np.float64)
 
 
 def initialised(build: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -440,8 +422,9 @@ def _stacked(states: list[State]) -> State:
     return {name: torch.stack([s[name].detach() for s in states]) for name in states[0]}
 
 
-def _shuffled(member: ReplicaRows, epoch: int) -> np.ndarray:
-    return np.random.default_rng([member.seed, epoch]).permutation(member.train)
+def _spread(by_task: Tensor, like: Tensor) -> Tensor:
+    """Give (replicas, tasks) the axes of ``like`` (replicas, …, tasks)."""
+    return by_task.reshape(len(by_task), *[1] * (like.dim() - 2), by_task.shape[-1])
 
 
 def _column(statistic: Callable[..., np.ndarray], rows: np.ndarray) -> np.ndarray:
@@ -452,11 +435,11 @@ def _column(statistic: Callable[..., np.ndarray], rows: np.ndarray) -> np.ndarra
     return out
 
 
-def _check_rows(replica: ReplicaRows, targets: np.ndarray) -> None:
+def _check_rows(replica: ReplicaRows, targets: Targets) -> None:
     if len(replica.train) == 0:
         raise ValueError("a replica has no train rows; check the split")
-    tasks = list(range(targets.shape[1]) if replica.tasks is None else replica.tasks)
-    if not np.isfinite(targets[replica.train][:, tasks]).any():
+    tasks = list(range(targets.n_tasks) if replica.tasks is None else replica.tasks)
+    if not np.isfinite(targets.rows(replica.train)[:, tasks]).any():
         raise ValueError(
             f"no target of tasks {tasks} is measured in the {len(replica.train)} train rows; "
             "drop the task or change the split"

@@ -15,11 +15,13 @@ from chemdl.progress import Progress
 from chemdl.replicas import (
     Replica,
     ReplicaStore,
+    by_row,
     environment,
     net_replica,
     on_device,
     prepare,
     replica_key,
+    score,
     seeded,
     side_by_side,
 )
@@ -91,7 +93,7 @@ class RandomSearch:
                     progress.advance(name)
                 return
             prepare(next(iter(models.values())), data)
-            fit = (data, split.train, data.targets[split.train], split.valid)
+            fit = (data, split.train, by_row(data)[split.train], split.valid)
             keys = list(missing)
             for i, replica in side_by_side([(missing[key], *fit) for key in keys]):
                 self.store.put(keys[i], replica)
@@ -102,9 +104,9 @@ class RandomSearch:
         split, data = self.split, self.dataset
         rows = [(split.train, split.valid)]
         try:
-            ((trained,),) = net.fit_replicas(data.inputs, data.targets, rows, [seed])
+            ((trained,),) = net.fit_replicas(data.inputs, by_row(data), rows, [seed])
         except DivergedError:
-            nothing = np.full((len(split.valid), len(data.tasks)), np.nan)
+            nothing = np.full((len(data.sites(split.valid)), len(data.tasks)), np.nan)
             return Replica(nothing, 0.0, 0.0, 1, None, environment(self.settings.device))
         return net_replica(trained, data, split.valid, self.settings.device)
 
@@ -113,8 +115,7 @@ class RandomSearch:
         if np.isnan(predictions).all():
             return -np.inf
         metric = metrics.get(self.metric)
-        truth = self.dataset.targets[self.split.valid]
-        scores = metrics.score_tasks(metric.name, truth, predictions)
+        scores = score(metric.name, self.dataset, self.split.valid, predictions)
         mean = float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")
         return mean if metric.higher_is_better else -mean
 

@@ -440,6 +440,7 @@ def test_unknown_protocol_lists_near_misses() -> None:
 def test_protocols_carry_their_names() -> None:
     assert set(splits.PROTOCOLS) == {
         *SEEDED,
+        "grouped",
         "scaffold_moleculenet",
         "published",
         "leave_group_out",
@@ -461,3 +462,16 @@ def _alkanes(n: int) -> np.ndarray:
 
 def _outside(split: Split) -> np.ndarray:
     return np.concatenate([split.train, split.valid])
+
+
+def test_groups_of_a_column_stay_together() -> None:
+    smiles = np.array(["C" * (n + 1) for n in range(30)], dtype=object)
+    data = Molecules(smiles, np.zeros((30, 1)))
+    data.columns = {"formula": np.repeat([f"g{n}" for n in range(10)], 3)}
+    protocol = splits.grouped(data, column="formula", repeats=2, folds=5, seed=1)
+    assert len(protocol) == 10 and protocol.parameters["column"] == "formula"
+    for split in protocol.splits:
+        sides = [set(data.columns["formula"][getattr(split, side)]) for side in splits.SIDES]
+        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+    with pytest.raises(ValueError, match="unknown column 'formul'"):
+        splits.grouped(data, column="formul")

@@ -427,7 +427,7 @@ SHUFFLED = Condition("shuffled", shuffled=True)
 
 def test_shuffling_moves_train_labels_alone(data: Dataset) -> None:
     split = splits.random(data, repeats=1, folds=3, seed=0).splits[0]
-    same, targets = SHUFFLED.apply(split, data.targets, seed=1)
+    same, targets = SHUFFLED.apply(split, data, seed=1)
     assert same is split
     np.testing.assert_array_equal(targets[split.test], data.targets[split.test])
     fitted = np.concatenate([split.train, split.valid])
@@ -445,10 +445,10 @@ def test_fewer_train_rows_are_so_many(data: Dataset, tmp_path: Path, size: int) 
     for model in models:
         assert {r["n_train"] for r in scores(card, model, "few")} == {size}
     for split in study.protocol.splits:
-        kept, _ = few.apply(split, data.targets, seed=1)
+        kept, _ = few.apply(split, data, seed=1)
         assert set(kept.train) <= set(split.train)
         assert kept.test is split.test or np.array_equal(kept.test, split.test)
-        other, _ = few.apply(split, data.targets, seed=2)
+        other, _ = few.apply(split, data, seed=2)
         assert set(other.train) != set(kept.train)
 
 
@@ -461,7 +461,7 @@ def test_with_fewer_train_rows_there_are_fewer_valid_rows(data: Dataset, tmp_pat
 
 def test_more_train_rows_than_there_are_change_nothing(data: Dataset) -> None:
     split = splits.random(data, repeats=1, folds=3, seed=0).splits[0]
-    assert Condition("many", train_size=10**6).apply(split, data.targets, 0)[0] is split
+    assert Condition("many", train_size=10**6).apply(split, data, 0)[0] is split
 
 
 def test_two_conditions_of_one_name_are_refused(data: Dataset, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from chemdl import training
+from chemdl import stacking
 from chemdl.models.multitask import FullyConnected
 from chemdl.noise import Noise
 from chemdl.training import FittedReplica, Recipe, ReplicaRows, predict, train
@@ -135,7 +135,7 @@ def test_replicas_with_another_number_of_steps_make_another_stack(features, labe
 
 def test_stacks_keep_to_the_memory_budget(features, labels, monkeypatch) -> None:
     expected = fit(small_net(), features, labels, UNEQUAL, stack=True)
-    monkeypatch.setattr(training, "_stack_limit", lambda *_: 3)
+    monkeypatch.setattr(stacking, "_stack_limit", lambda *_: 3)
     found = fit(small_net(), features, labels, UNEQUAL, stack=True)
     assert [one.stack_size for one in found] == [3, 3, 3, 1]
     assert_same(found, expected)
@@ -341,7 +341,7 @@ def test_what_a_step_keeps_bounds_the_stack(features, labels, monkeypatch) -> No
     """Small budgets give small stacks, and the same replicas."""
     sizes = {}
     for budget in (2**31, 200_000):
-        monkeypatch.setattr(training, "CPU_STACK_BYTES", budget)
+        monkeypatch.setattr(stacking, "CPU_STACK_BYTES", budget)
         sizes[budget] = [one.stack_size for one in fit(small_net(), features, labels, UNEQUAL)]
     assert sizes[2**31] == [len(UNEQUAL)] * len(UNEQUAL)
     assert max(sizes[200_000]) < len(UNEQUAL)

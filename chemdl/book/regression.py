@@ -201,7 +201,10 @@ def _compare_with_predictions(
         raise ValueError(f"{file}: no predictions of {place}")
     for metric, by_task in row["values"].items():
         # Predictions that are not finite are refused by score_tasks, with row and column.
-        found = metrics.score_tasks(metric, predictions.targets[rows], predicted)
+        units = None if predictions.units is None else predictions.units[rows]
+        found = metrics.score_tasks(
+            metric, predictions.targets[rows], predicted, tasks=list(by_task), units=units
+        )
         said = np.array([np.nan if v is None else v for v in by_task.values()], float)
         if not np.allclose(found, said, rtol=1e-4, atol=1e-6, equal_nan=True):
             raise ValueError(

@@ -14,25 +14,31 @@ import numpy as np
 
 from chemdl.datasets.errors import DatasetError
 
-KINDS = ("classification", "regression")
+KINDS = ("classification", "regression", "labelling")
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Inputs and targets of one cleaned set; its arrays are read-only.
 
+    A row has one line of targets, or, where ``lengths`` is given, one for each of its *sites*: the
+    residues of a chain, the atoms of a molecule.
+
     Attributes
     ----------
     name : the registry's name of the set.
     inputs : object array of str, shape (n,): SMILES as the source wrote them.
-    targets : float64, shape (n, tasks); NaN where nothing was measured. Classes are 0 and 1.
+    targets : float64, shape (n, tasks), or (sites, tasks) back to back in the order of the rows;
+        NaN where nothing was measured. Classes are 0 and 1.
     tasks : one name per column of ``targets``.
-    kind : ``classification`` or ``regression``.
+    kind : ``classification``, ``regression``, or ``labelling``, where each task has numbers of its
+        own kind: states numbered from 0, or values.
     unit : unit of the targets, or what class 1 means.
     card : title, source, licence, citation (a key of references.bib), input, content_sha256, n,
         and cleaning {raw, unparsable, unlabelled, duplicate, conflicting, kept, …, examples}.
     columns : further arrays aligned by row: ``set`` (train, valid or test) and ``fold`` (-1 is
         none) of a published split, ``id`` as the source names the row.
+    lengths : sites of each row, shape (n,); ``None`` where a row is its own only site.
 
     Raises
     ------
@@ -48,6 +54,7 @@ class Dataset:
     unit: str
     card: Mapping[str, Any]
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    lengths: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         inputs = _frozen(self.inputs, object)
@@ -57,10 +64,15 @@ class Dataset:
             raise DatasetError(f"{self.name}: kind is {self.kind!r}; use one of {', '.join(KINDS)}")
         if len(inputs) == 0:
             raise DatasetError(f"{self.name}: the set is empty; a dataset needs at least one row")
-        if targets.shape != (len(inputs), len(self.tasks)):
+        if self.lengths is not None:
+            object.__setattr__(self, "lengths", _frozen(self.lengths, np.int64))
+            self._check_lengths(inputs)
+        sites = len(inputs) if self.lengths is None else int(self.lengths.sum())
+        if targets.shape != (sites, len(self.tasks)):
+            what = "" if self.lengths is None else f" of {sites} sites"
             raise DatasetError(
-                f"{self.name}: {len(inputs)} inputs and {len(self.tasks)} tasks need targets of "
-                f"shape ({len(inputs)}, {len(self.tasks)}), not {targets.shape}"
+                f"{self.name}: {len(inputs)} inputs{what} and {len(self.tasks)} tasks need targets "
+                f"of shape ({sites}, {len(self.tasks)}), not {targets.shape}"
             )
         for name, values in columns.items():
             if len(values) != len(inputs):
@@ -70,7 +82,7 @@ class Dataset:
         for name, value in (("inputs", inputs), ("targets", targets), ("columns", columns)):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "tasks", tuple(self.tasks))
-        digest = content_hash(inputs, targets, self.tasks)
+        digest = content_hash(inputs, targets, self.tasks, self.lengths)
         object.__setattr__(self, "card", {**self.card, "n": len(inputs), "content_sha256": digest})
 
     def __len__(self) -> int:
@@ -95,13 +107,33 @@ class Dataset:
         return Dataset(
             name=self.name,
             inputs=self.inputs[index],
-            targets=self.targets[index],
+            targets=self.targets[self.sites(index)],
             tasks=self.tasks,
             kind=self.kind,
             unit=self.unit,
             card={**self.card, "parent": self.card["content_sha256"]},
             columns={name: values[index] for name, values in self.columns.items()},
+            lengths=None if self.lengths is None else self.lengths[index],
         )
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """Where each row's sites begin, and after the last row their number: shape (n + 1,)."""
+        lengths = np.ones(len(self), np.int64) if self.lengths is None else self.lengths
+        return np.concatenate([[0], np.cumsum(lengths)])
+
+    def sites(self, rows: np.ndarray) -> np.ndarray:
+        """Return the lines of ``targets`` that belong to these rows, in the order of the rows."""
+        rows = np.asarray(rows)
+        if self.lengths is None:
+            return rows
+        lengths, offsets = self.lengths[rows], self.offsets[rows]
+        begun = np.cumsum(lengths) - lengths
+        return np.repeat(offsets - begun, lengths) + np.arange(int(lengths.sum()))
+
+    def row_of_site(self) -> np.ndarray:
+        """Return the row that each line of ``targets`` belongs to, shape (sites,)."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def sample(self, n: int, seed: int = 0) -> Dataset:
         """Return ``n`` rows drawn by ``seed``, in the set's order; the whole set when n is larger.
@@ -162,6 +194,18 @@ class Dataset:
             ids=self.inputs,
         )
 
+    def _check_lengths(self, inputs: np.ndarray) -> None:
+        assert self.lengths is not None
+        if self.lengths.shape != inputs.shape:
+            raise DatasetError(
+                f"{self.name}: lengths of shape {self.lengths.shape} for {len(inputs)} inputs"
+            )
+        if (self.lengths < 1).any():
+            row = int(np.flatnonzero(self.lengths < 1)[0])
+            raise DatasetError(
+                f"{self.name}: row {row} has {self.lengths[row]} sites; each row needs one or more"
+            )
+
     def _row_index(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         index = np.asarray(rows)
         if index.dtype == bool:
@@ -180,7 +224,7 @@ class Dataset:
 
     def _strata(self) -> np.ndarray:
         """Number each row by the rarest task that it is positive in; 0 where it is in none."""
-        if self.kind == "regression":
+        if self.kind != "classification":
             return np.zeros(len(self), dtype=np.int64)
         positive = self.targets == 1
         order = np.argsort(positive.sum(axis=0), kind="stable")
@@ -188,8 +232,13 @@ class Dataset:
         return np.where(positive.any(axis=1), rarest, 0)
 
 
-def content_hash(inputs: np.ndarray, targets: np.ndarray, tasks: Sequence[str]) -> str:
-    """Return the sha256 over the raw inputs, their targets and the names of the tasks.
+def content_hash(
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    tasks: Sequence[str],
+    lengths: np.ndarray | None = None,
+) -> str:
+    """Return the sha256 over the raw inputs, their sites and targets, and the names of the tasks.
 
     Raw inputs, because canonical SMILES change between RDKit releases.
     """
@@ -197,6 +246,8 @@ def content_hash(inputs: np.ndarray, targets: np.ndarray, tasks: Sequence[str]) 
     # One NaN and one zero, whatever bits they had.
     values = np.where(np.isnan(targets), np.nan, targets + 0.0)
     digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+    if lengths is not None:
+        digest.update(np.ascontiguousarray(lengths, dtype="<i8").tobytes())
     return digest.hexdigest()
 
 

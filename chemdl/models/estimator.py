@@ -58,12 +58,18 @@ class NeuralEstimator(BaseEstimator):
         return Recipe(**{k: v for k, v in self.get_params().items() if k in names})
 
     def replica_rows(
-        self, targets: np.ndarray, train_rows: np.ndarray, valid_rows: np.ndarray, seed: int
+        self,
+        targets: Any,
+        train_rows: np.ndarray,
+        valid_rows: np.ndarray,
+        seed: int,
     ) -> list[ReplicaRows]:
         """Return what the networks of one replica learn from; one network unless overridden."""
         return [ReplicaRows(train_rows, valid_rows, seed)]
 
-    def fit(self, X: Sequence[Any], y: np.ndarray, valid: np.ndarray | None = None) -> Self:
+    def fit(
+        self, X: Sequence[Any], y: np.ndarray | Ragged, valid: np.ndarray | None = None
+    ) -> Self:
         """Train on the rows that are not in ``valid``; stop by those that are."""
         targets = _two_dimensional(y)
         rows = np.arange(len(targets))
@@ -80,7 +86,7 @@ class NeuralEstimator(BaseEstimator):
     def fit_replicas(
         self,
         X: Sequence[Any],
-        y: np.ndarray,
+        y: np.ndarray | Ragged,
         rows: Sequence[tuple[np.ndarray, np.ndarray]],
         seeds: Sequence[int],
         stack: bool | None = None,
@@ -127,7 +133,7 @@ class NeuralEstimator(BaseEstimator):
         position: int,
         members: list[FittedReplica],
         features: dict[str, Feature],
-        targets: np.ndarray,
+        targets: np.ndarray | Ragged,
         seed: int,
     ) -> Trained:
         estimator = clone(self).set_params(seed=seed)
@@ -161,7 +167,7 @@ class NeuralEstimator(BaseEstimator):
 
     _loss: ClassVar[Any] = "mse"
 
-    def _check_targets(self, targets: np.ndarray) -> None:
+    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
         """Refuse targets that the loss cannot take, before hours of training."""
 
     def _after_fit(self) -> None:
@@ -173,7 +179,8 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
 
     _loss: ClassVar[Any] = "bce"
 
-    def _check_targets(self, targets: np.ndarray) -> None:
+    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
+        assert not isinstance(targets, Ragged), "one line of targets a molecule"
         values = np.unique(targets[np.isfinite(targets)])
         if not np.isin(values, (0.0, 1.0)).all():
             raise ValueError(f"classification targets are 0, 1 or NaN, not {values[:5].tolist()}")
@@ -207,7 +214,9 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
         return values[:, 0] if self.n_tasks_ == 1 else values
 
 
-def _two_dimensional(y: np.ndarray) -> np.ndarray:
+def _two_dimensional(y: np.ndarray | Ragged) -> np.ndarray | Ragged:
+    if isinstance(y, Ragged):
+        return y
     targets = np.asarray(y, dtype=np.float64)
     return targets[:, None] if targets.ndim == 1 else targets
 

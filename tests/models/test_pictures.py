@@ -11,6 +11,7 @@ from rdkit import Chem
 from torch import nn
 
 import chemdl
+from chemdl import stacking
 from chemdl.models.pictures import (
     ChannelNorm,
     PictureClassifier,
@@ -254,7 +255,7 @@ def test_every_drawn_configuration_can_be_built() -> None:
         net = model.set_params(**drawn).build(model.featurize(["CCO"]), 3)
         assert net.output.out_features == 3
         # Fewer would be stacked on a CPU, where that takes twice the time.
-        assert sum(p.numel() for p in net.parameters()) > chemdl.training.CPU_STACK_PARAMETERS
+        assert sum(p.numel() for p in net.parameters()) > stacking.CPU_STACK_PARAMETERS
 
 
 def test_labels_not_measured_are_masked(molecules) -> None:
