@@ -19,9 +19,13 @@ import numpy as np
 from chemdl.datasets import cleaning, sources
 from chemdl.datasets.dataset import Dataset
 from chemdl.datasets.errors import DatasetError, HashMismatchError
-from chemdl.datasets.readers import READERS, RawTable, embedded_text, read_embedded, read_table
-from chemdl.datasets.registry import Entry, Source, entry
+from chemdl.datasets.materials import is_formula
+from chemdl.datasets.readers import RawTable, embedded_text, read_embedded, read_table
+from chemdl.datasets.registry import READERS, Entry, Source, entry
 from chemdl.profiles import cache_dir, data_dir, unknown, write_atomically
+
+# By kind of input, what a row must pass to be kept; SMILES have a cleaning of their own.
+PARSES = {"formula": is_formula}
 
 
 def load(
@@ -267,7 +271,7 @@ def _cleaned(
                 raw, wanted.kind, tolerance=wanted.tolerance, apart=apart
             )
         else:
-            cleaned = cleaning.clean_rows(raw, wanted.kind)
+            cleaned = cleaning.clean_rows(raw, wanted.kind, PARSES.get(wanted.input))
         inputs = np.array([raw.inputs[row] for row in cleaned.rows], dtype=object)
         dataset = _assembled(
             wanted, obtained.source, inputs, cleaned.targets, cleaned.log, cleaned.columns

@@ -11,14 +11,16 @@ from typing import Any
 
 import yaml
 
+from chemdl.datasets import materials, readers
 from chemdl.datasets.dataset import KINDS
 from chemdl.datasets.errors import RegistryError, UnknownDatasetError
-from chemdl.datasets.readers import READERS
 from chemdl.profiles import data_dir, unknown
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-INPUTS = ("smiles", "descriptors")
+INPUTS = ("smiles", "descriptors", "formula", "crystal")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+# By the name that an entry gives.
+READERS = {**readers.READERS, **materials.READERS}
 
 
 @dataclass(frozen=True)
