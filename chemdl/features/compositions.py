@@ -22,7 +22,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chemdl.datasets.formulas import LAST_ELEMENT, FormulaError, fractions, symbols
+from chemdl.datasets.formulas import (
+    LAST_ELEMENT,
+    FormulaError,
+    composition_key,
+    fractions,
+    symbols,
+)
 from chemdl.features.cache import cached_rows
 
 STATISTICS = ("mean", "deviation", "minimum", "maximum", "range", "mode")
@@ -137,6 +143,11 @@ def element_sets(inputs: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.f
         numbers[row, : len(found)] = list(found)
         shares[row, : len(found)] = list(found.values())
     return numbers, shares
+
+
+def composition_keys(inputs: Sequence[str]) -> NDArray[np.str_]:
+    """Return a text for each of n formulas or crystals, equal where their compositions are."""
+    return np.array([composition_key(_fractions(text, row)) for row, text in enumerate(inputs)])
 
 
 @functools.lru_cache(maxsize=2**19)
