@@ -92,7 +92,7 @@ def regressor(name: str, *, trees: int = 300, seed: int = 0) -> MaterialRegresso
     random_forest      ``trees`` trees, a third of the columns a split (Breiman 2001)
     extra_trees        the same with cuts drawn at random (Geurts et al. 2006)
     gradient_boosting  histograms, 500 rounds at rate 0.05
-    kernel_ridge       Laplacian kernel, γ = 0.003, α = 0.01
+    kernel_ridge       Laplacian kernel, γ = 0.01, α = 0.01
     ridge              α = 10
     knn                5 neighbours weighted by 1 / distance
     trivial            mean of the train rows
@@ -117,8 +117,8 @@ def regressor(name: str, *, trees: int = 300, seed: int = 0) -> MaterialRegresso
             _BOOSTING_SPACE,
         ),
         "kernel_ridge": (
-            KernelRidge(kernel="laplacian", gamma=0.003, alpha=0.01),
-            {"gamma": [0.001, 0.003, 0.01], "alpha": [1e-3, 1e-2, 1e-1]},
+            KernelRidge(kernel="laplacian", gamma=0.01, alpha=0.01),
+            {"gamma": [0.003, 0.01, 0.02], "alpha": [1e-3, 1e-2, 1e-1]},
         ),
         "ridge": (Ridge(alpha=10.0), {"alpha": [0.1, 1.0, 10.0, 100.0]}),
         "knn": (KNeighborsRegressor(5, weights="distance"), {"n_neighbors": [3, 5, 10, 15]}),

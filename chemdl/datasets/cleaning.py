@@ -99,9 +99,7 @@ def clean_smiles(
     return Cleaned(order, np.array(targets), kept, log)
 
 
-def clean_rows(
-    table: RawTable, kind: str, parses: Callable[[str], bool] | None = None
-) -> Cleaned:
+def clean_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None = None) -> Cleaned:
     """Keep every row that has a measured target, and count the others.
 
     Equal rows of descriptors may be different molecules, and equal formulas different solids, so

@@ -30,6 +30,10 @@ _NETS: dict[str, tuple[str, str, str | None]] = {
     "cnn3d": ("voxels", "Voxel", None),
     "ligand_net": ("ligands", "Ligand", "ecfp"),
     "properties_net": ("ligands", "Ligand", "properties"),
+    "elemnet": ("compositions", "ElementShares", None),
+    "descriptor_net": ("compositions", "Descriptor", None),
+    "attention": ("compositions", "Attention", None),
+    "crystal_net": ("crystals", "Crystal", None),
 }
 _VARIANTS: dict[str, dict[str, Any]] = {
     "single_task": {"shared": False},
@@ -63,6 +67,10 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     cnn3d              docked complex       3D convolutions (as Wallach et al. 2015)
     ligand_net         complex's ligand     one hidden layer over ECFP4 bits
     properties_net     complex's ligand     one hidden layer over six properties
+    elemnet            shares of elements   seventeen layers (Jha et al. 2018)
+    descriptor_net     their descriptors    three hidden layers
+    attention          set of elements      attention (as Wang et al. 2021, Goodall and Lee 2020)
+    crystal_net        crystal              graph convolutions (Xie and Grossman 2018)
     ================== ==================== =====================================================
 
     Raises
