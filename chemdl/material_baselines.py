@@ -1,8 +1,8 @@
 """The rivals over compositions: classical models on the elements' descriptors.
 
-They read what the descriptor net reads: Magpie's statistics (Ward et al. 2016) and the shares of the
-elements. Of a crystal they see its composition. Targets (n,) or (n, tasks) with NaN where nothing was
-measured, one model per task, as in :mod:`chemdl.baselines`.
+They read what the descriptor net reads: Magpie's statistics (Ward et al. 2016) and the shares of
+the elements. Of a crystal they see its composition. Targets are (n,) or (n, tasks) with NaN where
+nothing was measured, one model per task, as in :mod:`chemdl.baselines`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC
 
-from chemdl.baselines import BaselineClassifier, BaselineRegressor
+from chemdl.baselines import BaselineClassifier, BaselineRegressor, TaskwiseBaseline
 from chemdl.features.compositions import composition_descriptors, element_fractions
 from chemdl.profiles import unknown
 
@@ -46,11 +46,8 @@ _BOOSTING_SPACE: dict[str, list[Any]] = {
 }
 
 
-class _OverCompositions:
+class _OverCompositions(TaskwiseBaseline):
     """What a rival sees; columns are standardised by the fitted rows, but for trees."""
-
-    representation: str
-    estimator: Any
 
     def _features(self, X: Sequence[str]) -> np.ndarray:
         if self.representation == "none":

@@ -1,4 +1,4 @@
-"""Splits of materials: by equal compositions, by families of elements, and as Matbench published."""
+"""Splits of materials: equal compositions, families of elements, and Matbench's own folds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chemdl.splits import Protocol
 
 def with_compositions(dataset: Dataset) -> Dataset:
     """Return the set with a column ``composition``, equal for rows of one reduced formula."""
-    return _with_column(dataset, "composition", composition_keys(dataset.inputs))
+    return _with_column(dataset, "composition", composition_keys(dataset.inputs.tolist()))
 
 
 def with_clusters(dataset: Dataset, clusters: int = 6, seed: int = 0) -> Dataset:
@@ -28,7 +28,7 @@ def with_clusters(dataset: Dataset, clusters: int = 6, seed: int = 0) -> Dataset
     """
     from sklearn.cluster import KMeans
 
-    shares = element_fractions(dataset.inputs).astype(np.float64)
+    shares = element_fractions(dataset.inputs.tolist()).astype(np.float64)
     found = KMeans(clusters, n_init=10, random_state=seed).fit(shares)
     excess = found.cluster_centers_ - shares.mean(axis=0)
     names = _names(excess)
@@ -59,3 +59,16 @@ def _names(excess: NDArray[np.float64]) -> NDArray[np.str_]:
 
 def _with_column(dataset: Dataset, name: str, values: NDArray[np.str_]) -> Dataset:
     return dataclasses.replace(dataset, columns={**dataset.columns, name: values})
+
+
+def part_of_published(
+    dataset: Dataset, *, train: int, valid: int, test: int, seed: int = 0
+) -> Dataset:
+    """Return so many rows of each side of a published split, drawn by ``seed``, in their order."""
+    generator = np.random.default_rng(seed)
+    sides = np.asarray(dataset.columns["set"])
+    drawn = [
+        generator.permutation(np.flatnonzero(sides == side))[:count]
+        for side, count in (("train", train), ("valid", valid), ("test", test))
+    ]
+    return dataset.subset(np.sort(np.concatenate(drawn)))

@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from chemdl import plots, tables
+from chemdl import cards, plots, tables
 from chemdl.cards import Predictions
 from chemdl.datasets.formulas import LAST_ELEMENT, symbols
 from chemdl.features.compositions import element_fractions
 from chemdl.lines import COLOURS, WIDTH, label_ends, line_styles
+from chemdl.profiles import Settings
 
 Card = Mapping[str, Any]
 _SHADES = LinearSegmentedColormap.from_list("errors", ["#f3f6f9", "#9fc3dd", "#0a3f66"])
@@ -24,7 +24,7 @@ _SHADES = LinearSegmentedColormap.from_list("errors", ["#f3f6f9", "#9fc3dd", "#0
 _BLOCK_ROW = {6: 8.4, 7: 9.4}
 
 
-def sizes_of_formulas(datasets: Sequence[Any], *, bins: int = 40) -> Figure:
+def target_histograms(datasets: Sequence[Any], *, bins: int = 40) -> Figure:
     """Draw a histogram of the first task of each dataset, in its unit."""
     figure = plots.target_distributions(datasets, bins=bins)
     for axis, dataset in zip(figure.axes, datasets, strict=False):
@@ -59,7 +59,7 @@ def element_errors(
     number = np.flatnonzero(rows >= fewest) + 1
     return pd.DataFrame(
         {
-            "element": [_symbol(z) for z in number],
+            "element": [_symbol(int(z)) for z in number],
             "number": number,
             "rows": rows[number - 1],
             "error": error[number - 1],
@@ -94,13 +94,13 @@ def periodic_table(table: pd.DataFrame, label: str) -> Figure:
     return figure
 
 
-def clusters(cards: Mapping[str, Card], models: Sequence[str], metric: str = "mae") -> Figure:
+def clusters(pair: Mapping[str, Card], models: Sequence[str], metric: str = "mae") -> Figure:
     """Draw each model's error on families left out beside its error on the published folds.
 
-    ``cards`` holds ``random`` and ``left_out``; the families are the groups of the latter's folds,
+    ``pair`` holds ``random`` and ``left_out``; the families are the groups of the latter's folds,
     and the line above them is the mean over the random folds.
     """
-    left, random = cards["left_out"], cards["random"]
+    left, random = pair["left_out"], pair["random"]
     groups = left["protocol"]["groups"]
     rows = ["random folds", *groups]
     present = [m for m in models if any(s["model"] == m for s in left["scores"])]
@@ -109,7 +109,7 @@ def clusters(cards: Mapping[str, Card], models: Sequence[str], metric: str = "ma
     axis = figure.subplots()
     for place, model in enumerate(present):
         offset = 0.16 * (place - (len(present) - 1) / 2)
-        values = [np.mean(_values(random, model, metric)), *_by_fold(left, model, metric)]
+        values = [_mean(random, model, metric), *_by_fold(left, model, metric)]
         axis.plot(values, np.arange(len(rows)) + offset, color=styles[model]["color"],
                   marker=styles[model]["marker"], linestyle="none", markersize=5,
                   label=tables.pretty(model))  # fmt: skip
@@ -140,6 +140,16 @@ def found_best(predictions: Predictions, model: str, *, best: float = 0.01) -> p
     order = np.argsort(-predicted[tested], kind="stable")
     found = np.cumsum(is_best[order]) / count
     return pd.DataFrame({"tested": np.arange(1, len(tested) + 1) / len(tested), "found": found})
+
+
+def recorded_pairs(
+    studies: Sequence[str], settings: Settings
+) -> list[tuple[dict[str, Any], Predictions]]:
+    """Return card and predictions of the largest run of each study, where there is one."""
+    found = []
+    for card in tables.recorded_cards(studies, settings):
+        found.append(cards.largest(card["study"], settings.output / "cards"))
+    return found
 
 
 def screening_table(sources: Sequence[tuple[Card, Predictions]]) -> pd.DataFrame:
@@ -188,8 +198,8 @@ def screening_curves(sources: Sequence[tuple[Card, Predictions]]) -> Figure:
     return figure
 
 
-def _values(card: Card, model: str, metric: str) -> NDArray[np.float64]:
-    return tables.replica_means(card, model, metric)
+def _mean(card: Card, model: str, metric: str) -> float:
+    return float(np.mean(tables.replica_means(card, model, metric)))
 
 
 def _by_fold(card: Card, model: str, metric: str) -> list[float]:

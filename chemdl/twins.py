@@ -22,7 +22,7 @@ def key_codes(dataset: Any) -> dict[str, Rows]:
         from chemdl.features.compositions import composition_keys
 
         # GaAs and Ga2As2 are one composition, and so are the polymorphs of a crystal.
-        return {"composition": _shared_codes(composition_keys(inputs))}
+        return {"composition": _shared_codes(composition_keys(inputs.tolist()))}
     elif kind != "smiles":
         return {"input": _shared_codes(inputs.astype(str))}
     from chemdl.features import inchikeys

@@ -5,12 +5,12 @@ absolute deviation, least, greatest, range and the value of the most abundant el
 property of the elements, weighted by their shares; beside them norms of the shares and the shares
 of valence electrons by orbital. They are computed for all formulas at once from one table.
 
-The table comes from pymatgen. Of the libraries that know the elements, ase brings nothing new with it
-but knows neither electronegativity nor melting point; mendeleev has the richest table and ten
-dependencies, and no crystals; matminer has Magpie's own numbers, on top of pymatgen and a database client,
-with long gaps between releases. pymatgen has the properties, the neighbours in a crystal, wheels for
-Python 3.11 to 3.13 and a release each month; its core package suffices, imports in a quarter of a
-second, and brings small packages besides plotly.
+The table comes from pymatgen. Of the libraries that know the elements, ase brings nothing new with
+it but knows neither electronegativity nor melting point; mendeleev has the richest table, eleven
+packages of its own and no crystals; matminer has Magpie's own numbers, on top of all of pymatgen
+and a database client. pymatgen has the properties, the neighbours in a crystal, wheels for Python
+3.11 to 3.13 and frequent releases; its core package suffices, imports in a quarter of a second, and
+brings nine packages, of which plotly alone is large.
 """
 
 from __future__ import annotations

@@ -63,8 +63,10 @@ def parse_crystal(text: str) -> Crystal:
         numbers = np.array([symbols()[symbol] for symbol, *_ in parts], dtype=np.uint8)
         coordinates = np.array([place for _, *place in parts], dtype=np.float64).reshape(-1, 3)
     except (KeyError, ValueError) as error:
-        raise FormulaError(f"{text[:60]!r} is no crystal ({error}): nine numbers of the lattice, "
-                           "then ';', an element and three coordinates for each site") from error  # fmt: skip
+        raise FormulaError(
+            f"{text[:60]!r} is no crystal ({error}): write nine numbers of the lattice, then ';', "
+            "an element and three coordinates for each site"
+        ) from error
     if not len(numbers) or len(coordinates) != len(numbers):
         raise FormulaError(f"{text[:60]!r} needs an element and three coordinates for each site")
     if abs(np.linalg.det(lattice)) < 1e-3:

@@ -7,9 +7,9 @@ changes. The net has to find out by itself that two elements are alike.
 *Descriptors*: a few layers over what a random forest reads as well, Magpie's statistics and the
 shares (Ward et al. 2016, doi:10.1038/npjcompumats.2016.28).
 
-*Attention* (as CrabNet, Wang et al. 2021, doi:10.1038/s41524-021-00545-1, and Roost, Goodall and Lee
-2020, doi:10.1038/s41467-020-19964-7): a composition is a set of elements e with shares x_e. Each
-starts as what is known of it, a vector of its own, and its share,
+*Attention* (as CrabNet, Wang et al. 2021, doi:10.1038/s41524-021-00545-1, and Roost, Goodall and
+Lee 2020, doi:10.1038/s41467-020-19964-7): a composition is a set of elements e with shares x_e.
+Each starts as what is known of it, a vector of its own, and its share,
 
     h_e = T_e W_T + E_e + W_x φ(x_e),
 
@@ -59,13 +59,14 @@ class ElementShares(nn.Module):
         for divisor, count, rate in _ELEMNET:
             sizes += [max(1, width // divisor)] * count
             rates += [0.0] * (count - 1) + [rate * dropout]
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.dropouts = nn.ModuleList(Dropout(rate, layer) for layer, rate in enumerate(rates))
-        self.output = nn.Linear(sizes[-1], n_tasks)
+        layers = [nn.Linear(a, b) for a, b in pairwise(sizes)]
         # PyTorch's own start shrinks the signal layer by layer; sixteen leave nothing of it.
-        for layer in self.hidden:
+        for layer in layers:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
+        self.hidden = nn.ModuleList(layers)
+        self.dropouts = nn.ModuleList(Dropout(rate, layer) for layer, rate in enumerate(rates))
+        self.output = nn.Linear(sizes[-1], n_tasks)
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""

@@ -5,10 +5,10 @@ A site i starts as what is known of its element; from each neighbour j at a dist
     z_ij = [v_i, v_j, g(d_ij)],
     v_i ← softplus(v_i + N(Σ_j σ(W_f z_ij + b_f) ⊙ softplus(W_s z_ij + b_s))),
 
-g being Gaussians of the distance and N batch normalisation. The crystal is the mean of its sites, read
-by one hidden layer; so the size of the cell, the order of its atoms and its origin do not matter. Here
-the elements start from the table of :mod:`chemdl.features.compositions` and a vector of their own, and
-the gates are normalised as one.
+g being Gaussians of the distance and N batch normalisation. The crystal is the mean of its sites,
+read by one hidden layer; so the size of the cell, the order of its atoms and its origin do not
+matter. Here the elements start from the table of :mod:`chemdl.features.compositions` and a vector
+of their own, and the gates are normalised as one.
 """
 
 from __future__ import annotations
