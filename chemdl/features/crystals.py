@@ -98,6 +98,8 @@ def crystal_graph(text: str) -> CrystalGraph:
     """
     crystal = parse_crystal(text)
     centre, other, distance = neighbours(crystal, RADIUS)
+    if not len(distance):
+        return CrystalGraph(crystal.numbers, np.empty((0, 3), dtype=np.float32))
     order = np.lexsort((distance, centre))
     centre, other, distance = centre[order], other[order], distance[order]
     start = np.searchsorted(centre, np.arange(len(crystal.numbers)))
