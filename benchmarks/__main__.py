@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks import (
     featurisation,
     featurisation_rate,
+    materials_rate,
     message_passing,
     multitask,
     network_costs,
@@ -29,6 +30,7 @@ from chemdl.replicas import environment
 BENCHMARKS: dict[str, Callable[[Options], list[dict[str, Any]]]] = {
     "featurisation": featurisation.run,
     "featurisation_rate": featurisation_rate.run,
+    "materials_rate": materials_rate.run,
     "message_passing": message_passing.run,
     "multitask": multitask.run,
     "network_costs": network_costs.run,
