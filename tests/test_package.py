@@ -45,7 +45,7 @@ FLOORS = (
         "intervals",
         "stats",
     ),
-    ("models", "baselines", "material_baselines", "scoring", "screening", "equations"),
+    ("models", "baselines", "material_baselines", "transfer", "scoring", "screening", "equations"),
     (
         "verdicts",
         "cards",
