@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from chemdl import cards, plots, tables
 from chemdl.cards import Predictions
+from chemdl.comparisons import Evidence, compare
 from chemdl.datasets.formulas import LAST_ELEMENT, symbols
 from chemdl.features.compositions import element_fractions
 from chemdl.lines import COLOURS, WIDTH, label_ends, line_styles
@@ -81,7 +82,7 @@ def periodic_table(table: pd.DataFrame, label: str) -> Figure:
         value = values.get(number)
         share = 0.0 if value is None else (value - low) / max(high - low, 1e-9)
         colour = "white" if value is None else _SHADES(share)
-        ink = "white" if share > 0.55 else ("#999999" if value is None else "black")
+        ink = "white" if share > 0.68 else ("#999999" if value is None else "black")
         axis.add_patch(_square(column, row, colour))
         axis.text(column, row - 0.1, _symbol(number), ha="center", va="center", fontsize=7.5,
                   color=ink)  # fmt: skip
@@ -92,6 +93,37 @@ def periodic_table(table: pd.DataFrame, label: str) -> Figure:
     axis.axis("off")
     _scale(figure, low, high, label)
     return figure
+
+
+def paired_table(
+    card: Card, predictions: Predictions, rivals: Sequence[str], metric: str | None = None
+) -> pd.DataFrame:
+    """Return by how much each deep model is better than each of these rivals, fold by fold.
+
+    ``difference`` is positive where the deep model is better, in the metric's unit, with its 95 %
+    interval corrected for folds that share their train rows.
+    """
+    name = metric or tables.first_metric(card)
+    evidence = Evidence(card["scores"], predictions, folds=card["protocol"]["folds"])
+    deep = [model["name"] for model in card["models"] if model["kind"] == "deep"]
+    present = {model["name"] for model in card["models"]}
+    rows = []
+    for model in deep:
+        for rival in [r for r in rivals if r in present]:
+            found = compare(evidence, model, rival, name)
+            if found is not None:
+                low, high = found["low"], found["high"]
+                rows.append(
+                    {
+                        "net": tables.pretty(model),
+                        "rival": tables.pretty(rival),
+                        "difference": found["difference"],
+                        "95 % interval": f"[{low:+.3f}, {high:+.3f}]",
+                    }
+                )
+    table = pd.DataFrame(rows)
+    table.attrs["caption"] = f"{tables.axis_label(name, card)}: how much better the net is"
+    return table
 
 
 def clusters(pair: Mapping[str, Card], models: Sequence[str], metric: str = "mae") -> Figure:
