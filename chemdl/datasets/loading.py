@@ -18,9 +18,10 @@ import numpy as np
 
 from chemdl.datasets import cleaning, sources
 from chemdl.datasets.dataset import Dataset
+from chemdl.datasets.embedded import embedded_text, read_embedded
 from chemdl.datasets.errors import DatasetError, HashMismatchError
-from chemdl.datasets.readers import READERS, RawTable, embedded_text, read_embedded, read_table
-from chemdl.datasets.registry import Entry, Source, entry
+from chemdl.datasets.readers import RawTable, read_table
+from chemdl.datasets.registry import READERS, Entry, Source, entry
 from chemdl.profiles import cache_dir, data_dir, unknown, write_atomically
 
 

@@ -13,11 +13,13 @@ import yaml
 
 from chemdl.datasets.dataset import KINDS
 from chemdl.datasets.errors import RegistryError, UnknownDatasetError
-from chemdl.datasets.readers import READERS
+from chemdl.datasets.proteins import PROTEIN_READERS
+from chemdl.datasets.readers import READERS as TABLE_READERS
 from chemdl.profiles import data_dir, unknown
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-INPUTS = ("smiles", "descriptors")
+INPUTS = ("smiles", "descriptors", "sequence")
+READERS = {**TABLE_READERS, **PROTEIN_READERS}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
