@@ -267,11 +267,19 @@ def _cleaned(
             cleaned = cleaning.clean_smiles(
                 raw, wanted.kind, tolerance=wanted.tolerance, apart=apart
             )
+        elif raw.lengths is not None:
+            cleaned = cleaning.clean_sites(raw, wanted.kind)
         else:
             cleaned = cleaning.clean_rows(raw, wanted.kind)
         inputs = np.array([raw.inputs[row] for row in cleaned.rows], dtype=object)
         dataset = _assembled(
-            wanted, obtained.source, inputs, cleaned.targets, cleaned.log, cleaned.columns
+            wanted,
+            obtained.source,
+            inputs,
+            cleaned.targets,
+            cleaned.log,
+            cleaned.columns,
+            cleaned.lengths,
         )
         _store(stored, dataset)
     return dataset
@@ -284,6 +292,7 @@ def _assembled(
     targets: np.ndarray,
     log: Mapping[str, Any],
     columns: Mapping[str, np.ndarray],
+    lengths: np.ndarray | None,
 ) -> Dataset:
     card = {
         "title": wanted.title,
@@ -296,7 +305,7 @@ def _assembled(
         "cleaning": dict(log),
     }
     return Dataset(
-        wanted.name, inputs, targets, wanted.tasks, wanted.kind, wanted.unit, card, columns
+        wanted.name, inputs, targets, wanted.tasks, wanted.kind, wanted.unit, card, columns, lengths
     )
 
 
@@ -321,6 +330,8 @@ def _store(path: Path, dataset: Dataset) -> None:
     about = {"content_sha256": dataset.card["content_sha256"], "cleaning": dataset.card["cleaning"]}
     arrays: dict[str, Any] = {f"column_{name}": v for name, v in dataset.columns.items()}
     arrays["inputs"] = np.frombuffer("\n".join(dataset.inputs).encode(), dtype=np.uint8)
+    if dataset.lengths is not None:
+        arrays["lengths"] = dataset.lengths
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
     try:
         with write_atomically(path) as temporary:
@@ -344,7 +355,15 @@ def _restore(path: Path, wanted: Entry, source: Source) -> Dataset | None:
             for name, values in arrays.items()
             if name.startswith("column_")
         }
-        dataset = _assembled(wanted, source, inputs, arrays["targets"], about["cleaning"], columns)
+        dataset = _assembled(
+            wanted,
+            source,
+            inputs,
+            arrays["targets"],
+            about["cleaning"],
+            columns,
+            arrays.get("lengths"),
+        )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
     return dataset if dataset.card["content_sha256"] == about["content_sha256"] else None

@@ -13,6 +13,7 @@ What was not seen is NaN.
 from __future__ import annotations
 
 import csv
+import difflib
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -254,8 +255,7 @@ def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     """Read the 513 chains of Cuff and Barton with profiles made of the alignments beside them.
 
     Each file is one chain: lines of comma separated values, named before a colon. ``options``:
-    ``targets`` and ``reduction``. Where an alignment leaves out the residues whose state was not
-    seen, they are aligned with nothing. The column ``entry`` holds the code of the PDB entry, so
+    ``targets`` and ``reduction``. The first aligned row is the chain itself. The column ``entry`` holds the code of the PDB entry, so
     that no entry stands on two sides.
 
     Raises
@@ -271,32 +271,38 @@ def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
             rows[name] = values.strip().rstrip(",").split(",")
         name = PurePosixPath(file).name.removesuffix(".all")
         sequence = "".join(rows["RES"])
-        aligned = [_placed(row, rows["DSSP"], file) for k, row in rows.items() if "align" in k]
+        found = [row for key, row in rows.items() if key.startswith("align")]
+        columns = _columns(sequence, "".join(found[0]), file)
+        aligned = [_placed(row, columns) for row in found[1:]]
         values = {
             "q8": eight_states(rows["DSSP"]),
             "exposed": _read_labels("exposed", "".join(rows["DSSPACC"])),
         }
         chains.add(
-            name, sequence, values, (file, 1), aligned=profile([sequence, *aligned[1:]]),
+            name, sequence, values, (file, 1), aligned=profile([sequence, *aligned]),
             entry=name[:4].lower(),
         )  # fmt: skip
     return chains.table()
 
 
-def _placed(aligned: list[str], states: list[str], file: str) -> str:
-    """Return an aligned sequence with gaps where the alignment leaves unseen residues out."""
-    if len(aligned) == len(states):
-        return "".join(aligned)
-    seen = [place for place, state in enumerate(states) if state not in _UNSEEN]
-    if len(aligned) != len(seen):
-        raise DatasetError(
-            f"{file}: {len(aligned)} aligned residues for a chain of {len(states)}, "
-            f"{len(seen)} of them seen"
-        )
-    row = ["."] * len(states)
-    for place, letter in zip(seen, aligned, strict=True):
-        row[place] = letter
-    return "".join(row)
+def _columns(sequence: str, query: str, file: str) -> list[int]:
+    """Return the alignment's column of each residue, -1 where it leaves the residue out.
+
+    Four of the alignments lack residues whose state was not seen, or have one more.
+    """
+    columns = [-1] * len(sequence)
+    matcher = difflib.SequenceMatcher(None, sequence, query, autojunk=False)
+    for what, start, stop, first, _ in matcher.get_opcodes():
+        if what == "replace":
+            raise DatasetError(f"{file}: residue {start + 1} is another one in the alignment")
+        if what == "equal":
+            columns[start:stop] = range(first, first + stop - start)
+    return columns
+
+
+def _placed(row: Sequence[str], columns: Sequence[int]) -> str:
+    """Return an aligned sequence in the columns of the chain, gaps where it has none."""
+    return "".join("." if column < 0 else row[column] for column in columns)
 
 
 def read_qian_sejnowski(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:

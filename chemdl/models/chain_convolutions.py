@@ -13,7 +13,7 @@ from chemdl.models.crf import FORBIDDEN, log_likelihood, marginals
 from chemdl.models.labelling import ChainLabeller, ChainNet, chain_lengths, scores_of
 from chemdl.models.layers import Dropout
 from chemdl.noise import Noise
-from chemdl.training import Loss
+from chemdl.losses import Loss
 
 
 class ChannelNorm(nn.Module):

@@ -17,7 +17,7 @@ from chemdl.features.residues import KINDS, chain_residues, sequence_of
 from chemdl.models.estimator import Feature, NeuralEstimator
 from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded
-from chemdl.training import Loss
+from chemdl.losses import Loss
 
 
 def scores_of(classes: Sequence[int]) -> list[int]:
