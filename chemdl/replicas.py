@@ -46,6 +46,7 @@ _SOURCES = tuple(
         "features",
         "docking",
         "baselines",
+        "sequence_baselines",
         "scoring",
         "screening",
         "equations",

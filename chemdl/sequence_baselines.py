@@ -158,7 +158,8 @@ class WindowBaseline(SiteBaseline):
         hot = one_hot_windows(X, self.window)
         if not self.profile:
             return hot
-        levels = window_profiles(X, self.window).astype(np.float32) / 255.0
+        # Around zero and about as wide as the ones: the optimiser then takes half the steps.
+        levels = (window_profiles(X, self.window).astype(np.float32) / 255.0 - 0.5) * 4.0
         return sparse.hstack([hot, sparse.csr_matrix(levels)], format="csr")
 
     def _fit_task(self, task: int, features: Any, seen: np.ndarray, target: np.ndarray) -> Any:
@@ -265,7 +266,7 @@ def baseline(
         for an unknown name, with the near misses.
     """
     if name == "logistic":
-        linear = LogisticRegression(C=0.1, max_iter=60, tol=1e-3)
+        linear = LogisticRegression(C=0.1, max_iter=1000, tol=3e-3)
         return WindowBaseline(linear, profile=profile, **changes)
     if name == "gradient_boosting":
         trees = HistGradientBoostingClassifier(max_iter=rounds, learning_rate=0.1,

@@ -74,6 +74,22 @@ def _numbered(labels: Iterable[str], known: Mapping[str, float], what: str) -> n
     return np.array([known[letter] for letter in letters], dtype=np.float64)
 
 
+def some_chains(dataset: Any, train: int, test: int | None = None) -> Any:
+    """Return so many train chains of a published split, drawn by seed 0, and test chains.
+
+    Without ``test`` all test chains stay; valid chains, where there are any, shrink as train does.
+    """
+    sides = np.asarray(dataset.columns["set"])
+    share = train / max(1, int((sides == "train").sum()))
+    wanted = {"train": train, "valid": round(share * (sides == "valid").sum()), "test": test}
+    kept = []
+    for side, count in wanted.items():
+        rows = np.flatnonzero(sides == side)
+        drawn = np.random.default_rng(0).permutation(rows)
+        kept.append(drawn if count is None else drawn[:count])
+    return dataset.subset(np.sort(np.concatenate(kept)))
+
+
 class _Chains:
     """Chains collected one by one, each checked, and made into one table."""
 
@@ -255,8 +271,9 @@ def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     """Read the 513 chains of Cuff and Barton with profiles made of the alignments beside them.
 
     Each file is one chain: lines of comma separated values, named before a colon. ``options``:
-    ``targets`` and ``reduction``. The first aligned row is the chain itself. The column ``entry`` holds the code of the PDB entry, so
-    that no entry stands on two sides.
+    ``targets``, ``reduction`` and ``related``. The first aligned row is the chain itself. The column ``family``
+    has one name for the chains of a PDB entry, and for those that ``related`` (pairs of ids) joins,
+    so that none of them stand on two sides.
 
     Raises
     ------
@@ -264,6 +281,7 @@ def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
         for an alignment that does not fit its chain.
     """
     chains = _Chains(options)
+    family = _families(options.get("related", []))
     for file, path in files.items():
         rows: dict[str, list[str]] = {}
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -280,9 +298,18 @@ def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
         }
         chains.add(
             name, sequence, values, (file, 1), aligned=profile([sequence, *aligned]),
-            entry=name[:4].lower(),
+            family=family.get(name[:4], name[:4]),
         )  # fmt: skip
     return chains.table()
+
+
+def _families(related: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Return one name for all entries that pairs of chains join, by entry."""
+    family: dict[str, str] = {}
+    for one, other in related:
+        old, new = (family.setdefault(chain[:4], chain[:4]) for chain in (one, other))
+        family |= {entry: min(old, new) for entry, name in family.items() if name in (old, new)}
+    return family
 
 
 def _columns(sequence: str, query: str, file: str) -> list[int]:

@@ -30,14 +30,36 @@ _NETS: dict[str, tuple[str, str, str | None]] = {
     "cnn3d": ("voxels", "Voxel", None),
     "ligand_net": ("ligands", "Ligand", "ecfp"),
     "properties_net": ("ligands", "Ligand", "properties"),
+    "window_net": ("window_nets", "Window", None),
+    "window_net_deep": ("window_nets", "Window", None),
+    "window_net_pretrained": ("window_nets", "Window", None),
+    "two_stage_net": ("window_nets", "TwoStage", None),
+    "deep_cnn": ("chain_convolutions", "Convolution", None),
+    "deepcnf": ("chain_convolutions", "Convolution", None),
+    "gru": ("chain_recurrence", "Recurrent", None),
+    "dilated_cnn": ("chain_convolutions", "Dilated", None),
 }
 _VARIANTS: dict[str, dict[str, Any]] = {
     "single_task": {"shared": False},
     "multitask_ma_bn": {"batch_norm": True},
+    "window_net_deep": {"depth": 3, "width": 150, "window": 17},
+    "window_net_pretrained": {"depth": 3, "width": 150, "window": 17, "pretrained": True},
+    "deepcnf": {"field": True},
 }
-_ENDINGS = {"classification": "Classifier", "regression": "Regressor"}
+_ENDINGS = {
+    "classification": "Classifier",
+    "regression": "Regressor",
+    "labelling": "Labeller",
+}
+
+_CHAINS = ("window_nets", "chain_convolutions", "chain_recurrence")
 
 NETS = tuple(_NETS)
+
+
+def kinds(name: str) -> tuple[str, ...]:
+    """Return the kinds of dataset that a net can learn."""
+    return ("labelling",) if _NETS[name][0] in _CHAINS else ("classification", "regression")
 
 
 def net(name: str, kind: str, **changes: Any) -> Any:
@@ -63,6 +85,14 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     cnn3d              docked complex       3D convolutions (as Wallach et al. 2015)
     ligand_net         complex's ligand     one hidden layer over ECFP4 bits
     properties_net     complex's ligand     one hidden layer over six properties
+    window_net         residues             one hidden layer over a window (Qian, Sejnowski 1988)
+    window_net_deep    residues             three hidden layers over a window
+    window_net_pretrained residues          the same, pre-trained as autoencoders (as DNSS 2015)
+    two_stage_net      residues             a window net on a window net (as PSIPRED, Jones 1999)
+    deep_cnn           residues             five convolutions along the chain
+    deepcnf            residues             the same under a chain field (Wang et al. 2016)
+    gru                residues             gated recurrence in both directions
+    dilated_cnn        residues             residual blocks with dilation
     ================== ==================== =====================================================
 
     Raises
@@ -72,8 +102,8 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     """
     if name not in _NETS:
         raise ValueError(unknown("net", name, _NETS))
-    if kind not in _ENDINGS:
-        raise ValueError(unknown("kind of dataset", kind, _ENDINGS))
+    if kind not in kinds(name):
+        raise ValueError(unknown(f"kind of dataset for {name}", kind, kinds(name)))
     module, stem, preset = _NETS[name]
     cls = getattr(import_module(f"chemdl.models.{module}"), stem + _ENDINGS[kind])
     own = {**_VARIANTS.get(name, {}), **changes}

@@ -13,6 +13,7 @@ from chemdl.models.crf import FORBIDDEN, log_likelihood, marginals
 from chemdl.models.labelling import ChainLabeller, ChainNet, chain_lengths, scores_of
 from chemdl.models.layers import Dropout
 from chemdl.noise import Noise
+from chemdl.ragged import Ragged
 from chemdl.losses import Loss
 
 
@@ -211,7 +212,7 @@ class ConvolutionLabeller(ChainLabeller):
             self.n_scores, self.width, self.depth, self.kernel, self.dropout, self.profile
         )
 
-    def _check_targets(self, targets: np.ndarray) -> None:
+    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
         super()._check_targets(targets)
         if self.field and not all(self.classes):
             raise ValueError(f"a field needs classes in every task, not {tuple(self.classes)}")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from chemdl.features.residues import KINDS, chain_residues, sequence_of
 from chemdl.models.estimator import Feature, NeuralEstimator
 from chemdl.noise import Noise
-from chemdl.ragged import Batch, Padded
+from chemdl.ragged import Batch, Padded, Ragged
 from chemdl.losses import Loss
 
 
@@ -120,14 +120,15 @@ class ChainLabeller(NeuralEstimator):
     def _loss(self) -> Loss:
         return labelling_loss(self.classes)
 
-    def _check_targets(self, targets: np.ndarray) -> None:
+    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
+        values = targets.values if isinstance(targets, Ragged) else targets
         if targets.shape[1] != len(self.classes):
             raise ValueError(
                 f"classes={tuple(self.classes)} speaks of {len(self.classes)} tasks, the targets "
                 f"have {targets.shape[1]}"
             )
         for task, count in enumerate(self.classes):
-            own = targets[:, task]
+            own = values[:, task]
             if count and not np.isin(own[np.isfinite(own)], np.arange(count)).all():
                 raise ValueError(f"task {task} has classes 0 to {count - 1}, or NaN, alone")
 

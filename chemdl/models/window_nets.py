@@ -173,9 +173,9 @@ class WindowLabeller(ChainLabeller):
         dropout: float = 0.0,
         profile: bool = False,
         pretrained: bool = False,
-        epochs: int = 20,
+        epochs: int = 12,
         batch_size: int = 16,
-        learning_rate: float = 3e-3,
+        learning_rate: float = 1e-2,
         decay: float = 0.05,
         weight_decay: float = 0.0,
         clip: float | None = 1.0,
@@ -201,6 +201,11 @@ class WindowLabeller(ChainLabeller):
 class TwoStageLabeller(ChainLabeller):
     """A window net on top of a window net; see :class:`TwoStageNet`."""
 
+    search_space: ClassVar[dict[str, list[Any]]] = {
+        "learning_rate": [1e-3, 3e-3, 1e-2],
+        "dropout": [0.0, 0.1, 0.2],
+    }
+
     def __init__(
         self,
         classes: Sequence[int] = (3, 8),
@@ -208,9 +213,9 @@ class TwoStageLabeller(ChainLabeller):
         hidden: tuple[int, int] = (75, 60),
         dropout: float = 0.0,
         profile: bool = False,
-        epochs: int = 20,
+        epochs: int = 12,
         batch_size: int = 16,
-        learning_rate: float = 3e-3,
+        learning_rate: float = 1e-2,
         decay: float = 0.05,
         weight_decay: float = 0.0,
         clip: float | None = 1.0,

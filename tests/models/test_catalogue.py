@@ -10,8 +10,9 @@ from chemdl.datasets import Dataset
 from chemdl.models import catalogue
 
 
-@pytest.mark.parametrize("name", catalogue.NETS)
-@pytest.mark.parametrize("kind", ["classification", "regression"])
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name in catalogue.NETS for kind in catalogue.kinds(name)]
+)
 def test_each_name_gives_an_unfitted_net(name: str, kind: str) -> None:
     net = catalogue.net(name, kind, epochs=3, seed=4)
     assert (net.epochs, net.seed, net.kind) == (3, 4, "deep")

@@ -1,0 +1,1 @@
+"""Figures and tables of proteins: chains, states, contact maps, drawn from cards alone."""
