@@ -352,6 +352,15 @@ METRICS = _table(
     Metric("q2_exposed", "%", True, 0.5, False, "labelling", labels.percent_right, "exposed"),
     Metric("r_exposed", "", True, 0.02, False, "labelling", labels.correlation, "exposed"),
     Metric("angle_error", "°", False, 0.03, True, "labelling", labels.angle_error),
-    Metric("precision_l5", "%", True, 1.0, False, "labelling", labels.long_range_precision,
-           "contact", by_unit=True),
+    Metric(
+        "precision_l5",
+        "%",
+        True,
+        1.0,
+        False,
+        "labelling",
+        labels.long_range_precision,
+        "contact",
+        by_unit=True,
+    ),
 )

@@ -61,9 +61,7 @@ def overlap_parts(y: Floats, p: Floats, units: NDArray[np.int64]) -> tuple[Float
     one, two = np.divmod(found, max(1, len(said.start)))
     ends = [of.start[which] + of.length[which] for of, which in ((seen, one), (said, two))]
     maxov = np.maximum(*ends) - np.minimum(seen.start[one], said.start[two])
-    slack = np.minimum.reduce(
-        [maxov - minov, minov, seen.length[one] // 2, said.length[two] // 2]
-    )
+    slack = np.minimum.reduce([maxov - minov, minov, seen.length[one] // 2, said.length[two] // 2])
     share = (minov + slack) / maxov * seen.length[one]
     count = len(seen.start)
     pairs = np.bincount(one, minlength=count)

@@ -11,13 +11,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
 
 from chemdl.features.residues import KINDS, one_hot_windows, window_places, window_profiles
-from chemdl.models.labelling import ChainNet
 from chemdl.models.chain_convolutions import ConvolutionLabeller
+from chemdl.models.labelling import ChainNet
+from chemdl.noise import Noise
 from chemdl.profiles import spawn, unknown
 from chemdl.ragged import Ragged
 
@@ -163,8 +165,6 @@ class WindowBaseline(SiteBaseline):
         return sparse.hstack([hot, sparse.csr_matrix(levels)], format="csr")
 
     def _fit_task(self, task: int, features: Any, seen: np.ndarray, target: np.ndarray) -> Any:
-        from sklearn.base import clone
-
         if self.most is not None and len(seen) > self.most:
             rng = np.random.default_rng(spawn(self.seed, "sites", task))
             kept = np.sort(rng.choice(len(seen), self.most, replace=False))
@@ -187,11 +187,9 @@ class LinearScores(ChainNet):
 
     def __init__(self, n_scores: int, window: int, profile: bool) -> None:
         super().__init__(n_scores, 1, profile)
-        from torch import nn
-
         self.output = nn.Conv1d(self.n_inputs, n_scores, window, padding=window // 2)
 
-    def encode(self, x: Any, mask: Any, noise: Any) -> Any:
+    def encode(self, x: Tensor, mask: Tensor, noise: Noise | None) -> Tensor:
         """Return the inputs as they are."""
         return x
 

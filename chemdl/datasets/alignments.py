@@ -15,8 +15,10 @@ AMINO_ACIDS = "ARNDCQEGHILKMFPSTWYV"
 _PLACES = {letter: place for place, letter in enumerate(AMINO_ACIDS)}
 # How often each stands in proteins (Robinson and Robinson 1991).
 BACKGROUND = np.array(
-    [0.07805, 0.05129, 0.04487, 0.05364, 0.01925, 0.04264, 0.06295, 0.07377, 0.02199, 0.05142]
-    + [0.09019, 0.05744, 0.02243, 0.03856, 0.05203, 0.07120, 0.05841, 0.01330, 0.03216, 0.06441]
+    [
+        *(0.07805, 0.05129, 0.04487, 0.05364, 0.01925, 0.04264, 0.06295, 0.07377, 0.02199, 0.05142),
+        *(0.09019, 0.05744, 0.02243, 0.03856, 0.05203, 0.07120, 0.05841, 0.01330, 0.03216, 0.06441),
+    ]
 )
 # BLOSUM62 (Henikoff and Henikoff 1992), the lower triangle.
 _BLOSUM62 = """
@@ -69,7 +71,7 @@ def profile(alignment: Sequence[str]) -> np.ndarray:
     with p the background, q the pair frequencies behind BLOSUM62, α + 1 the mean number of kinds
     in a column and β = 10. What is returned is Q_a / (Q_a + p_a), the logistic function of the
     log odds: 0.5 says no more than the background. Gaps and letters outside the twenty count for
-    nothing; a column of nothing else is the background.
+    nothing; a column of nothing else is close to the background.
 
     Raises
     ------

@@ -179,8 +179,8 @@ def read_proteinnet(files: Mapping[str, Path], options: Mapping[str, Any]) -> Ra
         and found[_plain_id(name)][0] not in held_out
     ]
     drawn = np.random.default_rng(0).permutation(len(train))[: options.get("chains")]
-    for side, members in (("train", [train[i] for i in np.sort(drawn)]), ("test", test)):
-        for line, name, sequence, states in members:
+    for side, taken in (("train", [train[i] for i in np.sort(drawn)]), ("test", test)):
+        for line, name, sequence, states in taken:
             values = {"q8": eight_states(states)}
             chains.add(name, sequence, values, (options["ids"], line), set=side)
     return chains.table()
@@ -271,9 +271,9 @@ def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     """Read the 513 chains of Cuff and Barton with profiles made of the alignments beside them.
 
     Each file is one chain: lines of comma separated values, named before a colon. ``options``:
-    ``targets``, ``reduction`` and ``related``. The first aligned row is the chain itself. The column ``family``
-    has one name for the chains of a PDB entry, and for those that ``related`` (pairs of ids) joins,
-    so that none of them stand on two sides.
+    ``targets``, ``reduction`` and ``related``. The first aligned row is the chain itself. The
+    column ``family`` has one name for the chains of a PDB entry, and for those that ``related``
+    (pairs of ids) joins, so that none of them stand on two sides.
 
     Raises
     ------
@@ -285,8 +285,8 @@ def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     for file, path in files.items():
         rows: dict[str, list[str]] = {}
         for line in path.read_text(encoding="utf-8").splitlines():
-            name, _, values = line.partition(":")
-            rows[name] = values.strip().rstrip(",").split(",")
+            key, _, text = line.partition(":")
+            rows[key] = text.strip().rstrip(",").split(",")
         name = PurePosixPath(file).name.removesuffix(".all")
         sequence = "".join(rows["RES"])
         found = [row for key, row in rows.items() if key.startswith("align")]

@@ -1,20 +1,21 @@
-"""Deep convolutions along a protein chain: plain, residual with dilation, and under a chain field."""
+"""Deep convolutions along a protein chain: plain, with dilation, and under a chain field."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from chemdl.losses import Loss
 from chemdl.models.crf import FORBIDDEN, log_likelihood, marginals
-from chemdl.models.labelling import ChainLabeller, ChainNet, chain_lengths, scores_of
+from chemdl.models.labelling import ChainLabeller, ChainNet, chain_lengths
 from chemdl.models.layers import Dropout
 from chemdl.noise import Noise
 from chemdl.ragged import Ragged
-from chemdl.losses import Loss
 
 
 class ChannelNorm(nn.Module):
@@ -49,8 +50,7 @@ class DeepConvolution(ChainNet):
         super().__init__(n_scores, width, profile)
         sizes = [self.n_inputs, *[width] * depth]
         self.layers = nn.ModuleList(
-            nn.Conv1d(n_in, n_out, kernel, padding=kernel // 2)
-            for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)
+            nn.Conv1d(n_in, n_out, kernel, padding=kernel // 2) for n_in, n_out in pairwise(sizes)
         )
         self.norms = nn.ModuleList(ChannelNorm(width) for _ in range(depth))
         self.dropouts = nn.ModuleList(Dropout(dropout, layer=i) for i in range(depth))

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.features.residues import KINDS, chain_residues, sequence_of
+from chemdl.losses import Loss
 from chemdl.models.estimator import Feature, NeuralEstimator
 from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded, Ragged
-from chemdl.losses import Loss
 
 
 def scores_of(classes: Sequence[int]) -> list[int]:

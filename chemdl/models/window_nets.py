@@ -13,8 +13,8 @@ from chemdl.models.layers import Dropout
 from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded
 
-# What the encoders of pre-training see at most, and in how many residues at once.
-_PRETRAINING_RESIDUES, _PRETRAINING_BATCH = 200_000, 256
+# What pre-training sees at most, in how many residues at once, and how often for each layer.
+_PRETRAINING_RESIDUES, _PRETRAINING_BATCH, _PRETRAINING_STEPS = 100_000, 256, 1500
 _CORRUPTION = 0.1
 
 
@@ -40,6 +40,7 @@ class WindowNet(ChainNet):
         super().__init__(n_scores, width, profile)
         if window % 2 == 0:
             raise ValueError(f"a window has an odd width, so that it has a middle, not {window}")
+        self.window = window
         first = nn.Conv1d(self.n_inputs, width, window, padding=window // 2)
         others = [nn.Conv1d(width, width, 1) for _ in range(depth - 1)]
         self.layers = nn.ModuleList([first, *others])
@@ -61,9 +62,8 @@ class PretrainedWindowNet(WindowNet):
     2015) and SPIDER2 (Heffernan et al. 2015) began so.
     """
 
-    def __init__(self, *sizes: Any, rounds: float = 1.0, **more: Any) -> None:
+    def __init__(self, *sizes: Any, **more: Any) -> None:
         super().__init__(*sizes, **more)
-        self.rounds = rounds
         # Drawn under the replica's seed, so that pre-training depends on nothing else.
         self.draw = int(torch.randint(2**31 - 1, (1,)))
 
@@ -74,12 +74,11 @@ class PretrainedWindowNet(WindowNet):
         assert isinstance(column, Padded)
         generator = torch.Generator().manual_seed(self.draw)
         x = self._windows(column, generator)
-        for place, layer in enumerate(self.layers):
-            weight = layer.weight.detach().flatten(1).cpu()
-            if place == 0:
-                # A convolution's weights are (width, inputs, window), as the windows are cut.
-                assert weight.shape[1] == x.shape[1]
-            weight, bias = _autoencoder(x, weight, layer.bias.detach().cpu(), self.rounds, generator)
+        for layer in self.layers:
+            assert isinstance(layer, nn.Conv1d) and layer.bias is not None
+            # A convolution's weights are (width, inputs, window), as the windows are cut.
+            start = layer.weight.detach().flatten(1).cpu()
+            weight, bias = _autoencoder(x, start, layer.bias.detach().cpu(), generator)
             layer.weight.data.copy_(weight.reshape(layer.weight.shape))
             layer.bias.data.copy_(bias)
             x = torch.sigmoid(x @ weight.mT + bias)
@@ -88,10 +87,9 @@ class PretrainedWindowNet(WindowNet):
         """Return windows of residues drawn from the chains: (residues, inputs × window)."""
         rows, places = torch.nonzero(column.mask.cpu(), as_tuple=True)
         drawn = torch.randperm(len(rows), generator=generator)[:_PRETRAINING_RESIDUES]
-        window = self.layers[0].kernel_size[0]
         parts = []
         for part in drawn.split(50_000):
-            at = places[part][:, None] + torch.arange(window) - window // 2
+            at = places[part][:, None] + torch.arange(self.window) - self.window // 2
             inside = (at >= 0) & (at < column.mask.shape[1])
             at = at.clamp(0, column.mask.shape[1] - 1)
             chosen = Padded(
@@ -103,14 +101,14 @@ class PretrainedWindowNet(WindowNet):
 
 
 def _autoencoder(
-    x: Tensor, weight: Tensor, bias: Tensor, rounds: float, generator: torch.Generator
+    x: Tensor, weight: Tensor, bias: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Fit one denoising autoencoder to rows x and return its encoder's weights and biases."""
     decoder = nn.Parameter(torch.zeros(weight.shape[1], weight.shape[0]))
     encoder, own = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
     mean = nn.Parameter(x.mean(0))
     optimizer = torch.optim.Adam([encoder, own, decoder, mean], lr=1e-3)
-    for _ in range(max(1, round(rounds * len(x) / _PRETRAINING_BATCH))):
+    for _ in range(_PRETRAINING_STEPS):
         rows = x[torch.randint(len(x), (_PRETRAINING_BATCH,), generator=generator)]
         kept = torch.rand(rows.shape, generator=generator) >= _CORRUPTION
         hidden = torch.sigmoid(torch.nn.functional.linear(rows * kept, encoder, own))
