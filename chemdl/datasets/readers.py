@@ -10,6 +10,7 @@ import math
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +319,12 @@ def tabulated_rows(values: np.ndarray) -> list[str]:
     return rows
 
 
+def _of_domain(module: str, reader: str) -> Callable[[Any, Mapping[str, Any]], RawTable]:
+    """Return a reader that lives in a module of its domain, imported when it is called."""
+    where = f"chemdl.datasets.{module}"
+    return lambda files, options: getattr(import_module(where), reader)(files, options)
+
+
 READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] = {
     "table": read_table,
     "tables_by_task": read_tables_by_task,
@@ -326,23 +333,24 @@ READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] 
     "merck": read_merck,
     "rfscore": read_rfscore,
     "tox21_challenge": read_tox21_challenge,
+    **{name: _of_domain("geometries", f"read_{name}") for name in ("qm7", "qm9", "qm7b", "frames")},
 }
 
 
 def read_embedded(path: Path, tasks: Sequence[str]) -> RawTable:
-    """Read a table in the embedded form: ``smiles``, the tasks, then any further columns."""
+    """Read a table in the embedded form: the input, the tasks, then any further columns."""
     with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
-        header = next(csv.reader(stream), [])
+        header = next(csv.reader(stream), ["smiles"])
     further = [name for name in header[1:] if name not in tasks]
-    options = {"smiles": "smiles", "targets": list(tasks), "columns": {n: n for n in further}}
+    options = {"smiles": header[0], "targets": list(tasks), "columns": {n: n for n in further}}
     return read_table({path.name: path}, options)
 
 
-def embedded_text(table: RawTable) -> str:
+def embedded_text(table: RawTable, column: str = "smiles") -> str:
     """Return a raw table in the embedded form, every number as short as it reads back exactly."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["smiles", *table.tasks, *table.columns])
+    writer.writerow([column, *table.tasks, *table.columns])
     further = list(table.columns.values())
     for row, smiles in enumerate(table.inputs):
         numbers = [_shortest(value) for value in table.targets[row]]

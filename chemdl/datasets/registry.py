@@ -17,7 +17,7 @@ from chemdl.datasets.readers import READERS
 from chemdl.profiles import data_dir, unknown
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-INPUTS = ("smiles", "descriptors")
+INPUTS = ("smiles", "descriptors", "geometry")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
