@@ -133,8 +133,8 @@ class KernelRidge(_Similar):
         self,
         representation: Representation = "sorted",
         kernel: Kernel = "laplacian",
-        scales: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0),
-        ridges: tuple[float, ...] = (1e-11, 1e-9, 1e-7, 1e-5, 1e-3),
+        scales: tuple[float, ...] = (0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
+        ridges: tuple[float, ...] = (1e-9, 1e-7, 1e-5, 1e-3, 1e-2),
         tuning_rows: int = 2000,
         seed: int = 0,
     ) -> None:

@@ -46,6 +46,7 @@ _SOURCES = tuple(
         "features",
         "docking",
         "baselines",
+        "geometry_baselines",
         "scoring",
         "screening",
         "equations",

@@ -30,6 +30,10 @@ _NETS: dict[str, tuple[str, str, str | None]] = {
     "cnn3d": ("voxels", "Voxel", None),
     "ligand_net": ("ligands", "Ligand", "ecfp"),
     "properties_net": ("ligands", "Ligand", "properties"),
+    "coulomb_net": ("coulomb_net", "CoulombNet", None),
+    "dtnn": ("dtnn", "DeepTensorNet", None),
+    "continuous_filter": ("continuous_filter", "ContinuousFilter", None),
+    "behler_parrinello": ("behler_parrinello", "BehlerParrinello", None),
 }
 _VARIANTS: dict[str, dict[str, Any]] = {
     "single_task": {"shared": False},
@@ -63,6 +67,10 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     cnn3d              docked complex       3D convolutions (as Wallach et al. 2015)
     ligand_net         complex's ligand     one hidden layer over ECFP4 bits
     properties_net     complex's ligand     one hidden layer over six properties
+    coulomb_net        Coulomb matrix       two layers, random orders (Montavon et al. 2012)
+    dtnn               geometry             deep tensor net (Schütt et al. 2017)
+    continuous_filter  geometry             continuous filters (as Schütt et al. 2017)
+    behler_parrinello  symmetry functions   a net for each element (Behler and Parrinello 2007)
     ================== ==================== =====================================================
 
     Raises

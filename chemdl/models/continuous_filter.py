@@ -21,14 +21,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from chemdl.losses import Loss
 from chemdl.models.estimator import Feature
 from chemdl.models.geometries import (
+    ABSOLUTE_ERROR,
     MOST_ELEMENTS,
     Atoms,
     EnergyNet,
     Gaussians,
     GeometryRegressor,
     Pairs,
+    energy_and_forces,
 )
 from chemdl.ragged import Batch
 
@@ -87,7 +90,11 @@ class ContinuousFilter(EnergyNet):
 
 
 class ContinuousFilterRegressor(GeometryRegressor):
-    """Continuous-filter net over geometries; see :class:`ContinuousFilter`."""
+    """Continuous-filter net over geometries; see :class:`ContinuousFilter`.
+
+    With ``forces`` the targets are the energy and the forces of frames of one molecule, and that
+    is the weight of the forces in the loss.
+    """
 
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [1e-3, 2e-3, 4e-3],
@@ -119,6 +126,10 @@ class ContinuousFilterRegressor(GeometryRegressor):
         self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
         self.warmup, self.decay, self.patience = warmup, decay, patience
         self.seed, self.device = seed, device
+
+    @property
+    def _loss(self) -> Loss:  # type: ignore[override]
+        return energy_and_forces(self.forces) if self.forces else ABSOLUTE_ERROR
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network; with forces the first target is the energy, the others its slopes."""

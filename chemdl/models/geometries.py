@@ -11,19 +11,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from chemdl.features.geometries import composition, elements, geometries
+from chemdl.losses import Loss, masked_mean
 from chemdl.models.estimator import Feature, NeuralRegressor
 from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded
+from chemdl.training import Recipe
 
 # Numbers of elements from 1 to this have a place in an embedding.
 MOST_ELEMENTS = 100
+
+
+def _absolute_error(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    return masked_mean((output - target).abs(), weight)
+
+
+def energy_and_forces(share: float) -> Loss:
+    """Return the loss |E - Ê| + share · mean |F - F̂|, of outputs (…, 1 + forces)."""
+
+    def total(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        error = (output - target).abs()
+        energy = masked_mean(error[..., :1], weight[..., :1])
+        return energy + share * masked_mean(error[..., 1:], weight[..., 1:])
+
+    return Loss(total)
+
+
+# In the targets' own unit: what is scored is what is learned.
+ABSOLUTE_ERROR = Loss(_absolute_error)
 
 
 class Atoms(NamedTuple):
@@ -132,12 +154,14 @@ class EnergyNet(nn.Module):
     with ``n_forces`` it returns (B, 1 + n_forces): energy, then -∂E/∂R by atom and axis.
     """
 
+    needs_targets = True
+
     def __init__(self, n_tasks: int, n_forces: int = 0) -> None:
         super().__init__()
         self.n_forces = n_forces
         self.total = AtomicSum(n_tasks)
 
-    def fit_targets(self, batch: Batch, targets: Tensor) -> None:
+    def fit_scaling(self, batch: Batch, targets: Tensor) -> None:
         """Fit composition and scale to the train rows of a replica."""
         numbers = batch["numbers"]
         assert isinstance(numbers, Padded)
@@ -172,9 +196,15 @@ class GeometryRegressor(NeuralRegressor):
         in ``predict``, for a molecule with an element that no train row has.
     """
 
+    _loss: ClassVar[Any] = ABSOLUTE_ERROR
+
+    def recipe(self) -> Recipe:
+        """Return the training recipe; batches hold molecules of similar size."""
+        return replace(super().recipe(), bucketed=True)
+
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return atomic numbers and positions, padded."""
-        return dict(geometries(inputs, "padded"))
+        return {**geometries(inputs, "padded")}
 
     def outputs(self, X: Sequence[Any]) -> np.ndarray:
         """Return the network's predictions (n, tasks) in target units."""
