@@ -67,7 +67,10 @@ def read_qm9(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
         where the molecules are not the 133,885 less the 3,054 whose geometry is in doubt.
     """
     ((task, column),) = options["targets"].items()
-    inputs, energies, ids, places = [], [], [], []
+    inputs: list[str] = []
+    energies: list[float] = []
+    ids: list[int] = []
+    places: list[tuple[str, int]] = []
     for file in options["parts"]:
         with files[file].open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):

@@ -21,6 +21,7 @@ from chemdl.features.geometries import BOHR, SYMBOLS, Geometry, geometry, neighb
 from chemdl.profiles import unknown
 
 Floats = NDArray[np.float32]
+Inputs = Sequence[Any] | NDArray[np.object_]
 Representation = Literal["eigenvalues", "sorted", "bonds"]
 REPRESENTATIONS = ("eigenvalues", "sorted", "bonds")
 
@@ -42,7 +43,7 @@ def sorted_matrix(molecule: Geometry) -> NDArray[np.float64]:
     return matrix[np.ix_(order, order)]
 
 
-def coulomb_matrices(inputs: Sequence[Any], size: int) -> Floats:
+def coulomb_matrices(inputs: Inputs, size: int) -> Floats:
     """Return the sorted Coulomb matrices of n molecules, (n, size, size), zeros below and right.
 
     Raises
@@ -57,7 +58,7 @@ def coulomb_matrices(inputs: Sequence[Any], size: int) -> Floats:
     return out
 
 
-def eigenvalues(inputs: Sequence[Any], size: int) -> Floats:
+def eigenvalues(inputs: Inputs, size: int) -> Floats:
     """Return the Coulomb matrices' eigenvalues by falling magnitude, (n, size), then zeros."""
     out = np.zeros((len(inputs), size), np.float32)
     for row, text in enumerate(inputs):
@@ -66,7 +67,7 @@ def eigenvalues(inputs: Sequence[Any], size: int) -> Floats:
     return out
 
 
-def sorted_triangles(inputs: Sequence[Any], size: int) -> Floats:
+def sorted_triangles(inputs: Inputs, size: int) -> Floats:
     """Return the lower triangles of the sorted Coulomb matrices, (n, size (size + 1) / 2)."""
     return coulomb_matrices(inputs, size)[:, *np.tril_indices(size)]
 
@@ -74,7 +75,7 @@ def sorted_triangles(inputs: Sequence[Any], size: int) -> Floats:
 Bags = dict[tuple[int, int], int]
 
 
-def bag_sizes(inputs: Sequence[Any]) -> Bags:
+def bag_sizes(inputs: Inputs) -> Bags:
     """Return the length of the longest bag of each pair of elements, (Z, Z'), Z ≤ Z'.
 
     The bags (Z, 0) hold the atoms of one element.
@@ -91,7 +92,7 @@ def bag_sizes(inputs: Sequence[Any]) -> Bags:
     return {pair: n for pair, n in sorted(longest.items()) if n}
 
 
-def bag_of_bonds(inputs: Sequence[Any], sizes: Bags) -> Floats:
+def bag_of_bonds(inputs: Inputs, sizes: Bags) -> Floats:
     """Return the bags of n molecules, each sorted, falling, and filled up with zeros: (n, width).
 
     Raises
@@ -113,9 +114,7 @@ def bag_of_bonds(inputs: Sequence[Any], sizes: Bags) -> Floats:
     return out
 
 
-def represent(
-    inputs: Sequence[Any], representation: Representation, *, size: int, bags: Bags
-) -> Floats:
+def represent(inputs: Inputs, representation: Representation, *, size: int, bags: Bags) -> Floats:
     """Return one of the representations, (n, width); a ``ValueError`` for an unknown one."""
     if representation == "bonds":
         return bag_of_bonds(inputs, bags)
@@ -126,7 +125,7 @@ def represent(
     raise ValueError(unknown("representation", representation, REPRESENTATIONS))
 
 
-def most_atoms(inputs: Sequence[Any]) -> int:
+def most_atoms(inputs: Inputs) -> int:
     """Return the number of atoms of the largest molecule."""
     return max(len(geometry(text).numbers) for text in inputs)
 

@@ -21,8 +21,8 @@ _PERIODIC_TABLE = (
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se "
     "Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb "
     "Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn"
-).split()
-NUMBERS = {symbol: number for number, symbol in enumerate(_PERIODIC_TABLE, start=1)}
+)
+NUMBERS = {symbol: number for number, symbol in enumerate(_PERIODIC_TABLE.split(), start=1)}
 SYMBOLS = {number: symbol for symbol, number in NUMBERS.items()}
 # Nearer than this two atoms are one place written twice: no bond is a tenth as long.
 NEAREST = 0.1

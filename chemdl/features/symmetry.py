@@ -5,10 +5,10 @@ element by distance, angular ones pairs of neighbours by the angle between them,
 ANI gave them (Smith et al. 2017, doi:10.1039/C6SC05720A):
 
     G_i^r = Σ_j exp(-η (R_ij - R_s)²) f(R_ij)
-    G_i^a = 2^(1-ζ) Σ_{j<k} (1 + cos(θ_ijk - θ_s))^ζ exp(-η ((R_ij + R_ik) / 2 - R_s)²) f(R_ij) f(R_ik)
+    G_i^a = 2^(1-ζ) Σ_{j<k} (1 + cos(θ_ijk - θ_s))^ζ exp(-η (R̄ - R_s)²) f(R_ij) f(R_ik)
 
-with f(R) = (cos(π R / R_c) + 1) / 2 within the cutoff R_c. There is one G^r for each R_s and
-element of j, one G^a for each R_s, θ_s and pair of elements of j and k.
+with R̄ the mean of R_ij and R_ik, and f(R) = (cos(π R / R_c) + 1) / 2 within the cutoff R_c. There
+is one G^r for each R_s and element of j, one G^a for each R_s, θ_s and pair of elements of j and k.
 """
 
 from __future__ import annotations

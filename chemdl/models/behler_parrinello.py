@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -56,9 +57,7 @@ class BehlerParrinello(EnergyNet):
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
         sizes = [width, *hidden, n_tasks]
-        self.layers = nn.ModuleList(
-            PerElement(len(elements), a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(PerElement(len(elements), a, b) for a, b in pairwise(sizes))
 
     def fit_scaling(self, batch: Batch, targets: Tensor) -> None:
         """Fit composition, scale, and each function's mean and deviation to the train rows."""

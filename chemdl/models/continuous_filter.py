@@ -128,7 +128,7 @@ class ContinuousFilterRegressor(GeometryRegressor):
         self.seed, self.device = seed, device
 
     @property
-    def _loss(self) -> Loss:  # type: ignore[override]
+    def _loss(self) -> Loss:
         return energy_and_forces(self.forces) if self.forces else ABSOLUTE_ERROR
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:

@@ -15,6 +15,7 @@ fixed orders. The composition's part, as in :mod:`chemdl.models.geometries`, is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,6 +47,9 @@ class CoulombNet(nn.Module):
     thresholds: Tensor
     widths: Tensor
     present: Tensor
+    first: Tensor
+    second: Tensor
+    total: AtomicSum
 
     def __init__(
         self,
@@ -69,9 +73,7 @@ class CoulombNet(nn.Module):
         self.register_buffer("first", torch.as_tensor(first))
         self.register_buffer("second", torch.as_tensor(second))
         sizes = [entries * levels, *hidden, n_tasks]
-        self.layers = nn.ModuleList(
-            nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.total = AtomicSum(n_tasks)
 
     def fit_scaling(self, batch: Batch, targets: Tensor) -> None:

@@ -111,6 +111,7 @@ class AtomicSum(nn.Module):
     """E = Σ_i (a_Z(i) + s e_i): e (B, L, tasks) → (B, tasks); see the module."""
 
     atomic: Tensor
+    seen: Tensor
     scale: Tensor
 
     def __init__(self, n_tasks: int) -> None:
@@ -155,6 +156,7 @@ class EnergyNet(nn.Module):
     """
 
     needs_targets = True
+    total: AtomicSum
 
     def __init__(self, n_tasks: int, n_forces: int = 0) -> None:
         super().__init__()
