@@ -10,6 +10,7 @@ import csv
 import json
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,27 @@ def differences(data: Dataset, high: str, low: str) -> Dataset:
         card={**data.card, "parent": data.card["content_sha256"]},
         columns=data.columns,
     )
+
+
+def drawn(data: Dataset, *, train: int, valid: int, test: int, seed: int = 0) -> Dataset:
+    """Return so many rows, drawn by seed, with the sides of a fixed split in the column ``set``.
+
+    Test rows are drawn first, then valid rows: a larger train side leaves both as they are.
+
+    Raises
+    ------
+    DatasetError
+        where the set has fewer rows.
+    """
+    sizes = {"test": test, "valid": valid, "train": train}
+    if sum(sizes.values()) > len(data):
+        raise DatasetError(f"{data.name} has {len(data)} rows, {sizes} need more")
+    order = np.random.default_rng(seed).permutation(len(data))[: sum(sizes.values())]
+    sides = np.repeat(list(sizes), list(sizes.values()))
+    rows = np.sort(order)
+    part = data.subset(rows)
+    columns = {**part.columns, "set": sides[np.argsort(order)]}
+    return replace(part, columns=columns)
 
 
 def _xyz_molecules(file: str, path: Path) -> Iterator[tuple[int, str, list[str]]]:

@@ -134,7 +134,7 @@ class SymmetryFunctions:
         shell = np.exp(-eta * (mean[:, None] - shells) ** 2)
         both = (near[i, j] * near[i, k])[:, None, None]
         values = both * shell[:, :, None] * turned[:, None, :]
-        return values.reshape(len(i), -1)
+        return values.reshape(len(i), len(shells) * len(sections))
 
 
 def _shells(count: int, cutoff: float) -> tuple[NDArray[Any], float]:

@@ -16,11 +16,15 @@ than a hidden layer on every pair.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from chemdl.features.geometries import geometries
 from chemdl.losses import Loss
 from chemdl.models.estimator import Feature
 from chemdl.models.geometries import (
@@ -33,7 +37,9 @@ from chemdl.models.geometries import (
     Pairs,
     energy_and_forces,
 )
+from chemdl.profiles import resolve_device
 from chemdl.ragged import Batch
+from chemdl.training import predict
 
 # No two atoms of a stable molecule are nearer than this, but for hydrogen in H2 (0.74 Å).
 _FIRST = 0.6
@@ -112,8 +118,8 @@ class ContinuousFilterRegressor(GeometryRegressor):
         layers: int = 3,
         cutoff: float = 5.0,
         epochs: int = 100,
-        batch_size: int = 32,
-        learning_rate: float = 2e-3,
+        batch_size: int = 16,
+        learning_rate: float = 1.5e-3,
         warmup: float = 1.0,
         decay: float = 0.01,
         patience: int = 1000,
@@ -142,3 +148,19 @@ class ContinuousFilterRegressor(GeometryRegressor):
             self.cutoff,
             n_forces=n_tasks - 1 if self.forces else 0,
         )
+
+    def energies_and_forces(self, X: Sequence[Any]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return energies (n,) and forces, (atoms, 3) of each molecule, by differentiation.
+
+        Of the first task, in its unit and that unit per Å, whether or not forces were learned.
+        """
+        check_is_fitted(self, "members_")
+        molecules = geometries(X)
+        lengths = np.diff(molecules["numbers"].offsets)
+        fitted, device = self.members_[0], resolve_device(self.device)
+        network = self._network()
+        assert isinstance(network, EnergyNet)
+        network.n_forces = 3 * int(lengths.max())
+        found = predict(network, fitted, self.featurize(X), device=device)
+        forces = found[:, -network.n_forces :].reshape(len(found), -1, 3)
+        return found[:, 0], [own[:length] for own, length in zip(forces, lengths, strict=True)]

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from chemdl.features.coulomb import coulomb_matrices, most_atoms
 from chemdl.features.geometries import geometries
+from chemdl.losses import Loss, masked_mean
 from chemdl.models.estimator import Feature
 from chemdl.models.geometries import AtomicSum, Atoms, GeometryRegressor
 from chemdl.noise import Noise
@@ -33,6 +34,17 @@ from chemdl.training import Recipe
 _TINY = 1e-7
 # Thresholds are quantiles of so many train molecules at most.
 _FITTED_ROWS = 2000
+
+
+def _scaled_absolute_error(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Return the absolute error; of several tasks each in units of its deviation in the batch."""
+    error = (output - target).abs()
+    if target.shape[-1] > 1:
+        known = weight.sum(-2, keepdim=True).clamp(min=1.0)
+        mean = (target * weight).sum(-2, keepdim=True) / known
+        spread = ((target - mean).square() * weight).sum(-2, keepdim=True) / known
+        error = error / spread.sqrt().clamp(min=1e-6)
+    return masked_mean(error, weight)
 
 
 class CoulombNet(nn.Module):
@@ -136,18 +148,18 @@ class CoulombNetRegressor(GeometryRegressor):
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [5e-4, 1e-3, 2e-3],
         "hidden": [(400, 100), (600, 200), (800, 400)],
-        "levels": [4, 6, 8],
-        "noise": [0.5, 1.0, 2.0],
+        "levels": [6, 10, 16],
+        "noise": [0.25, 0.5, 1.0],
         "batch_size": [25, 64, 128],
     }
 
     def __init__(
         self,
         hidden: tuple[int, ...] = (400, 100),
-        levels: int = 6,
-        noise: float = 1.0,
+        levels: int = 10,
+        noise: float = 0.5,
         orders: int = 4,
-        epochs: int = 200,
+        epochs: int = 150,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         warmup: float = 1.0,
@@ -162,6 +174,8 @@ class CoulombNetRegressor(GeometryRegressor):
         self.warmup, self.decay, self.weight_decay = warmup, decay, weight_decay
         self.patience = patience
         self.seed, self.device = seed, device
+
+    _loss: ClassVar[Any] = Loss(_scaled_absolute_error)
 
     def recipe(self) -> Recipe:
         """Return the training recipe: matrices are all of one size, so that none is bucketed."""

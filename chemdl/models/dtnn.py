@@ -50,6 +50,9 @@ class DeepTensorNet(EnergyNet):
         self.W_fc = nn.Linear(factors, width, bias=False)
         self.W_1 = nn.Linear(width, width)
         self.W_2 = nn.Linear(width, n_tasks)
+        # Of the Gaussians two or three are not zero: with the usual weights all products begin
+        # near zero, and the atoms hardly hear of each other for many epochs.
+        nn.init.normal_(self.W_df.weight)
 
     def atomic_energies(self, atoms: Atoms, batch: Batch) -> Tensor:
         """Return each atom's part, scaled: (B, L, tasks)."""

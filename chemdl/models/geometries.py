@@ -156,6 +156,7 @@ class EnergyNet(nn.Module):
     """
 
     needs_targets = True
+    n_forces: int
     total: AtomicSum
 
     def __init__(self, n_tasks: int, n_forces: int = 0) -> None:
@@ -180,7 +181,7 @@ class EnergyNet(nn.Module):
         def energies(xyz: Tensor) -> tuple[Tensor, Tensor]:
             moved = atoms._replace(xyz=xyz)
             found = self.total(self.atomic_energies(moved, batch), moved)
-            return found.sum(), found
+            return found[:, 0].sum(), found
 
         if not self.n_forces:
             return energies(atoms.xyz)[1]
