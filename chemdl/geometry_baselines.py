@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 from sklearn.base import BaseEstimator, RegressorMixin
+from threadpoolctl import threadpool_limits
 
 from chemdl.features.coulomb import REPRESENTATIONS, Representation, bag_sizes, most_atoms
 from chemdl.features.coulomb import represent as represented
@@ -29,6 +30,7 @@ _KERNELS = ("gaussian", "laplacian")
 # Distances are kept in memory for so many molecules at most: 20,000 take 1.6 GB.
 MOST_KEPT = 20_000
 _TABLES_KEPT = 3
+_MANY = 3000
 _BLOCK = 1024
 
 
@@ -90,8 +92,9 @@ class DressedAtoms(GeometryBaseline):
 class _Similar(GeometryBaseline):
     """Shared by the models that read distances between molecules in some representation."""
 
+    # A large kernel fills memory and cores by itself: replicas are fitted in turn.
+    alone: ClassVar[bool] = True
     representation: Representation
-    metric: ClassVar[str | None] = None
 
     def prepare(self, X: Sequence[Any]) -> None:
         """Compute the distances that all replicas share once, where there is room for them."""
@@ -155,13 +158,15 @@ class KernelRidge(_Similar):
         self.inputs_, tasks = inputs, residual.shape[1]
         self.spread_ = residual.std(axis=0)
         scaled = residual / np.where(self.spread_ > 0, self.spread_, 1.0)
-        self.chosen_ = self._choose(distances, scaled)
         self.dual_ = np.empty_like(residual)
-        for setting in set(self.chosen_):
-            own = [task for task in range(tasks) if self.chosen_[task] == setting]
-            scale, ridge = setting
-            kernel = self._kernel(distances, scale)
-            self.dual_[:, own] = _solve(kernel, ridge, scaled[:, own])
+        # Threads of a small product wait for one another, which can take fifty times as long.
+        with threadpool_limits(1 if len(inputs) < _MANY else None, user_api="blas"):
+            self.chosen_ = self._choose(distances, scaled)
+            for setting in set(self.chosen_):
+                own = [task for task in range(tasks) if self.chosen_[task] == setting]
+                scale, ridge = setting
+                kernel = self._kernel(distances, scale)
+                self.dual_[:, own] = _solve(kernel, ridge, scaled[:, own])
 
     def _choose(self, distances: NDArray[np.float32], scaled: Floats) -> list[tuple[float, float]]:
         """Return σ (in units of the median) and λ of each task."""

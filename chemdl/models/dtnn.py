@@ -50,8 +50,8 @@ class DeepTensorNet(EnergyNet):
         self.W_fc = nn.Linear(factors, width, bias=False)
         self.W_1 = nn.Linear(width, width)
         self.W_2 = nn.Linear(width, n_tasks)
-        # Of the Gaussians two or three are not zero: with the usual weights all products begin
-        # near zero, and the atoms hardly hear of each other for many epochs.
+        # Of the Gaussians two or three are not zero: with weights as usual the atoms would hardly
+        # hear of each other at first.
         nn.init.normal_(self.W_df.weight)
 
     def atomic_energies(self, atoms: Atoms, batch: Batch) -> Tensor:
@@ -95,8 +95,8 @@ class DeepTensorNetRegressor(GeometryRegressor):
         gaussians: int = 40,
         passes: int = 3,
         epochs: int = 100,
-        batch_size: int = 32,
-        learning_rate: float = 2e-3,
+        batch_size: int = 16,
+        learning_rate: float = 4e-3,
         warmup: float = 1.0,
         decay: float = 0.01,
         patience: int = 1000,
