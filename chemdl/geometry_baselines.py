@@ -29,7 +29,7 @@ Kernel = Literal["gaussian", "laplacian"]
 _KERNELS = ("gaussian", "laplacian")
 # Distances are kept in memory for so many molecules at most: 20,000 take 1.6 GB.
 MOST_KEPT = 20_000
-_TABLES_KEPT = 3
+_TABLES_KEPT = 6
 _MANY = 3000
 _BLOCK = 1024
 

@@ -81,11 +81,12 @@ class Pairs(NamedTuple):
 
     @classmethod
     def of(cls, atoms: Atoms, cutoff: float) -> Pairs:
-        """Compute them from positions; the gradient is zero, not NaN, for an atom and itself."""
+        """Compute them from positions."""
         between = atoms.xyz[:, :, None] - atoms.xyz[:, None]
         itself = torch.eye(atoms.xyz.shape[1], device=between.device)
-        distance = (between.square().sum(-1) + itself).sqrt()
         pair = atoms.real[:, :, None] * atoms.real[:, None] * (1.0 - itself)
+        # An atom and itself, and all padding, lie at one place, where a root has no gradient.
+        distance = (between.square().sum(-1) + (1.0 - pair)).sqrt()
         within = (distance < cutoff).to(distance.dtype) * pair
         return cls(distance, 0.5 * (torch.cos(math.pi / cutoff * distance) + 1.0) * within)
 

@@ -48,9 +48,7 @@ def test_bags_sort_each_pair_of_elements() -> None:
     bonds = bag_of_bonds([water], bag_sizes([water]))[0]
     # H atoms twice, H-H, H-O falling, O.
     h_h = BOHR / np.sqrt(5)
-    np.testing.assert_allclose(
-        bonds, [0.5, 0.5, h_h, 8 * BOHR, 4 * BOHR, 73.5166947], rtol=1e-6
-    )
+    np.testing.assert_allclose(bonds, [0.5, 0.5, h_h, 8 * BOHR, 4 * BOHR, 73.5166947], rtol=1e-6)
 
 
 def test_no_representation_notices_rotation_or_order() -> None:
@@ -65,7 +63,7 @@ def test_no_representation_notices_rotation_or_order() -> None:
 
 
 def test_too_large_a_molecule_is_named() -> None:
-    with pytest.raises(ValueError, match="'H 0 0 -1.06; C 0 0 0; N 0 0 1.15' has 3 atoms"):
+    with pytest.raises(ValueError, match=r"N 0 0 1\.15' has 3 atoms"):
         sorted_triangles([HCN], 2)
     with pytest.raises(ValueError, match="has 1 values of H"):
         bag_of_bonds([HCN], bag_sizes([CO]))
