@@ -137,7 +137,7 @@ class KernelRidge(_Similar):
         representation: Representation = "sorted",
         kernel: Kernel = "laplacian",
         scales: tuple[float, ...] = (0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
-        ridges: tuple[float, ...] = (1e-9, 1e-7, 1e-5, 1e-3, 1e-2),
+        ridges: tuple[float, ...] = (1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 1e-1),
         tuning_rows: int = 2000,
         seed: int = 0,
     ) -> None:

@@ -42,6 +42,8 @@ _VARIANTS: dict[str, dict[str, Any]] = {
 _ENDINGS = {"classification": "Classifier", "regression": "Regressor"}
 
 NETS = tuple(_NETS)
+# Nets whose output is an energy, or another real number.
+OF_REAL_NUMBERS = ("coulomb_net", "dtnn", "continuous_filter", "behler_parrinello")
 
 
 def net(name: str, kind: str, **changes: Any) -> Any:
@@ -82,6 +84,8 @@ def net(name: str, kind: str, **changes: Any) -> Any:
         raise ValueError(unknown("net", name, _NETS))
     if kind not in _ENDINGS:
         raise ValueError(unknown("kind of dataset", kind, _ENDINGS))
+    if name in OF_REAL_NUMBERS and kind != "regression":
+        raise ValueError(f"{name} learns real numbers, such as energies, not a {kind}")
     module, stem, preset = _NETS[name]
     cls = getattr(import_module(f"chemdl.models.{module}"), stem + _ENDINGS[kind])
     own = {**_VARIANTS.get(name, {}), **changes}
