@@ -78,7 +78,7 @@ def exponent_table(card: Card) -> pd.DataFrame:
                 "error at the largest size": float(own["mean"].iloc[-1]),
                 "exponent": -slope,
                 "standard error": float(np.sqrt(covariance[0, 0])),
-                "1 kcal/mol at": f"{float(f'{needed:.1g}'):,.0f}" if np.isfinite(needed) else "",
+                "1 kcal/mol at": _molecules(needed),
             }
         )
     table = pd.DataFrame(rows).sort_values("error at the largest size", ignore_index=True)
@@ -86,6 +86,13 @@ def exponent_table(card: Card) -> pd.DataFrame:
         "Error ∝ n^-exponent, fitted to the sizes of the figure; the last column extrapolates."
     )
     return table
+
+
+def _molecules(count: float) -> str:
+    """Write an extrapolated number of molecules with one digit; nothing where there is none."""
+    if not np.isfinite(count):
+        return ""
+    return f"{float(f'{count:.1g}'):,.0f}" if count < 1e6 else "over a million"
 
 
 def coulomb_pictures(text: str, name: str, seed: int = 0) -> Figure:
@@ -251,10 +258,12 @@ def scan_figure(scan: Mapping[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any
     return figure
 
 
-def trajectory_figure(inputs: Any, predictions: Predictions, models: Sequence[str]) -> Figure:
-    """Draw, for test frames of one molecule, energy errors and force errors against a torsion."""
+def trajectory_figure(predictions: Predictions, models: Sequence[str]) -> Figure:
+    """Draw the errors of energies and forces of test frames against the frame's energy.
+
+    Energies count from the zero of the data, which is a relaxed molecule.
+    """
     rows = predictions.arrays["test/0/0"]
-    angles = np.array([torsion(str(inputs[row]), TORSION) for row in rows])
     truth = predictions.targets[rows]
     styles = line_styles(dict.fromkeys(models, "deep"))
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
@@ -262,17 +271,17 @@ def trajectory_figure(inputs: Any, predictions: Predictions, models: Sequence[st
     for model in models:
         found = predictions.pooled(model)[rows]
         style = {**styles[model], "linestyle": "none", "markersize": 2.5, "alpha": 0.6}
-        left.plot(angles, found[:, 0] - truth[:, 0], **style, label=pretty(model))
+        left.plot(truth[:, 0], found[:, 0] - truth[:, 0], **style, label=pretty(model))
         forces = np.abs(found[:, 1:] - truth[:, 1:]).mean(axis=1)
-        right.plot(angles, forces, **style, label=pretty(model))
+        right.plot(truth[:, 0], forces, **style, label=pretty(model))
     for value in (-CHEMICAL_ACCURACY, CHEMICAL_ACCURACY):
         left.axhline(value, color="#009E73", linewidth=1.0, linestyle="-.")
     left.set_ylabel("error of the energy (kcal/mol)")
     right.set_ylabel("mean error of a force (kcal/mol/Å)")
+    right.set_ylim(bottom=0)
     for panel in (left, right):
-        panel.set_xlabel("torsion C–C–O–H (degrees)")
+        panel.set_xlabel("energy of the frame (kcal/mol)")
         panel.spines[["top", "right"]].set_visible(False)
-    right.legend(frameon=False, fontsize=8)
     return figure
 
 

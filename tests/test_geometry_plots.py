@@ -119,5 +119,4 @@ def test_tables_of_tasks_and_forces() -> None:
     rng = np.random.default_rng(0)
     truth = rng.normal(size=(2, 28))
     predictions = Predictions(truth, {"test/0/0": np.arange(2), "net/all/0/0": truth + 1})
-    frames = [geometry_plots.ETHANOL] * 2
-    assert plots.png(geometry_plots.trajectory_figure(frames, predictions, ["net"]))
+    assert plots.png(geometry_plots.trajectory_figure(predictions, ["net"]))
