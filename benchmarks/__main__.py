@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks import (
     featurisation,
     featurisation_rate,
+    geometries,
     message_passing,
     multitask,
     network_costs,
@@ -29,6 +30,7 @@ from chemdl.replicas import environment
 BENCHMARKS: dict[str, Callable[[Options], list[dict[str, Any]]]] = {
     "featurisation": featurisation.run,
     "featurisation_rate": featurisation_rate.run,
+    "geometries": geometries.run,
     "message_passing": message_passing.run,
     "multitask": multitask.run,
     "network_costs": network_costs.run,
@@ -73,7 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     nets.add_argument("--sets", nargs="+", help="of message_passing")
     nets.add_argument("--nets", nargs="+", help="of network_costs")
     nets.add_argument(
-        "--sizes", nargs="+", type=int, help="molecules in network_costs and featurisation_rate"
+        "--sizes",
+        nargs="+",
+        type=int,
+        help="molecules in network_costs, featurisation_rate and geometries' kernels",
     )
     nets.add_argument("--limit", type=float, default=Options.limit,
                       help="seconds for each thing measured in network_costs")  # fmt: skip

@@ -47,6 +47,7 @@ _SOURCES = tuple(
         "docking",
         "baselines",
         "sequence_baselines",
+        "geometry_baselines",
         "scoring",
         "screening",
         "equations",

@@ -65,18 +65,17 @@ def _site_values(cell: str, form: str) -> np.ndarray:
     return np.array([math.nan if part == _MISSING else float(part) for part in parts])
 
 
-def embedded_text(table: RawTable) -> str:
-    """Return a raw table in the embedded form."""
+def embedded_text(table: RawTable, column: str = "smiles") -> str:
+    """Return a raw table in the embedded form, its inputs under the name ``column``."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     further = list(table.columns.values())
-    first, names, cells = "smiles", list(table.tasks), _row_cells(table)
+    names, cells = list(table.tasks), _row_cells(table)
     if table.lengths is not None:
         forms = [_DIGITS if _are_digits(values) else _NUMBERS for values in table.targets.T]
-        first = "input"
         names = [task + form for task, form in zip(table.tasks, forms, strict=True)]
         cells = _site_cells(table, forms)
-    writer.writerow([first, *names, *table.columns])
+    writer.writerow([column, *names, *table.columns])
     for row, text in enumerate(table.inputs):
         writer.writerow([text, *cells(row), *(str(values[row]) for values in further)])
     return stream.getvalue()

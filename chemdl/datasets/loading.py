@@ -114,7 +114,7 @@ def embed(name: str, progress: bool = True) -> Path:
             f"{', '.join(map(str, wanted.sources))}; it needs an embedded and an archive source"
         )
     raw = read_raw(wanted, sources.obtain_from(kinds["archive"], wanted, folder, progress))
-    packed = gzip.compress(embedded_text(raw).encode(), compresslevel=9, mtime=0)
+    packed = gzip.compress(embedded_text(raw, wanted.input).encode(), compresslevel=9, mtime=0)
     file = kinds["embedded"].files[0]
     found = sources.embedded_hash(packed)
     if file.sha256 and found != file.sha256:

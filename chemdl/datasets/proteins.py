@@ -358,7 +358,7 @@ def read_qian_sejnowski(files: Mapping[str, Path], options: Mapping[str, Any]) -
     return chains.table()
 
 
-PROTEIN_READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] = {
+READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] = {
     "proteinnet": read_proteinnet,
     "sspro": read_sspro,
     "netsurfp2": read_netsurfp2,

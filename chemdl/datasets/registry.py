@@ -11,15 +11,15 @@ from typing import Any
 
 import yaml
 
+from chemdl.datasets import geometries, proteins, readers
 from chemdl.datasets.dataset import KINDS
 from chemdl.datasets.errors import RegistryError, UnknownDatasetError
-from chemdl.datasets.proteins import PROTEIN_READERS
-from chemdl.datasets.readers import READERS as TABLE_READERS
 from chemdl.profiles import data_dir, unknown
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-INPUTS = ("smiles", "descriptors", "sequence")
-READERS = {**TABLE_READERS, **PROTEIN_READERS}
+INPUTS = ("smiles", "descriptors", "sequence", "geometry")
+# By the name that an entry gives.
+READERS = {**readers.READERS, **proteins.READERS, **geometries.READERS}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 

@@ -38,6 +38,10 @@ _NETS: dict[str, tuple[str, str, str | None]] = {
     "deepcnf": ("chain_convolutions", "Convolution", None),
     "gru": ("chain_recurrence", "Recurrent", None),
     "dilated_cnn": ("chain_convolutions", "Dilated", None),
+    "coulomb_net": ("coulomb_net", "CoulombNet", None),
+    "dtnn": ("dtnn", "DeepTensorNet", None),
+    "continuous_filter": ("continuous_filter", "ContinuousFilter", None),
+    "behler_parrinello": ("behler_parrinello", "BehlerParrinello", None),
 }
 _VARIANTS: dict[str, dict[str, Any]] = {
     "single_task": {"shared": False},
@@ -52,14 +56,21 @@ _ENDINGS = {
     "labelling": "Labeller",
 }
 
-_CHAINS = ("window_nets", "chain_convolutions", "chain_recurrence")
+# Modules whose nets learn one kind of dataset; the others learn classes and real numbers alike.
+_ONLY = {
+    **dict.fromkeys(("window_nets", "chain_convolutions", "chain_recurrence"), "labelling"),
+    **dict.fromkeys(
+        ("coulomb_net", "dtnn", "continuous_filter", "behler_parrinello"), "regression"
+    ),
+}
 
 NETS = tuple(_NETS)
 
 
 def kinds(name: str) -> tuple[str, ...]:
     """Return the kinds of dataset that a net can learn."""
-    return ("labelling",) if _NETS[name][0] in _CHAINS else ("classification", "regression")
+    only = _ONLY.get(_NETS[name][0])
+    return ("classification", "regression") if only is None else (only,)
 
 
 def net(name: str, kind: str, **changes: Any) -> Any:
@@ -93,6 +104,10 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     deepcnf            residues             the same under a chain field (Wang et al. 2016)
     gru                residues             gated recurrence in both directions
     dilated_cnn        residues             residual blocks with dilation
+    coulomb_net        Coulomb matrix       two layers, random orders (Montavon et al. 2012)
+    dtnn               geometry             deep tensor net (Schütt et al. 2017)
+    continuous_filter  geometry             continuous filters (as Schütt et al. 2017)
+    behler_parrinello  symmetry functions   a net for each element (Behler and Parrinello 2007)
     ================== ==================== =====================================================
 
     Raises

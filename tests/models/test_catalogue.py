@@ -25,6 +25,8 @@ def test_unknown_names_and_kinds_list_the_near_misses() -> None:
         catalogue.net("dmppn", "regression")
     with pytest.raises(ValueError, match="Did you mean 'regression'"):
         catalogue.net("dmpnn", "regresion")
+    with pytest.raises(ValueError, match="kind of dataset for dtnn 'classification'"):
+        catalogue.net("dtnn", "classification")
 
 
 def test_claims_on_molecules_name_nets_that_exist() -> None:
