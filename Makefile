@@ -20,7 +20,7 @@ URL ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-EXTRAS := book,dev,lab,deepchem
+EXTRAS := book,dev,lab,deepchem,materials
 BIN := $(VENV)/bin
 CHEMDL := $(BIN)/python -m chemdl
 # Says only what failed; the constraints keep every later call to the same versions.

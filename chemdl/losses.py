@@ -39,4 +39,12 @@ def _squared_error(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return masked_mean((output - target).square(), weight)
 
 
-LOSSES = {"bce": Loss(_cross_entropy), "mse": Loss(_squared_error, scaled=True)}
+def _absolute_error(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    return masked_mean((output - target).abs(), weight)
+
+
+LOSSES = {
+    "bce": Loss(_cross_entropy),
+    "mse": Loss(_squared_error, scaled=True),
+    "mae": Loss(_absolute_error, scaled=True),
+}

@@ -48,6 +48,7 @@ _SOURCES = tuple(
         "baselines",
         "sequence_baselines",
         "geometry_baselines",
+        "material_baselines",
         "scoring",
         "screening",
         "equations",

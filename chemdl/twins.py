@@ -18,6 +18,11 @@ def key_codes(dataset: Any) -> dict[str, Rows]:
     if kind == "complex":
         # One molecule in two receptors is one molecule all the same.
         inputs = np.array([text.partition(" ")[2] for text in inputs], dtype=object)
+    elif kind in ("formula", "crystal"):
+        from chemdl.features.compositions import composition_keys
+
+        # GaAs and Ga2As2 are one composition, and so are the polymorphs of a crystal.
+        return {"composition": _shared_codes(composition_keys(inputs.tolist()))}
     elif kind != "smiles":
         return {"input": _shared_codes(inputs.astype(str))}
     from chemdl.features import inchikeys

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,10 +81,11 @@ def clean_smiles(
     return Cleaned(order, np.array(merged.targets), merged.kept_columns(), log)
 
 
-def clean_rows(table: RawTable, kind: str) -> Cleaned:
-    """Keep every row of descriptors that has a measured target, and count the others.
+def clean_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None = None) -> Cleaned:
+    """Keep every row that has a measured target, and count the others.
 
-    Equal rows of descriptors may be different molecules, so that none are merged.
+    Equal rows of descriptors may be different molecules, and equal formulas different solids, so
+    that none are merged. Rows that do not pass ``parses`` are left out, where it is given.
 
     Raises
     ------
@@ -92,18 +93,20 @@ def clean_rows(table: RawTable, kind: str) -> Cleaned:
         as :func:`clean_smiles` does.
     """
     _check_labels(table, kind)
-    rows = np.flatnonzero(~np.isnan(table.targets).all(axis=1))
+    parsed = np.array([parses is None or parses(text) for text in table.inputs])
+    measured = ~np.isnan(table.targets).all(axis=1)
+    rows, unparsable = np.flatnonzero(parsed & measured), np.flatnonzero(~parsed)
     log = {
         "raw": len(table.inputs),
-        "unparsable": 0,
-        "unlabelled": len(table.inputs) - len(rows),
+        "unparsable": len(unparsable),
+        "unlabelled": int((parsed & ~measured).sum()),
         "duplicate": 0,
         "conflicting": 0,
         "conflicting_labels": 0,
         "kept": len(rows),
-        "rule": "rows without a label left out; descriptors do not tell molecules apart",
+        "rule": "rows without a label left out; equal inputs are not merged",
         "tolerance": 0.0,
-        "examples": {"unparsable": [], "conflicting": []},
+        "examples": {"unparsable": _examples(table, unparsable.tolist()), "conflicting": []},
     }
     columns = {name: values[rows] for name, values in table.columns.items()}
     return Cleaned(rows, table.targets[rows], columns, log)

@@ -20,9 +20,13 @@ from chemdl.datasets import cleaning, sources
 from chemdl.datasets.dataset import Dataset
 from chemdl.datasets.embedded import embedded_text, read_embedded
 from chemdl.datasets.errors import DatasetError, HashMismatchError
+from chemdl.datasets.materials import is_formula
 from chemdl.datasets.readers import RawTable, read_table
 from chemdl.datasets.registry import READERS, Entry, Source, entry
 from chemdl.profiles import cache_dir, data_dir, unknown, write_atomically
+
+# By kind of input, what a row must pass to be kept; SMILES have a cleaning of their own.
+PARSES = {"formula": is_formula}
 
 
 def load(
@@ -270,7 +274,7 @@ def _cleaned(
         elif raw.lengths is not None:
             cleaned = cleaning.clean_sites(raw, wanted.kind)
         else:
-            cleaned = cleaning.clean_rows(raw, wanted.kind)
+            cleaned = cleaning.clean_rows(raw, wanted.kind, PARSES.get(wanted.input))
         inputs = np.array([raw.inputs[row] for row in cleaned.rows], dtype=object)
         dataset = _assembled(
             wanted,

@@ -11,15 +11,20 @@ from typing import Any
 
 import yaml
 
-from chemdl.datasets import geometries, proteins, readers
+from chemdl.datasets import geometries, materials, proteins, readers
 from chemdl.datasets.dataset import KINDS
 from chemdl.datasets.errors import RegistryError, UnknownDatasetError
 from chemdl.profiles import data_dir, unknown
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-INPUTS = ("smiles", "descriptors", "sequence", "geometry")
+INPUTS = ("smiles", "descriptors", "sequence", "geometry", "formula", "crystal")
 # By the name that an entry gives.
-READERS = {**readers.READERS, **proteins.READERS, **geometries.READERS}
+READERS = {
+    **readers.READERS,
+    **proteins.READERS,
+    **geometries.READERS,
+    **materials.READERS,
+}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 

@@ -42,6 +42,10 @@ _NETS: dict[str, tuple[str, str, str | None]] = {
     "dtnn": ("dtnn", "DeepTensorNet", None),
     "continuous_filter": ("continuous_filter", "ContinuousFilter", None),
     "behler_parrinello": ("behler_parrinello", "BehlerParrinello", None),
+    "elemnet": ("compositions", "ElementShares", None),
+    "descriptor_net": ("compositions", "Descriptor", None),
+    "attention": ("compositions", "Attention", None),
+    "crystal_net": ("crystals", "Crystal", None),
 }
 _VARIANTS: dict[str, dict[str, Any]] = {
     "single_task": {"shared": False},
@@ -108,6 +112,10 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     dtnn               geometry             deep tensor net (Schütt et al. 2017)
     continuous_filter  geometry             continuous filters (as Schütt et al. 2017)
     behler_parrinello  symmetry functions   a net for each element (Behler and Parrinello 2007)
+    elemnet            shares of elements   seventeen layers (Jha et al. 2018)
+    descriptor_net     their descriptors    three hidden layers
+    attention          set of elements      attention (as Wang et al. 2021, Goodall and Lee 2020)
+    crystal_net        crystal              graph convolutions (Xie and Grossman 2018)
     ================== ==================== =====================================================
 
     Raises
