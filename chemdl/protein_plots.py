@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from chemdl import metrics
+from chemdl import cards, metrics
 from chemdl.cards import Predictions
 from chemdl.chain_scores import (
     Card,
@@ -25,12 +25,21 @@ from chemdl.chain_scores import (
 from chemdl.datasets import Dataset
 from chemdl.datasets.proteins import STATES3, STATES8
 from chemdl.lines import COLOURS, WIDTH, label_ends, limits, line_styles, log_axes
+from chemdl.profiles import Settings
 
 # Helix, strand, coil: told apart by colour-blind readers, on white and on dark pages.
 STATE_COLOURS = ("#CC79A7", "#0072B2", "#D0D0D0")
 STATE_NAMES = ("helix", "strand", "coil")
 # Residues in one line of a drawn chain.
 _LINE = 60
+
+
+def recorded(study: str, settings: Settings) -> tuple[Card, Predictions] | None:
+    """Return card and predictions of a study's largest run, ``None`` where none was recorded."""
+    try:
+        return cards.largest(study, settings.output / "cards")
+    except FileNotFoundError:
+        return None
 
 
 def overview(dataset: Dataset) -> Figure:

@@ -15,11 +15,12 @@ from chemdl.datasets.dataset import KINDS
 from chemdl.datasets.errors import RegistryError, UnknownDatasetError
 from chemdl.datasets.proteins import PROTEIN_READERS
 from chemdl.datasets.readers import READERS as TABLE_READERS
+from chemdl.datasets.structures import STRUCTURE_READERS
 from chemdl.profiles import data_dir, unknown
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 INPUTS = ("smiles", "descriptors", "sequence")
-READERS = {**TABLE_READERS, **PROTEIN_READERS}
+READERS = {**TABLE_READERS, **PROTEIN_READERS, **STRUCTURE_READERS}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 

@@ -38,6 +38,9 @@ _NETS: dict[str, tuple[str, str, str | None]] = {
     "deepcnf": ("chain_convolutions", "Convolution", None),
     "gru": ("chain_recurrence", "Recurrent", None),
     "dilated_cnn": ("chain_convolutions", "Dilated", None),
+    "contact_net_deep": ("contact_maps", "ContactMap", None),
+    "contact_net_shallow": ("contact_maps", "ContactMap", None),
+    "torsion_net": ("torsions", "Torsion", None),
 }
 _VARIANTS: dict[str, dict[str, Any]] = {
     "single_task": {"shared": False},
@@ -45,6 +48,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "window_net_deep": {"depth": 3, "width": 150, "window": 17},
     "window_net_pretrained": {"depth": 3, "width": 150, "window": 17, "pretrained": True},
     "deepcnf": {"field": True},
+    "contact_net_shallow": {"depth": 0},
 }
 _ENDINGS = {
     "classification": "Classifier",
@@ -52,7 +56,7 @@ _ENDINGS = {
     "labelling": "Labeller",
 }
 
-_CHAINS = ("window_nets", "chain_convolutions", "chain_recurrence")
+_CHAINS = ("window_nets", "chain_convolutions", "chain_recurrence", "contact_maps", "torsions")
 
 NETS = tuple(_NETS)
 
@@ -93,6 +97,9 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     deepcnf            residues             the same under a chain field (Wang et al. 2016)
     gru                residues             gated recurrence in both directions
     dilated_cnn        residues             residual blocks with dilation
+    contact_net_deep   pairs of residues    residual 2D convolutions (as Wang et al. 2017)
+    contact_net_shallow pairs of residues   one hidden layer over two windows
+    torsion_net        residues             residual blocks; φ, ψ as points of a circle
     ================== ==================== =====================================================
 
     Raises
