@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from chemdl.datasets import geometries, materials, proteins, readers
+from chemdl.datasets import geometries, materials, proteins, readers, structures
 from chemdl.datasets.dataset import KINDS
 from chemdl.datasets.errors import RegistryError, UnknownDatasetError
 from chemdl.profiles import data_dir, unknown
@@ -22,6 +22,7 @@ INPUTS = ("smiles", "descriptors", "sequence", "geometry", "formula", "crystal")
 READERS = {
     **readers.READERS,
     **proteins.READERS,
+    **structures.READERS,
     **geometries.READERS,
     **materials.READERS,
 }

@@ -46,6 +46,9 @@ _NETS: dict[str, tuple[str, str, str | None]] = {
     "descriptor_net": ("compositions", "Descriptor", None),
     "attention": ("compositions", "Attention", None),
     "crystal_net": ("crystals", "Crystal", None),
+    "contact_net_deep": ("contact_maps", "ContactMap", None),
+    "contact_net_shallow": ("contact_maps", "ContactMap", None),
+    "torsion_net": ("torsions", "Torsion", None),
 }
 _VARIANTS: dict[str, dict[str, Any]] = {
     "single_task": {"shared": False},
@@ -53,6 +56,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "window_net_deep": {"depth": 3, "width": 150, "window": 17},
     "window_net_pretrained": {"depth": 3, "width": 150, "window": 17, "pretrained": True},
     "deepcnf": {"field": True},
+    "contact_net_shallow": {"depth": 0},
 }
 _ENDINGS = {
     "classification": "Classifier",
@@ -60,12 +64,12 @@ _ENDINGS = {
     "labelling": "Labeller",
 }
 
+_CHAINS = ("window_nets", "chain_convolutions", "chain_recurrence", "contact_maps", "torsions")
+_GEOMETRIES = ("coulomb_net", "dtnn", "continuous_filter", "behler_parrinello")
 # Modules whose nets learn one kind of dataset; the others learn classes and real numbers alike.
 _ONLY = {
-    **dict.fromkeys(("window_nets", "chain_convolutions", "chain_recurrence"), "labelling"),
-    **dict.fromkeys(
-        ("coulomb_net", "dtnn", "continuous_filter", "behler_parrinello"), "regression"
-    ),
+    **dict.fromkeys(_CHAINS, "labelling"),
+    **dict.fromkeys(_GEOMETRIES, "regression"),
 }
 
 NETS = tuple(_NETS)
@@ -116,6 +120,9 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     descriptor_net     their descriptors    three hidden layers
     attention          set of elements      attention (as Wang et al. 2021, Goodall and Lee 2020)
     crystal_net        crystal              graph convolutions (Xie and Grossman 2018)
+    contact_net_deep   pairs of residues    residual 2D convolutions (as Wang et al. 2017)
+    contact_net_shallow pairs of residues   one hidden layer over two windows
+    torsion_net        residues             residual blocks; φ, ψ as points of a circle
     ================== ==================== =====================================================
 
     Raises

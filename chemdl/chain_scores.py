@@ -1,0 +1,172 @@
+"""Scores of models over chains, from a card's predictions, with intervals over the chains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chemdl import metrics
+from chemdl.cards import Predictions
+from chemdl.segments import recall_by_length
+
+Card = Mapping[str, Any]
+RESAMPLES = 1000
+
+
+def task_column(card: Card, task: str) -> int:
+    """Return the column of a task in the card's targets."""
+    return list(card["scores"][0]["values"][card["metrics"][0]["name"]]).index(task)
+
+
+def pooled(
+    card: Card, predictions: Predictions, model: str, task: str, condition: str = "all"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return labels, predictions and chains of the measured test sites of the first repeat.
+
+    Folds stand one after another, so that each chain of a cross-validated set is there once.
+    """
+    column, parts = task_column(card, task), []
+    for row in card["scores"]:
+        if (row["model"], row["condition"], row["repeat"]) != (model, condition, 0):
+            continue
+        sites = predictions.arrays[f"test/0/{row['fold']}"]
+        said = predictions.arrays[f"{model}/{condition}/0/{row['fold']}"][:, column]
+        assert predictions.units is not None
+        parts.append((predictions.targets[sites, column], said, predictions.units[sites]))
+    y, p, units = (np.concatenate(part) for part in zip(*parts, strict=True))
+    seen = np.isfinite(y)
+    return y[seen].astype(float), p[seen].astype(float), units[seen]
+
+
+def chain_table(
+    card: Card, predictions: Predictions, metric: str = "q3", condition: str = "all"
+) -> pd.DataFrame:
+    """Return one row per model: kind, value of the metric, 95 % interval over chains, seconds.
+
+    The interval is a bootstrap over whole chains: the residues of one chain are no independent
+    observations.
+    """
+    rows = []
+    for model in card["models"]:
+        own = [r for r in card["scores"] if r["model"] == model["name"]]
+        own = [r for r in own if r["condition"] == condition]
+        if not own:
+            continue
+        value, low, high = chain_interval(card, predictions, model["name"], metric, condition)
+        rows.append(
+            {
+                "model": model["name"],
+                "kind": model["kind"],
+                "value": value,
+                "low": low,
+                "high": high,
+                "train chains": own[0]["n_train"],
+                "seconds per fit": float(np.mean([r["fit_seconds"] for r in own])),
+            }
+        )
+    higher = metrics.get(metric).higher_is_better
+    table = pd.DataFrame(rows).sort_values("value", ascending=not higher, ignore_index=True)
+    unit = metrics.get(metric).unit
+    named = f"{label(metric)} in {unit}" if unit else label(metric)
+    table.attrs["caption"] = f"{named}, with 95 % bootstrap intervals over test chains"
+    return table
+
+
+def chain_interval(
+    card: Card, predictions: Predictions, model: str, metric: str, condition: str = "all"
+) -> tuple[float, float, float]:
+    """Return a model's value and its 95 % bootstrap interval over chains."""
+    scored = metrics.get(metric)
+    task = scored.task or next(iter(card["scores"][0]["values"][metric]))
+    y, p, units = pooled(card, predictions, model, task, condition)
+    codes = np.unique(units, return_inverse=True)[1]
+    count = int(codes.max()) + 1
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(float)
+    values = [scored.weigh(y, p, w[None, codes], codes)[0] for w in drawn]
+    low, high = np.nanquantile(values, [0.025, 0.975])
+    return scored.function(y, p, codes), float(low), float(high)
+
+
+def score_table(card: Card, names: Sequence[str]) -> pd.DataFrame:
+    """Return every model's mean over replicas of each of these metrics."""
+    rows = []
+    for model in card["models"]:
+        own = [r for r in card["scores"] if r["model"] == model["name"] and r["condition"] == "all"]
+        if own:
+            values = {label(name): float(np.mean([_known(r, name) for r in own])) for name in names}
+            rows.append({"model": model["name"], "kind": model["kind"], **values})
+    table = pd.DataFrame(rows).sort_values(label(names[0]), ascending=False, ignore_index=True)
+    table.attrs["caption"] = "Means over the replicas, in the metric's own unit"
+    return table
+
+
+def _known(row: Mapping[str, Any], metric: str) -> float:
+    return float(np.mean([v for v in row["values"][metric].values() if v is not None]))
+
+
+def curve_table(card: Card, predictions: Predictions, metric: str = "q3") -> pd.DataFrame:
+    """Return each model's value and interval for every number of train chains."""
+    parts = [
+        chain_table(card, predictions, metric, condition)
+        for condition in dict.fromkeys(row["condition"] for row in card["scores"])
+    ]
+    return pd.concat(parts, ignore_index=True).sort_values("train chains", ignore_index=True)
+
+
+def strand_table(
+    card: Card, predictions: Predictions, models: Sequence[str], edges: Sequence[int]
+) -> pd.DataFrame:
+    """Return what each model finds of observed strands, by their length in residues."""
+    names = [_span(least, most) for least, most in zip(edges, [*edges[1:], None], strict=True)]
+    rows = []
+    for model in models:
+        y, p, units = pooled(card, predictions, model, "q3")
+        found = recall_by_length(y, p, units, 1.0, list(edges))
+        for name, (count, share, missed) in zip(names, found, strict=True):
+            rows.append(
+                {
+                    "model": model,
+                    "length": name,
+                    "strands": count,
+                    "residues found, %": 100 * share,
+                    "strands missed whole, %": 100 * missed,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _span(least: int, most: int | None) -> str:
+    if most is None:
+        return f"{least} and more"
+    return str(least) if most == least + 1 else f"{least} to {most - 1}"
+
+
+def confusion(card: Card, predictions: Predictions, model: str, task: str) -> np.ndarray:
+    """Return how often each observed state (row) was predicted as each state (column)."""
+    y, p, _ = pooled(card, predictions, model, task)
+    count = int(max(y.max(), p.max())) + 1
+    flat = np.bincount((y * count + p).astype(int), minlength=count**2)
+    return flat.reshape(count, count)
+
+
+_LABELS = {
+    "q3": "Q3",
+    "q8": "Q8",
+    "sov": "SOV",
+    "recall_helix": "helix found",
+    "recall_strand": "strand found",
+    "recall_coil": "coil found",
+    "q2_exposed": "exposed or buried",
+    "r_exposed": "correlation, exposed",
+    "angle_error": "angle error",
+    "precision_l5": "precision, top L/5",
+}
+
+
+def label(metric: str) -> str:
+    """Return a metric's name for people."""
+    return _LABELS.get(metric, metric.replace("_", " "))
