@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -158,16 +157,6 @@ def read_frames(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTab
         {"id": np.arange(len(places))},
         [(file, frame) for frame in range(len(places))],
     )
-
-
-def read_qm7_labels(files: Mapping[str, Path], options: Mapping[str, Any]) -> list[float]:
-    """Read the energies of atomisation that were published for QM7's 7,165 molecules, in order."""
-    with tarfile.open(files[options["archive"]]) as archive:
-        member = archive.extractfile(options["member"])
-        if member is None:
-            raise DatasetError(f"{options['archive']} has no file {options['member']}")
-        lines = member.read().decode().split()
-    return [float(line) for line in lines[1:]]
 
 
 def differences(data: Dataset, high: str, low: str) -> Dataset:
