@@ -10,9 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from chemdl import cards, plots, tables
 from chemdl.cards import Predictions
+from chemdl.comparisons import Evidence, compare
 from chemdl.datasets.formulas import LAST_ELEMENT, symbols
 from chemdl.features.compositions import element_fractions
 from chemdl.lines import COLOURS, WIDTH, label_ends, line_styles
@@ -81,7 +83,7 @@ def periodic_table(table: pd.DataFrame, label: str) -> Figure:
         value = values.get(number)
         share = 0.0 if value is None else (value - low) / max(high - low, 1e-9)
         colour = "white" if value is None else _SHADES(share)
-        ink = "white" if share > 0.55 else ("#999999" if value is None else "black")
+        ink = "white" if share > 0.68 else ("#999999" if value is None else "black")
         axis.add_patch(_square(column, row, colour))
         axis.text(column, row - 0.1, _symbol(number), ha="center", va="center", fontsize=7.5,
                   color=ink)  # fmt: skip
@@ -92,6 +94,37 @@ def periodic_table(table: pd.DataFrame, label: str) -> Figure:
     axis.axis("off")
     _scale(figure, low, high, label)
     return figure
+
+
+def paired_table(
+    card: Card, predictions: Predictions, rivals: Sequence[str], metric: str | None = None
+) -> pd.DataFrame:
+    """Return by how much each deep model is better than each of these rivals, fold by fold.
+
+    ``difference`` is positive where the deep model is better, in the metric's unit, with its 95 %
+    interval corrected for folds that share their train rows.
+    """
+    name = metric or tables.first_metric(card)
+    evidence = Evidence(card["scores"], predictions, folds=card["protocol"]["folds"])
+    deep = [model["name"] for model in card["models"] if model["kind"] == "deep"]
+    present = {model["name"] for model in card["models"]}
+    rows = []
+    for model in deep:
+        for rival in [r for r in rivals if r in present]:
+            found = compare(evidence, model, rival, name)
+            if found is not None:
+                low, high = found["low"], found["high"]
+                rows.append(
+                    {
+                        "net": tables.pretty(model),
+                        "rival": tables.pretty(rival),
+                        "difference": found["difference"],
+                        "95 % interval": f"[{low:+.3f}, {high:+.3f}]",
+                    }
+                )
+    table = pd.DataFrame(rows)
+    table.attrs["caption"] = f"{tables.axis_label(name, card)}: how much better the net is"
+    return table
 
 
 def clusters(pair: Mapping[str, Card], models: Sequence[str], metric: str = "mae") -> Figure:
@@ -125,15 +158,22 @@ def clusters(pair: Mapping[str, Card], models: Sequence[str], metric: str = "mae
     return figure
 
 
-def found_best(predictions: Predictions, model: str, *, best: float = 0.01) -> pd.DataFrame:
+def found_best(
+    predictions: Predictions,
+    model: str,
+    *,
+    rows: NDArray[np.bool_] | None = None,
+    best: float = 0.01,
+) -> pd.DataFrame:
     """Return which share of the best rows a screen finds, by the share of rows that it tests.
 
-    The best are the ``best`` highest of the test rows of all folds of the first repeat, and the
-    screen tests rows in the order of their predictions.
+    The best are the ``best`` highest of the test rows of all folds of the first repeat (of these
+    among ``rows``), and the screen tests rows in the order of their predictions.
     """
     predicted = predictions.pooled(model)[:, 0]
     measured = predictions.targets[:, 0]
-    tested = np.flatnonzero(np.isfinite(predicted) & np.isfinite(measured))
+    known = np.isfinite(predicted) & np.isfinite(measured)
+    tested = np.flatnonzero(known if rows is None else known & rows)
     count = max(1, round(best * len(tested)))
     is_best = np.zeros(len(tested), dtype=bool)
     is_best[np.argsort(-measured[tested], kind="stable")[:count]] = True
@@ -155,14 +195,14 @@ def recorded_pairs(
 def screening_table(sources: Sequence[tuple[Card, Predictions]]) -> pd.DataFrame:
     """Return for each model of these studies which share of the best 1 % it finds.
 
-    By testing 1 %, 5 % and 10 % of the molecules; the trivial model finds what chance does.
+    By testing 1 %, 5 % and 10 % of the molecules that all of the models were tested on.
     """
-    rows = []
+    rows, common = [], _tested_by_all(sources)
     for card, predictions in sources:
         for model in card["models"]:
             if model["kind"] == "trivial":
                 continue
-            curve = found_best(predictions, model["name"])
+            curve = found_best(predictions, model["name"], rows=common)
             shares = {
                 f"found in {share:.0%}": float(curve["found"][curve["tested"] <= share].max())
                 for share in (0.01, 0.05, 0.1)
@@ -173,7 +213,11 @@ def screening_table(sources: Sequence[tuple[Card, Predictions]]) -> pd.DataFrame
 
 
 def screening_curves(sources: Sequence[tuple[Card, Predictions]]) -> Figure:
-    """Draw the share of the best 1 % found against the share of molecules tested."""
+    """Draw the share of the best 1 % found against the share of molecules tested.
+
+    Of the molecules that all of the models were tested on.
+    """
+    common = _tested_by_all(sources)
     kinds = {m["name"]: m["kind"] for card, _ in sources for m in card["models"]}
     kinds = {name: kind for name, kind in kinds.items() if kind != "trivial"}
     styles = line_styles(kinds)
@@ -183,7 +227,7 @@ def screening_curves(sources: Sequence[tuple[Card, Predictions]]) -> Figure:
     ends = {}
     for card, predictions in sources:
         for name in [m["name"] for m in card["models"] if m["name"] in kinds]:
-            curve = found_best(predictions, name)
+            curve = found_best(predictions, name, rows=common)
             shown = curve[curve["tested"] <= 0.1]
             axis.plot(100 * shown["tested"], 100 * shown["found"], color=styles[name]["color"],
                       linestyle=styles[name]["linestyle"], linewidth=1.3)  # fmt: skip
@@ -196,6 +240,16 @@ def screening_curves(sources: Sequence[tuple[Card, Predictions]]) -> Figure:
     _plain(axis)
     label_ends(axis, ends, {name: styles[name]["color"] for name in ends})
     return figure
+
+
+def _tested_by_all(sources: Sequence[tuple[Card, Predictions]]) -> NDArray[np.bool_]:
+    """Return the rows that every model of these studies, which share a set, was tested on."""
+    each = [
+        np.isfinite(predictions.pooled(model["name"])[:, 0])
+        for card, predictions in sources
+        for model in card["models"]
+    ]
+    return np.logical_and.reduce(each)
 
 
 def _mean(card: Card, model: str, metric: str) -> float:
