@@ -178,6 +178,20 @@ def differences(data: Dataset, high: str, low: str) -> Dataset:
     )
 
 
+def made_of(data: Dataset, symbols: Sequence[str]) -> Dataset:
+    """Return the molecules that hold no other elements than these.
+
+    A small train side may hold none of a rare element, and then no model can say what it is worth.
+    """
+    allowed = set(symbols)
+    rows = [
+        row
+        for row, text in enumerate(data.inputs)
+        if {atom.split()[0] for atom in text.split(";")} <= allowed
+    ]
+    return data.subset(rows)
+
+
 def drawn(data: Dataset, *, train: int, valid: int, test: int, seed: int = 0) -> Dataset:
     """Return so many rows, drawn by seed, with the sides of a fixed split in the column ``set``.
 

@@ -18,6 +18,7 @@ from chemdl.datasets.geometries import (
     atomisation,
     differences,
     drawn,
+    made_of,
     read_frames,
     read_qm7,
     read_qm7b,
@@ -70,6 +71,13 @@ def test_a_fixed_split_is_drawn_by_seed() -> None:
     assert (len(split.train), len(split.valid), len(split.test)) == (50, 10, 20)
     with pytest.raises(DatasetError, match="need more"):
         drawn(data, train=7000, valid=100, test=100)
+
+
+def test_molecules_of_some_elements() -> None:
+    data = chemdl.load("qm7")
+    small = made_of(data, "HCNO")
+    assert 0 < len(data) - len(small) < 400
+    assert not any("S " in text for text in small.inputs)
 
 
 @pytest.mark.usefixtures("mirror")
