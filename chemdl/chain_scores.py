@@ -83,14 +83,45 @@ def chain_interval(
     task = scored.task or next(iter(card["scores"][0]["values"][metric]))
     y, p, units = pooled(card, predictions, model, task, condition)
     codes = np.unique(units, return_inverse=True)[1]
+    low, high = np.quantile(_resampled(metric, y, p, codes), [0.025, 0.975])
+    return scored.function(y, p, codes), float(low), float(high)
+
+
+def gain_table(
+    card: Card,
+    predictions: Predictions,
+    pairs: Sequence[tuple[str, str]],
+    metric: str = "q3",
+    condition: str = "all",
+) -> pd.DataFrame:
+    """Return by how much the first model of each pair is better than the second.
+
+    The interval is a paired bootstrap: both models meet the same resamples of whole chains.
+    """
+    scored, rows = metrics.get(metric), []
+    for pair in pairs:
+        sides = [pooled(card, predictions, name, scored.task, condition) for name in pair]
+        codes = np.unique(sides[0][2], return_inverse=True)[1]
+        drawn = [_resampled(metric, y, p, codes) for y, p, _ in sides]
+        low, high = np.quantile(metrics.improvement(scored, *drawn), [0.025, 0.975])
+        own = [scored.function(y, p, codes) for y, p, _ in sides]
+        gain = float(metrics.improvement(scored, *own))
+        named = {"model": pair[0], "than": pair[1], "gain": gain}
+        rows.append({**named, "low": float(low), "high": float(high)})
+    table = pd.DataFrame(rows)
+    table.attrs["caption"] = f"Gain in {label(metric)}, with 95 % intervals over test chains"
+    return table
+
+
+def _resampled(metric: str, y: np.ndarray, p: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return a metric on resamples of chains, the same ones for every model: (RESAMPLES,)."""
     count = int(codes.max()) + 1
     over, under = (
         np.bincount(codes, weights=part, minlength=count) for part in _ratio(metric, y, p, codes)
     )
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(float)
-    low, high = np.quantile((drawn @ over) / np.maximum(drawn @ under, 1e-9), [0.025, 0.975])
-    return scored.function(y, p, codes), float(low), float(high)
+    return (drawn @ over) / np.maximum(drawn @ under, 1e-9)
 
 
 def _ratio(

@@ -83,6 +83,16 @@ def test_what_is_no_ratio_has_no_interval() -> None:
         chain_scores._ratio("r_exposed", np.zeros(1), np.zeros(1), np.zeros(1, int))
 
 
+def test_a_gain_is_paired(study) -> None:
+    card, predictions = study
+    pairs = [("gor", "trivial"), ("gor", "gor")]
+    table = chain_scores.gain_table(card, predictions, pairs, "sov")
+    values = chain_scores.chain_table(card, predictions, "sov").set_index("model")["value"]
+    assert table["gain"][0] == pytest.approx(values["gor"] - values["trivial"])
+    assert table["low"][0] < table["gain"][0] < table["high"][0]
+    assert table.loc[1, ["gain", "low", "high"]].tolist() == [0, 0, 0]
+
+
 def test_a_curve_has_a_point_for_each_size(study) -> None:
     card, predictions = study
     table = chain_scores.curve_table(card, predictions)
