@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    chains,
     featurisation,
     featurisation_rate,
     geometries,
@@ -29,6 +30,7 @@ from chemdl.profiles import unknown, write_atomically
 from chemdl.replicas import environment
 
 BENCHMARKS: dict[str, Callable[[Options], list[dict[str, Any]]]] = {
+    "chains": chains.run,
     "featurisation": featurisation.run,
     "featurisation_rate": featurisation_rate.run,
     "geometries": geometries.run,

@@ -98,7 +98,8 @@ class GOR(SiteBaseline):
         self, task: int, features: np.ndarray, seen: np.ndarray, target: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         own, size = features[seen], KINDS + 1
-        prior = np.bincount(target) / len(target)
+        # A state that no train chain has, of those below the last, is never divided by.
+        prior = (np.bincount(target) + 1e-9) / len(target)
         singles = [_counts(own[:, m], target, size) + prior for m in range(self.window)]
         shares = [counts / counts.sum(axis=1, keepdims=True) for counts in singles]
         pairs = []

@@ -81,6 +81,12 @@ def test_majority_knows_the_residue_or_nothing() -> None:
     assert by_residue.predict(["ACDW"]).ravel().tolist() == [0, 1, 2, 2]
 
 
+def test_gor_never_says_a_state_that_was_not_seen() -> None:
+    y = Ragged.of([np.array([[0.0], [0.0], [2.0], [2.0]])], layout="padded")
+    said = GOR(window=3).fit(["AACC"], y).predict(["ACCA", "W"])
+    assert set(said.ravel().tolist()) <= {0.0, 2.0}
+
+
 def test_gor_without_pairs_left_is_the_sum_of_its_singles() -> None:
     # One residue a window: no pairs, and -15/17 turns into +1.
     train, y = chains(60, seed=0)

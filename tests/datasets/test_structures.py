@@ -64,7 +64,7 @@ def test_angles_come_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[1:, 0], -63.0, atol=0.2)
     np.testing.assert_allclose(found[:-1, 1], -41.0, atol=0.2)
     # The Cβ that glycine lacks stands where a tetrahedron has its corner.
-    n, ca, c, cb = backbone.xyz[3]
+    _, ca, _, cb = backbone.xyz[3]
     assert np.linalg.norm(cb - ca) == pytest.approx(1.53, abs=0.03)
     with pytest.raises(DatasetError, match="has no chain 'B'"):
         read_backbone(path, "B")
