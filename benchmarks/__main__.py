@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    chains,
     featurisation,
     featurisation_rate,
+    geometries,
     materials_rate,
     message_passing,
     multitask,
@@ -28,8 +30,10 @@ from chemdl.profiles import unknown, write_atomically
 from chemdl.replicas import environment
 
 BENCHMARKS: dict[str, Callable[[Options], list[dict[str, Any]]]] = {
+    "chains": chains.run,
     "featurisation": featurisation.run,
     "featurisation_rate": featurisation_rate.run,
+    "geometries": geometries.run,
     "materials_rate": materials_rate.run,
     "message_passing": message_passing.run,
     "multitask": multitask.run,
@@ -75,7 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     nets.add_argument("--sets", nargs="+", help="of message_passing")
     nets.add_argument("--nets", nargs="+", help="of network_costs")
     nets.add_argument(
-        "--sizes", nargs="+", type=int, help="molecules in network_costs and featurisation_rate"
+        "--sizes",
+        nargs="+",
+        type=int,
+        help="molecules in network_costs, featurisation_rate and geometries' kernels",
     )
     nets.add_argument("--limit", type=float, default=Options.limit,
                       help="seconds for each thing measured in network_costs")  # fmt: skip

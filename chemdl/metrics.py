@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chemdl import labels, segments
 from chemdl.profiles import unknown
 
 Floats = NDArray[np.float64]
@@ -325,7 +326,8 @@ def _table(*metrics: Metric) -> dict[str, Metric]:
     return {metric.name: metric for metric in metrics}
 
 
-# Margins by the rule of the verdicts: .01 for areas and accuracies, .02 for R², 3 % for errors.
+# Margins by the rule of the verdicts: .01 for areas and accuracies, .02 for R², 0.5 points for Q3
+# and Q8, 3 % for errors.
 METRICS = _table(
     Metric("roc_auc", "", True, 0.01, False, "classification", _roc_auc),
     Metric("pr_auc", "", True, 0.01, False, "classification", _pr_auc),
@@ -341,4 +343,24 @@ METRICS = _table(
     Metric("pearson_r", "", True, 0.02, False, "regression", _pearson_r),
     Metric("rmse", "target", False, 0.03, True, "regression", _rmse),
     Metric("mae", "target", False, 0.03, True, "regression", _mae),
+    Metric("q3", "%", True, 0.5, False, "labelling", labels.percent_right, "q3"),
+    Metric("q8", "%", True, 0.5, False, "labelling", labels.percent_right, "q8"),
+    Metric("sov", "%", True, 0.5, False, "labelling", segments.overlap, "q3", by_unit=True),
+    Metric("recall_helix", "%", True, 1.0, False, "labelling", labels.recall_of(0), "q3"),
+    Metric("recall_strand", "%", True, 1.0, False, "labelling", labels.recall_of(1), "q3"),
+    Metric("recall_coil", "%", True, 1.0, False, "labelling", labels.recall_of(2), "q3"),
+    Metric("q2_exposed", "%", True, 0.5, False, "labelling", labels.percent_right, "exposed"),
+    Metric("r_exposed", "", True, 0.02, False, "labelling", labels.correlation, "exposed"),
+    Metric("angle_error", "°", False, 0.03, True, "labelling", labels.angle_error),
+    Metric(
+        "precision_l5",
+        "%",
+        True,
+        1.0,
+        False,
+        "labelling",
+        labels.long_range_precision,
+        "contact",
+        by_unit=True,
+    ),
 )

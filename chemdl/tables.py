@@ -400,8 +400,9 @@ def reported_text(claim: Claim) -> str:
 def axis_label(metric: str, card: Card | None = None) -> str:
     """Return a metric's name and unit for an axis: an error's unit is that of the card's data."""
     name = _METRIC_NAMES.get(metric, pretty(metric))
-    if not metrics.get(metric).unit:
-        return name
+    unit = metrics.get(metric).unit
+    if unit != "target":
+        return with_unit(name, unit)
     return with_unit(name, "unit of the targets" if card is None else target_unit(card))
 
 

@@ -20,7 +20,7 @@ from chemdl.models import catalogue
 
 BIBLIOGRAPHY = Path(__file__).resolve().parent.parent / "references.bib"
 KINDS_OF_CLAIM = {
-    "QSAR": 31, "TOX": 6, "VS": 4, "PROT": 11, "QM": 6, "MAT": 4, "MNET": 15, "EVID": 27,
+    "QSAR": 31, "TOX": 6, "VS": 4, "PROT": 12, "QM": 6, "MAT": 4, "MNET": 15, "EVID": 27,
     "DCHEM": 13, "MBENCH": 8,
 }  # fmt: skip
 TOXICITY_STUDIES = {
@@ -59,7 +59,7 @@ def record() -> dict[str, Any]:
 
 def test_no_record_is_lost(known: dict[str, Claim]) -> None:
     assert Counter(name.split("-")[0] for name in known) == KINDS_OF_CLAIM
-    assert len(known) == 125
+    assert len(known) == 126
 
 
 def test_every_claim_has_a_chapter_and_a_test_or_a_reason(known: dict[str, Claim]) -> None:

@@ -76,7 +76,9 @@ REFERENCE = {
 
 
 def test_every_metric_has_a_reference() -> None:
-    assert set(REFERENCE) == set(metrics.METRICS)
+    # Those of labelled sites have theirs in test_segments.py.
+    of_rows = {name for name, metric in metrics.METRICS.items() if metric.kind != "labelling"}
+    assert set(REFERENCE) == of_rows
 
 
 @pytest.mark.parametrize("name", sorted(REFERENCE))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
+import io
 import shutil
 import tarfile
 import tempfile
@@ -24,6 +26,7 @@ def extract(archive: Path, path: Sequence[str], target: Path, sha256: str) -> Pa
     """Write one member to ``target``, whole and with this sha256, or not at all.
 
     ``path`` names the member; of several names each but the last is an archive in the one before.
+    A name with ``*`` stands for all members that match, sorted by name and joined back to back.
     No other member is written, and no member's own path decides where anything is written.
 
     Raises
@@ -77,15 +80,22 @@ def _nested(stream: IO[bytes], name: str, path: Sequence[str]) -> Iterator[IO[by
 @contextmanager
 def _tar_member(stream: IO[bytes], name: str, wanted: str) -> Iterator[IO[bytes]]:
     # A tar is read once from the front, so one inside another needs no copy.
+    found: dict[str, bytes] = {}
     with tarfile.open(fileobj=stream, mode="r|*") as tar:
         for member in tar:
             _check_path(name, member.name)
+            if "*" in wanted and member.isreg() and fnmatch.fnmatchcase(member.name, wanted):
+                opened = tar.extractfile(member)
+                found[member.name] = opened.read() if opened else b""
             if member.name == wanted:
                 content = tar.extractfile(member) if member.isreg() else None
                 if content is None:
                     raise UnsafeArchiveError(f"{wanted!r} in {name} is a link, not a plain file")
                 yield content
                 return
+    if found:
+        yield io.BytesIO(b"".join(found[member] for member in sorted(found)))
+        return
     raise DatasetError(f"{name} has no member {wanted!r}: check the path in datasets.yml")
 
 
@@ -94,6 +104,10 @@ def _zip_member(stream: IO[bytes], name: str, wanted: str) -> Iterator[IO[bytes]
     with zipfile.ZipFile(stream) as archive:
         for member in archive.namelist():
             _check_path(name, member)
+        matching = fnmatch.filter(sorted(archive.namelist()), wanted) if "*" in wanted else []
+        if matching:
+            yield io.BytesIO(b"".join(archive.read(member) for member in matching))
+            return
         if wanted not in archive.namelist():
             raise DatasetError(f"{name} has no member {wanted!r}: check the path in datasets.yml")
         with archive.open(wanted) as content:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ class Cleaned:
     targets: np.ndarray
     columns: dict[str, np.ndarray]
     log: dict[str, Any]
+    lengths: np.ndarray | None = None
 
 
 def clean_smiles(
@@ -61,42 +62,23 @@ def clean_smiles(
     unparsable = [row for row, key in enumerate(keys) if key is None]
     measured = ~np.isnan(table.targets).all(axis=1)
     unlabelled = [row for row, key in enumerate(keys) if key is not None and not measured[row]]
-    rows: list[int] = []
-    targets: list[np.ndarray] = []
-    columns: dict[str, list[Any]] = {name: [] for name in table.columns}
-    conflicting: list[int] = []
-    duplicates = conflicts = 0
-    for group in _molecules(table, keys, measured, apart):
-        merged, clashes = _merge(table.targets[group], tolerance)
-        conflicts += clashes
-        if np.isnan(merged).all():
-            conflicting += group
-            continue
-        duplicates += len(group) - 1
-        rows.append(group[0])
-        targets.append(merged)
-        for name, values in columns.items():
-            values.append(_first_present(table.columns[name][group]))
+    merged = _merged(table, keys, measured, apart, tolerance)
     log = {
         "raw": len(table.inputs),
         "unparsable": len(unparsable),
         "unlabelled": len(unlabelled),
-        "duplicate": duplicates,
-        "conflicting": len(conflicting),
-        "conflicting_labels": conflicts,
-        "kept": len(rows),
+        **merged.counts,
         "rule": "rows of equal canonical SMILES merged; contradicting labels left out",
         "tolerance": tolerance,
         "examples": {
             "unparsable": _examples(table, unparsable),
-            "conflicting": _examples(table, conflicting),
+            "conflicting": _examples(table, merged.conflicting),
         },
     }
-    if not rows:
+    if not merged.rows:
         raise DatasetError(_nothing_left(table, log))
-    order = np.array(rows, dtype=np.int64)
-    kept = {name: np.array(values) for name, values in columns.items()}
-    return Cleaned(order, np.array(targets), kept, log)
+    order = np.array(merged.rows, dtype=np.int64)
+    return Cleaned(order, np.array(merged.targets), merged.kept_columns(), log)
 
 
 def clean_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None = None) -> Cleaned:
@@ -128,6 +110,45 @@ def clean_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None 
     }
     columns = {name: values[rows] for name, values in table.columns.items()}
     return Cleaned(rows, table.targets[rows], columns, log)
+
+
+def clean_sites(table: RawTable, kind: str) -> Cleaned:
+    """Clean rows with sites, such as chains with their residues, by the rules of molecules.
+
+    *unparsable* are rows of no site or whose input is empty, *unlabelled* those without any
+    measured target. Rows are one when their inputs are equal, and are then merged site by site:
+    equal values stay, contradicting ones become NaN (*conflicting_labels*). Rows of a published
+    valid or test set are never merged.
+
+    Raises
+    ------
+    DatasetError
+        as :func:`clean_smiles` does, and where equal inputs have different numbers of sites.
+    """
+    assert table.lengths is not None
+    _check_labels(table, kind)
+    usable = (table.lengths > 0) & np.array([bool(text.strip()) for text in table.inputs])
+    measured = table.measured()
+    keys = [text if good else None for text, good in zip(table.inputs, usable, strict=True)]
+    merged = _merged(table, keys, measured, None, 0.0)
+    unparsable = np.flatnonzero(~usable).tolist()
+    log = {
+        "raw": len(table.inputs),
+        "unparsable": len(unparsable),
+        "unlabelled": int((usable & ~measured).sum()),
+        **merged.counts,
+        "rule": "rows of equal input merged site by site; contradicting labels left out",
+        "tolerance": 0.0,
+        "examples": {
+            "unparsable": _examples(table, unparsable),
+            "conflicting": _examples(table, merged.conflicting),
+        },
+    }
+    if not merged.rows:
+        raise DatasetError(_nothing_left(table, log))
+    order = np.array(merged.rows, dtype=np.int64)
+    targets = np.concatenate(merged.targets)
+    return Cleaned(order, targets, merged.kept_columns(), log, table.lengths[order])
 
 
 def canonical_smiles(inputs: Sequence[str]) -> list[str | None]:
@@ -180,6 +201,68 @@ def _molecules(
         part = "" if apart is None else str(table.columns[apart][row])
         groups[(key, row) if alone else (key, part)].append(row)
     return list(groups.values())
+
+
+@dataclass
+class _Merged:
+    """Rows that stay after rows of one key were merged, and what was counted."""
+
+    rows: list[int] = field(default_factory=list)
+    targets: list[np.ndarray] = field(default_factory=list)
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    conflicting: list[int] = field(default_factory=list)
+    duplicates: int = 0
+    clashes: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the log's part."""
+        return {
+            "duplicate": self.duplicates,
+            "conflicting": len(self.conflicting),
+            "conflicting_labels": self.clashes,
+            "kept": len(self.rows),
+        }
+
+    def kept_columns(self) -> dict[str, np.ndarray]:
+        """Return the further columns as arrays."""
+        return {name: np.array(values) for name, values in self.columns.items()}
+
+
+def _merged(
+    table: RawTable,
+    keys: Sequence[str | None],
+    measured: np.ndarray,
+    apart: str | None,
+    tolerance: float,
+) -> _Merged:
+    """Merge the rows of each key, value by value."""
+    found = _Merged(columns={name: [] for name in table.columns})
+    for group in _molecules(table, keys, measured, apart):
+        values = _values(table, group)
+        merged, clashes = _merge(values.reshape(len(group), -1), tolerance)
+        found.clashes += clashes
+        if np.isnan(merged).all():
+            found.conflicting += group
+            continue
+        found.duplicates += len(group) - 1
+        found.rows.append(group[0])
+        found.targets.append(merged.reshape(values.shape[1:]))
+        for name, column in found.columns.items():
+            column.append(_first_present(table.columns[name][group]))
+    return found
+
+
+def _values(table: RawTable, group: list[int]) -> np.ndarray:
+    """Return the targets of rows of one key: (rows, tasks), or (rows, sites, tasks)."""
+    if table.lengths is None:
+        return table.targets[group]
+    if len(set(table.lengths[group])) > 1:
+        raise DatasetError(
+            f"{table.where(group[0])} and {table.where(group[1])} have one input and "
+            f"{table.lengths[group].tolist()} sites: mend one of them or leave it out"
+        )
+    return np.stack([table.targets[table.sites(np.array([row]))] for row in group])
 
 
 def _merge(values: np.ndarray, tolerance: float) -> tuple[np.ndarray, int]:

@@ -18,9 +18,10 @@ import numpy as np
 
 from chemdl.datasets import cleaning, sources
 from chemdl.datasets.dataset import Dataset
+from chemdl.datasets.embedded import embedded_text, read_embedded
 from chemdl.datasets.errors import DatasetError, HashMismatchError
 from chemdl.datasets.materials import is_formula
-from chemdl.datasets.readers import RawTable, embedded_text, read_embedded, read_table
+from chemdl.datasets.readers import RawTable, read_table
 from chemdl.datasets.registry import READERS, Entry, Source, entry
 from chemdl.profiles import cache_dir, data_dir, unknown, write_atomically
 
@@ -117,7 +118,7 @@ def embed(name: str, progress: bool = True) -> Path:
             f"{', '.join(map(str, wanted.sources))}; it needs an embedded and an archive source"
         )
     raw = read_raw(wanted, sources.obtain_from(kinds["archive"], wanted, folder, progress))
-    packed = gzip.compress(embedded_text(raw).encode(), compresslevel=9, mtime=0)
+    packed = gzip.compress(embedded_text(raw, wanted.input).encode(), compresslevel=9, mtime=0)
     file = kinds["embedded"].files[0]
     found = sources.embedded_hash(packed)
     if file.sha256 and found != file.sha256:
@@ -270,11 +271,19 @@ def _cleaned(
             cleaned = cleaning.clean_smiles(
                 raw, wanted.kind, tolerance=wanted.tolerance, apart=apart
             )
+        elif raw.lengths is not None:
+            cleaned = cleaning.clean_sites(raw, wanted.kind)
         else:
             cleaned = cleaning.clean_rows(raw, wanted.kind, PARSES.get(wanted.input))
         inputs = np.array([raw.inputs[row] for row in cleaned.rows], dtype=object)
         dataset = _assembled(
-            wanted, obtained.source, inputs, cleaned.targets, cleaned.log, cleaned.columns
+            wanted,
+            obtained.source,
+            inputs,
+            cleaned.targets,
+            cleaned.log,
+            cleaned.columns,
+            cleaned.lengths,
         )
         _store(stored, dataset)
     return dataset
@@ -287,6 +296,7 @@ def _assembled(
     targets: np.ndarray,
     log: Mapping[str, Any],
     columns: Mapping[str, np.ndarray],
+    lengths: np.ndarray | None,
 ) -> Dataset:
     card = {
         "title": wanted.title,
@@ -299,7 +309,7 @@ def _assembled(
         "cleaning": dict(log),
     }
     return Dataset(
-        wanted.name, inputs, targets, wanted.tasks, wanted.kind, wanted.unit, card, columns
+        wanted.name, inputs, targets, wanted.tasks, wanted.kind, wanted.unit, card, columns, lengths
     )
 
 
@@ -324,6 +334,8 @@ def _store(path: Path, dataset: Dataset) -> None:
     about = {"content_sha256": dataset.card["content_sha256"], "cleaning": dataset.card["cleaning"]}
     arrays: dict[str, Any] = {f"column_{name}": v for name, v in dataset.columns.items()}
     arrays["inputs"] = np.frombuffer("\n".join(dataset.inputs).encode(), dtype=np.uint8)
+    if dataset.lengths is not None:
+        arrays["lengths"] = dataset.lengths
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
     try:
         with write_atomically(path) as temporary:
@@ -347,7 +359,15 @@ def _restore(path: Path, wanted: Entry, source: Source) -> Dataset | None:
             for name, values in arrays.items()
             if name.startswith("column_")
         }
-        dataset = _assembled(wanted, source, inputs, arrays["targets"], about["cleaning"], columns)
+        dataset = _assembled(
+            wanted,
+            source,
+            inputs,
+            arrays["targets"],
+            about["cleaning"],
+            columns,
+            arrays.get("lengths"),
+        )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
     return dataset if dataset.card["content_sha256"] == about["content_sha256"] else None

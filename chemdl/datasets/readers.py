@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import gzip
-import io
 import math
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +27,9 @@ class RawTable:
     """All rows of a set as its files hold them.
 
     ``inputs`` has n entries, ``targets`` is float64 (n, tasks) with NaN for what was not measured,
-    ``columns`` are aligned by row, and ``places`` names each row's file and line.
+    ``columns`` are aligned by row, and ``places`` names each row's file and line. Where a row has
+    several sites (the residues of a chain), ``lengths`` (n,) says how many, and ``targets`` is
+    (sites, tasks), the rows back to back.
     """
 
     inputs: list[str]
@@ -36,6 +37,14 @@ class RawTable:
     tasks: tuple[str, ...]
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     places: list[tuple[str, int]] = field(default_factory=list)
+    lengths: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.lengths is not None and self.lengths.sum() != len(self.targets):
+            raise DatasetError(
+                f"rows of {self.lengths.sum()} sites in all need as many rows of targets, not "
+                f"{len(self.targets)}"
+            )
 
     def where(self, row: int) -> str:
         """Name the file and line of a row."""
@@ -46,7 +55,22 @@ class RawTable:
         """Return the table of these tasks, with the rows that are measured for any of them."""
         targets = self.targets[:, [self.tasks.index(task) for task in tasks]]
         table = dataclasses.replace(self, targets=targets, tasks=tuple(tasks))
-        return table.subset(np.flatnonzero(np.isfinite(targets).any(axis=1)))
+        return table.subset(np.flatnonzero(table.measured()))
+
+    def measured(self) -> np.ndarray:
+        """Say of each row whether any of its targets was measured."""
+        known = np.isfinite(self.targets).any(axis=1)
+        if self.lengths is None:
+            return known
+        row = np.repeat(np.arange(len(self.inputs)), self.lengths)
+        return np.bincount(row, weights=known, minlength=len(self.inputs)) > 0
+
+    def sites(self, rows: np.ndarray) -> np.ndarray:
+        """Return where the targets of these rows stand, row by row."""
+        if self.lengths is None:
+            return rows
+        ends = np.cumsum(self.lengths)
+        return np.concatenate([np.arange(ends[r] - self.lengths[r], ends[r]) for r in rows])
 
     def with_inactives(self, most: int, seed: int = 0) -> RawTable:
         """Return all rows that are active in some task and at most so many others, by seed."""
@@ -59,10 +83,11 @@ class RawTable:
         """Return the table of these rows."""
         return RawTable(
             [self.inputs[row] for row in rows],
-            self.targets[rows],
+            self.targets[self.sites(rows)],
             self.tasks,
             {name: values[rows] for name, values in self.columns.items()},
             [self.places[row] for row in rows],
+            None if self.lengths is None else self.lengths[rows],
         )
 
 
@@ -329,27 +354,6 @@ READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] 
 }
 
 
-def read_embedded(path: Path, tasks: Sequence[str]) -> RawTable:
-    """Read a table in the embedded form: ``smiles``, the tasks, then any further columns."""
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
-        header = next(csv.reader(stream), [])
-    further = [name for name in header[1:] if name not in tasks]
-    options = {"smiles": "smiles", "targets": list(tasks), "columns": {n: n for n in further}}
-    return read_table({path.name: path}, options)
-
-
-def embedded_text(table: RawTable) -> str:
-    """Return a raw table in the embedded form, every number as short as it reads back exactly."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["smiles", *table.tasks, *table.columns])
-    further = list(table.columns.values())
-    for row, smiles in enumerate(table.inputs):
-        numbers = [_shortest(value) for value in table.targets[row]]
-        writer.writerow([smiles, *numbers, *(str(values[row]) for values in further)])
-    return stream.getvalue()
-
-
 def _rows(file: str, path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
     """Return the file's header and rows with their line numbers; blank lines are skipped."""
     opened = gzip.open if path.suffix == ".gz" else open
@@ -434,9 +438,3 @@ def _challenge_smiles(
                         f"{targets[rows[sample], column]:g} in the table of compounds"
                     )
     return smiles
-
-
-def _shortest(value: float) -> str:
-    if math.isnan(value):
-        return ""
-    return str(int(value)) if value == int(value) else repr(float(value))

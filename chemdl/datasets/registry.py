@@ -11,16 +11,22 @@ from typing import Any
 
 import yaml
 
-from chemdl.datasets import materials, readers
+from chemdl.datasets import geometries, materials, proteins, readers, structures
 from chemdl.datasets.dataset import KINDS
 from chemdl.datasets.errors import RegistryError, UnknownDatasetError
 from chemdl.profiles import data_dir, unknown
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-INPUTS = ("smiles", "descriptors", "formula", "crystal")
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+INPUTS = ("smiles", "descriptors", "sequence", "geometry", "formula", "crystal")
 # By the name that an entry gives.
-READERS = {**readers.READERS, **materials.READERS}
+READERS = {
+    **readers.READERS,
+    **proteins.READERS,
+    **structures.READERS,
+    **geometries.READERS,
+    **materials.READERS,
+}
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)

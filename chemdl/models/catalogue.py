@@ -30,18 +30,55 @@ _NETS: dict[str, tuple[str, str, str | None]] = {
     "cnn3d": ("voxels", "Voxel", None),
     "ligand_net": ("ligands", "Ligand", "ecfp"),
     "properties_net": ("ligands", "Ligand", "properties"),
+    "window_net": ("window_nets", "Window", None),
+    "window_net_deep": ("window_nets", "Window", None),
+    "window_net_pretrained": ("window_nets", "Window", None),
+    "two_stage_net": ("window_nets", "TwoStage", None),
+    "deep_cnn": ("chain_convolutions", "Convolution", None),
+    "deepcnf": ("chain_convolutions", "Convolution", None),
+    "gru": ("chain_recurrence", "Recurrent", None),
+    "dilated_cnn": ("chain_convolutions", "Dilated", None),
+    "coulomb_net": ("coulomb_net", "CoulombNet", None),
+    "dtnn": ("dtnn", "DeepTensorNet", None),
+    "continuous_filter": ("continuous_filter", "ContinuousFilter", None),
+    "behler_parrinello": ("behler_parrinello", "BehlerParrinello", None),
     "elemnet": ("compositions", "ElementShares", None),
     "descriptor_net": ("compositions", "Descriptor", None),
     "attention": ("compositions", "Attention", None),
     "crystal_net": ("crystals", "Crystal", None),
+    "contact_net_deep": ("contact_maps", "ContactMap", None),
+    "contact_net_shallow": ("contact_maps", "ContactMap", None),
+    "torsion_net": ("torsions", "Torsion", None),
 }
 _VARIANTS: dict[str, dict[str, Any]] = {
     "single_task": {"shared": False},
     "multitask_ma_bn": {"batch_norm": True},
+    "window_net_deep": {"depth": 3, "width": 150, "window": 17},
+    "window_net_pretrained": {"depth": 3, "width": 150, "window": 17, "pretrained": True},
+    "deepcnf": {"field": True},
+    "contact_net_shallow": {"depth": 0},
 }
-_ENDINGS = {"classification": "Classifier", "regression": "Regressor"}
+_ENDINGS = {
+    "classification": "Classifier",
+    "regression": "Regressor",
+    "labelling": "Labeller",
+}
+
+_CHAINS = ("window_nets", "chain_convolutions", "chain_recurrence", "contact_maps", "torsions")
+_GEOMETRIES = ("coulomb_net", "dtnn", "continuous_filter", "behler_parrinello")
+# Modules whose nets learn one kind of dataset; the others learn classes and real numbers alike.
+_ONLY = {
+    **dict.fromkeys(_CHAINS, "labelling"),
+    **dict.fromkeys(_GEOMETRIES, "regression"),
+}
 
 NETS = tuple(_NETS)
+
+
+def kinds(name: str) -> tuple[str, ...]:
+    """Return the kinds of dataset that a net can learn."""
+    only = _ONLY.get(_NETS[name][0])
+    return ("classification", "regression") if only is None else (only,)
 
 
 def net(name: str, kind: str, **changes: Any) -> Any:
@@ -67,10 +104,25 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     cnn3d              docked complex       3D convolutions (as Wallach et al. 2015)
     ligand_net         complex's ligand     one hidden layer over ECFP4 bits
     properties_net     complex's ligand     one hidden layer over six properties
+    window_net         residues             one hidden layer over a window (Qian, Sejnowski 1988)
+    window_net_deep    residues             three hidden layers over a window
+    window_net_pretrained residues          the same, pre-trained as autoencoders (as DNSS 2015)
+    two_stage_net      residues             a window net on a window net (as PSIPRED, Jones 1999)
+    deep_cnn           residues             five convolutions along the chain
+    deepcnf            residues             the same under a chain field (Wang et al. 2016)
+    gru                residues             gated recurrence in both directions
+    dilated_cnn        residues             residual blocks with dilation
+    coulomb_net        Coulomb matrix       two layers, random orders (Montavon et al. 2012)
+    dtnn               geometry             deep tensor net (Schütt et al. 2017)
+    continuous_filter  geometry             continuous filters (as Schütt et al. 2017)
+    behler_parrinello  symmetry functions   a net for each element (Behler and Parrinello 2007)
     elemnet            shares of elements   seventeen layers (Jha et al. 2018)
     descriptor_net     their descriptors    three hidden layers
     attention          set of elements      attention (as Wang et al. 2021, Goodall and Lee 2020)
     crystal_net        crystal              graph convolutions (Xie and Grossman 2018)
+    contact_net_deep   pairs of residues    residual 2D convolutions (as Wang et al. 2017)
+    contact_net_shallow pairs of residues   one hidden layer over two windows
+    torsion_net        residues             residual blocks; φ, ψ as points of a circle
     ================== ==================== =====================================================
 
     Raises
@@ -80,8 +132,8 @@ def net(name: str, kind: str, **changes: Any) -> Any:
     """
     if name not in _NETS:
         raise ValueError(unknown("net", name, _NETS))
-    if kind not in _ENDINGS:
-        raise ValueError(unknown("kind of dataset", kind, _ENDINGS))
+    if kind not in kinds(name):
+        raise ValueError(unknown(f"kind of dataset for {name}", kind, kinds(name)))
     module, stem, preset = _NETS[name]
     cls = getattr(import_module(f"chemdl.models.{module}"), stem + _ENDINGS[kind])
     own = {**_VARIANTS.get(name, {}), **changes}

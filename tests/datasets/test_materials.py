@@ -14,7 +14,8 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 import chemdl
 from chemdl.datasets import cleaning, materials
-from chemdl.datasets.readers import RawTable, embedded_text, read_embedded
+from chemdl.datasets.embedded import embedded_text, read_embedded
+from chemdl.datasets.readers import RawTable
 from chemdl.profiles import cache_dir
 
 SIZES = {"expt_gap": 4604, "expt_is_metal": 4921, "steels": 312, "phonons": 1265, "flla": 3938}

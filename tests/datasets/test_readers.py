@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from chemdl.datasets import DatasetError, from_csv
+from chemdl.datasets.embedded import embedded_text, read_embedded
 from chemdl.datasets.readers import (
     READERS,
-    embedded_text,
     read_dude,
-    read_embedded,
     read_merck,
     read_rfscore,
     read_table,

@@ -10,8 +10,9 @@ from chemdl.datasets import Dataset
 from chemdl.models import catalogue
 
 
-@pytest.mark.parametrize("name", catalogue.NETS)
-@pytest.mark.parametrize("kind", ["classification", "regression"])
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name in catalogue.NETS for kind in catalogue.kinds(name)]
+)
 def test_each_name_gives_an_unfitted_net(name: str, kind: str) -> None:
     net = catalogue.net(name, kind, epochs=3, seed=4)
     assert (net.epochs, net.seed, net.kind) == (3, 4, "deep")
@@ -24,6 +25,8 @@ def test_unknown_names_and_kinds_list_the_near_misses() -> None:
         catalogue.net("dmppn", "regression")
     with pytest.raises(ValueError, match="Did you mean 'regression'"):
         catalogue.net("dmpnn", "regresion")
+    with pytest.raises(ValueError, match="kind of dataset for dtnn 'classification'"):
+        catalogue.net("dtnn", "classification")
 
 
 def test_claims_on_molecules_name_nets_that_exist() -> None:

@@ -1,0 +1,63 @@
+"""Scores of labelled sites: y, p numbers of states or values (n,), w weights (r, n) → (r,)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def percent_right(y: Floats, p: Floats, w: Floats) -> Floats:
+    """Share of sites whose state is right, in per cent: Q3 of three states, Q8 of eight."""
+    return _share(w @ (y == p), w.sum(axis=1))
+
+
+def recall_of(state: int) -> Callable[[Floats, Floats, Floats], Floats]:
+    """Return the metric that counts how many of the sites of one state are found, in per cent."""
+
+    def recall(y: Floats, p: Floats, w: Floats) -> Floats:
+        return _share(w @ ((y == state) & (p == state)), w @ (y == state))
+
+    return recall
+
+
+def correlation(y: Floats, p: Floats, w: Floats) -> Floats:
+    """Pearson's correlation; of two states, Matthews' (1975)."""
+    total = w.sum(axis=1)
+    mean_y, mean_p = _share(w @ y, total) / 100, _share(w @ p, total) / 100
+    product = _share(w @ (y * p), total) / 100 - mean_y * mean_p
+    spread_y = _share(w @ y**2, total) / 100 - mean_y**2
+    spread_p = _share(w @ p**2, total) / 100 - mean_p**2
+    under = np.sqrt(np.maximum(spread_y * spread_p, 0.0))
+    return np.divide(product, under, out=np.full(len(w), np.nan), where=under > 1e-12)
+
+
+def angle_error(y: Floats, p: Floats, w: Floats) -> Floats:
+    """Mean absolute difference of angles in degrees, the short way round."""
+    away = np.abs((p - y + 180.0) % 360.0 - 180.0)
+    return _share(w @ away, w.sum(axis=1)) / 100
+
+
+def long_range_precision(
+    y: Floats, p: Floats, w: Floats, units: NDArray[np.int64], apart: int = 24
+) -> Floats:
+    """Share of true contacts among a chain's likeliest L/5 pairs, in per cent, mean over chains.
+
+    Sites are the pairs of residues at least ``apart`` from each other along a chain of L residues,
+    (L - apart)(L - apart + 1) / 2 of them; y is 1 for a contact, p ranks the pairs.
+    """
+    _, first, counts = np.unique(units, return_index=True, return_counts=True)
+    shares = np.empty(len(first))
+    for unit, (start, count) in enumerate(zip(first, counts, strict=True)):
+        length = apart + round((np.sqrt(8.0 * count + 1.0) - 1.0) / 2.0)
+        best = np.argsort(-p[start : start + count], kind="stable")[: max(1, length // 5)]
+        shares[unit] = y[start : start + count][best].mean()
+    own = w[:, first]
+    return _share(own @ shares, own.sum(axis=1))
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    return np.divide(100.0 * part, whole, out=np.full(len(part), np.nan), where=whole > 0)

@@ -1,0 +1,79 @@
+"""Linear-chain conditional random fields over scores that a network gives (Lafferty et al. 2001).
+
+With scores e_t(s) of state s at site t and T(r, s) of a step from r to s,
+
+    p(s_1 … s_L) = exp(Σ_t e_t(s_t) + Σ_t T(s_(t-1), s_t)) / Z.
+
+Everything is worked out in probabilities that are normalised at each site, so that a step is one
+small matrix product and no chain is too long. A leading axis g holds fields side by side (the
+tasks of a network, say); where these have fewer states than the others, scores of -inf fill up.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# exp of it is zero beside any other score, and its gradient is no NaN.
+FORBIDDEN = -1e4
+
+
+def log_partition(scores: Tensor, steps: Tensor, mask: Tensor) -> Tensor:
+    """Return log Z of each chain: (g, n).
+
+    Parameters
+    ----------
+    scores : (g, n, L, S) of each state at each site.
+    steps : (g, S, S) from the state before to the state.
+    mask : (n, L), true for sites; each chain's sites come first, padding after them.
+    """
+    top = scores.amax(3, keepdim=True).detach()
+    local = (scores - top).exp()
+    between = steps.exp()
+    state, sums = local[:, :, 0], []
+    for t in range(scores.shape[2]):
+        if t:
+            moved = torch.bmm(state, between) * local[:, :, t]
+            state = torch.where(mask[:, t, None], moved, state)
+        total = state.sum(2, keepdim=True)
+        state = state / total
+        sums.append(total[:, :, 0])
+    # At padding the state sums to one already, and adds nothing.
+    within = torch.stack(sums, dim=2).log() + top[:, :, :, 0]
+    return (within * mask).sum(2)
+
+
+def log_likelihood(scores: Tensor, steps: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Return log p of each chain's labels: (g, n).
+
+    labels : (g, n, L) numbers of states, negative where not known; those sites are summed over.
+    """
+    states = torch.arange(scores.shape[3], device=scores.device)
+    possible = (labels[..., None] < 0) | (labels[..., None] == states)
+    bound = torch.where(possible, scores, FORBIDDEN)
+    both = log_partition(torch.cat([bound, scores], dim=1), steps, torch.cat([mask, mask]))
+    fixed, free = both.chunk(2, dim=1)
+    return fixed - free
+
+
+def marginals(scores: Tensor, steps: Tensor, mask: Tensor) -> Tensor:
+    """Return p(s_t = s) of each site: (g, n, L, S), by the forward-backward recursion."""
+    local = (scores - scores.amax(3, keepdim=True)).exp()
+    between = steps.exp()
+    length = scores.shape[2]
+    state, forward = local[:, :, 0], []
+    for t in range(length):
+        if t:
+            moved = torch.bmm(state, between) * local[:, :, t]
+            state = torch.where(mask[:, t, None], moved, state)
+        state = state / state.sum(2, keepdim=True)
+        forward.append(state)
+    back = torch.ones_like(state)
+    backward = [back]
+    for t in range(length - 1, 0, -1):
+        moved = torch.bmm(local[:, :, t] * back, between.mT)
+        back = torch.where(mask[:, t, None], moved, back)
+        back = back / back.sum(2, keepdim=True)
+        backward.append(back)
+    product = torch.stack(forward, dim=2) * torch.stack(backward[::-1], dim=2)
+    return product / product.sum(3, keepdim=True)

@@ -1,0 +1,92 @@
+"""Segments of states along chains, and how well predicted segments overlap observed ones."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+class Segments(NamedTuple):
+    """Runs of one state within a unit, in order.
+
+    Attributes
+    ----------
+    of_site : (n,) the number of the run that each site belongs to.
+    start, length, state : (runs,) of each run.
+    """
+
+    of_site: NDArray[np.int64]
+    start: NDArray[np.int64]
+    length: NDArray[np.int64]
+    state: Floats
+
+
+def segments(states: ArrayLike, units: ArrayLike) -> Segments:
+    """Cut states (n,) into runs; a run ends where the state changes or the unit does."""
+    values, codes = np.asarray(states, np.float64), np.asarray(units)
+    begins = np.ones(len(values), dtype=bool)
+    begins[1:] = (values[1:] != values[:-1]) | (codes[1:] != codes[:-1])
+    start = np.flatnonzero(begins)
+    length = np.diff(np.append(start, len(values)))
+    return Segments(np.cumsum(begins) - 1, start, length, values[start])
+
+
+def overlap(y: Floats, p: Floats, w: Floats, units: NDArray[np.int64]) -> Floats:
+    """Segment overlap in per cent, as redefined in 1999 (Zemla et al. 1999).
+
+    For observed segments s1 and predicted s2 of the same state that share a residue,
+
+        Sov = 100 / N Σ_(s1, s2) (minov + δ) / maxov · |s1|,
+        δ = min(maxov - minov, minov, ⌊|s1| / 2⌋, ⌊|s2| / 2⌋),
+
+    with minov their common and maxov their joint length; N counts |s1| once for each pair, and
+    once for an observed segment without one. y, p are states (n,), w weights (r, n) that are equal
+    within a unit; sites that were not measured are left out beforehand.
+    """
+    total, normal = overlap_parts(y, p, units)
+    weighted = w @ normal
+    return np.divide(100.0 * (w @ total), weighted, out=np.full(len(w), np.nan), where=weighted > 0)
+
+
+def overlap_parts(y: Floats, p: Floats, units: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return each observed segment's share of the sum and of N, at its first site: (n,) each."""
+    seen, said = segments(y, units), segments(p, units)
+    common = np.flatnonzero(y == p)
+    pair = seen.of_site[common] * len(said.start) + said.of_site[common]
+    found, minov = np.unique(pair, return_counts=True)
+    one, two = np.divmod(found, max(1, len(said.start)))
+    ends = [of.start[which] + of.length[which] for of, which in ((seen, one), (said, two))]
+    maxov = np.maximum(*ends) - np.minimum(seen.start[one], said.start[two])
+    slack = np.minimum.reduce([maxov - minov, minov, seen.length[one] // 2, said.length[two] // 2])
+    share = (minov + slack) / maxov * seen.length[one]
+    count = len(seen.start)
+    pairs = np.bincount(one, minlength=count)
+    total, normal = np.zeros(len(y)), np.zeros(len(y))
+    total[seen.start] = np.bincount(one, weights=share, minlength=count)
+    normal[seen.start] = np.maximum(pairs, 1) * seen.length
+    return total, normal
+
+
+def recall_by_length(
+    y: Floats, p: Floats, units: NDArray[np.int64], state: float, edges: list[int]
+) -> list[tuple[int, float, float]]:
+    """Return of observed segments of a state, by length: how many, and what was found of them.
+
+    ``edges`` are the least lengths of each class. Of each class come the number of segments, the
+    share of their residues that were predicted in that state, and the share of segments of which
+    no residue was.
+    """
+    seen = segments(y, units)
+    right = np.bincount(seen.of_site, weights=(p == y), minlength=len(seen.start))
+    rows = []
+    for least, most in zip(edges, [*edges[1:], np.inf], strict=True):
+        own = (seen.state == state) & (seen.length >= least) & (seen.length < most)
+        residues = seen.length[own].sum()
+        share = float(right[own].sum() / residues) if residues else float("nan")
+        missed = float((right[own] == 0).mean()) if own.any() else float("nan")
+        rows.append((int(own.sum()), share, missed))
+    return rows
