@@ -342,9 +342,9 @@ def error_by_kind(
         "elements beside C and H": [(s, about["elements"].str.contains(s)) for s in ("N", "O", "S")]
         + [("none", about["elements"] == "C")],
         "smallest angle of the skeleton": [
-            ("under 75°", angle < 75),
-            ("75° to 100°", (angle >= 75) & (angle < 100)),
-            ("100° and more", angle >= 100),
+            ("< 75°", angle < 75),
+            ("75–100°", (angle >= 75) & (angle < 100)),
+            ("> 100°", angle >= 100),
         ],
         "atoms heavier than H": [
             ("up to 5", about["heavy atoms"] <= 5),

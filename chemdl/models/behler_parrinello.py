@@ -66,8 +66,9 @@ class BehlerParrinello(EnergyNet):
         assert isinstance(functions, Padded)
         rows = functions.values[functions.mask]
         self.mean.copy_(rows.mean(0))
+        # A function that hardly varies among few train rows would make a test atom's huge.
         spread = rows.std(0)
-        self.spread.copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
+        self.spread.copy_(spread.clamp(min=max(0.1 * float(spread.mean()), 1e-3)))
 
     def atomic_energies(self, atoms: Atoms, batch: Batch) -> Tensor:
         """Return each atom's part, scaled: (B, L, tasks)."""
