@@ -42,12 +42,16 @@ def pooled(
 
 
 def chain_table(
-    card: Card, predictions: Predictions, metric: str = "q3", condition: str = "all"
+    card: Card,
+    predictions: Predictions,
+    metric: str = "q3",
+    condition: str = "all",
+    task: str = "",
 ) -> pd.DataFrame:
     """Return one row per model: kind, value of the metric, 95 % interval over chains, seconds.
 
     The interval is a bootstrap over whole chains: the residues of one chain are no independent
-    observations.
+    observations. ``task`` chooses among several where the metric is about any.
     """
     rows = []
     for model in card["models"]:
@@ -55,7 +59,7 @@ def chain_table(
         own = [r for r in own if r["condition"] == condition]
         if not own:
             continue
-        value, low, high = chain_interval(card, predictions, model["name"], metric, condition)
+        value, low, high = chain_interval(card, predictions, model["name"], metric, condition, task)
         rows.append(
             {
                 "model": model["name"],
@@ -71,16 +75,22 @@ def chain_table(
     table = pd.DataFrame(rows).sort_values("value", ascending=not higher, ignore_index=True)
     unit = metrics.get(metric).unit
     named = f"{label(metric)} in {unit}" if unit else label(metric)
+    named = f"{named} of {task}" if task else named
     table.attrs["caption"] = f"{named}, with 95 % bootstrap intervals over test chains"
     return table
 
 
 def chain_interval(
-    card: Card, predictions: Predictions, model: str, metric: str, condition: str = "all"
+    card: Card,
+    predictions: Predictions,
+    model: str,
+    metric: str,
+    condition: str = "all",
+    task: str = "",
 ) -> tuple[float, float, float]:
     """Return a model's value and its 95 % bootstrap interval over chains."""
     scored = metrics.get(metric)
-    task = scored.task or next(iter(card["scores"][0]["values"][metric]))
+    task = task or scored.task or next(iter(card["scores"][0]["values"][metric]))
     y, p, units = pooled(card, predictions, model, task, condition)
     codes = np.unique(units, return_inverse=True)[1]
     low, high = np.quantile(_resampled(metric, y, p, codes), [0.025, 0.975])
