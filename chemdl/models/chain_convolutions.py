@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from chemdl.losses import Loss
 from chemdl.models.crf import FORBIDDEN, log_likelihood, marginals
-from chemdl.models.labelling import ChainLabeller, ChainNet, chain_lengths
-from chemdl.models.layers import Dropout
+from chemdl.models.labelling import ChainLabeller, ChainNet, ResidueDropout, chain_lengths
 from chemdl.noise import Noise
 from chemdl.ragged import Ragged
 
@@ -53,7 +52,7 @@ class DeepConvolution(ChainNet):
             nn.Conv1d(n_in, n_out, kernel, padding=kernel // 2) for n_in, n_out in pairwise(sizes)
         )
         self.norms = nn.ModuleList(ChannelNorm(width) for _ in range(depth))
-        self.dropouts = nn.ModuleList(Dropout(dropout, layer=i) for i in range(depth))
+        self.dropouts = nn.ModuleList(ResidueDropout(dropout, layer=i) for i in range(depth))
 
     def encode(self, x: Tensor, mask: Tensor, noise: Noise | None) -> Tensor:
         """Return the last layer, normalised and rectified: (B, width, L)."""
@@ -86,7 +85,7 @@ class DilatedResidual(ChainNet):
         )
         count = len(self.layers) + 1
         self.norms = nn.ModuleList(ChannelNorm(width) for _ in range(count))
-        self.dropouts = nn.ModuleList(Dropout(dropout, layer=i) for i in range(count))
+        self.dropouts = nn.ModuleList(ResidueDropout(dropout, layer=i) for i in range(count))
 
     def encode(self, x: Tensor, mask: Tensor, noise: Noise | None) -> Tensor:
         """Return the last block's sum, normalised and rectified: (B, width, L)."""
@@ -125,40 +124,43 @@ def field_loss(classes: Sequence[int]) -> Loss:
     """
 
     def total(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        replicas, rows = output.shape[:2]
-        output, target, weight = (part.flatten(0, 1) for part in (output, target, weight))
         scores, steps = side_by_side(output, classes)
-        labels = torch.where(weight > 0, target, -1.0).permute(2, 0, 1).long()
-        mask = _sites(weight)
-        likelihood = log_likelihood(scores, steps[:, 0], labels, mask)
-        own = weight.permute(2, 0, 1).sum(2).unflatten(1, (replicas, rows)).sum(2)
-        each = likelihood.unflatten(1, (replicas, rows)).sum(2) / own.clamp(min=1.0)
-        return -each.sum(0)
+        labels = torch.where(weight > 0, target, -1.0).permute(3, 0, 1, 2).long()
+        mask = _sites(weight).expand(len(classes), -1, -1, -1)
+        # A field for each task and replica: every replica has steps of its own.
+        likelihood = log_likelihood(
+            scores.flatten(0, 1), steps.flatten(0, 1), labels.flatten(0, 1), mask.flatten(0, 1)
+        ).unflatten(0, steps.shape[:2])
+        own = weight.permute(3, 0, 1, 2).sum((2, 3))
+        return -(likelihood.sum(2) / own.clamp(min=1.0)).sum(0)
 
     return Loss(total=total, scaled=False)
 
 
 def _sites(weight: Tensor) -> Tensor:
-    """Return the mask (rows, L) up to each row's last measured site.
+    """Return the mask (replicas, rows, L) up to each row's last measured site.
 
     Unmeasured sites before it lie on the way; those after it change no likelihood.
     """
-    measured = (weight > 0).any(2)
-    return measured.flip(1).cumsum(1).flip(1) > 0
+    measured = (weight > 0).any(3)
+    return measured.flip(2).cumsum(2).flip(2) > 0
 
 
 def side_by_side(output: Tensor, classes: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Return scores (tasks, rows, L, S) and steps (tasks, 1, S, S) of a :class:`FieldNet`."""
+    """Return what a :class:`FieldNet` gives for replicas (replicas, rows, L, …), task by task.
+
+    That is scores (tasks, replicas, rows, L, S) and steps (tasks, replicas, S, S).
+    """
     most, at = max(classes), sum(classes)
     start, scores, steps = 0, [], []
     for count in classes:
         missing = most - count
-        own = output[:, :, start : start + count]
-        step = output[0, 0, at : at + count**2].reshape(count, count)
+        own = output[..., start : start + count]
+        step = output[:, 0, 0, at : at + count**2].unflatten(1, (count, count))
         scores.append(nn.functional.pad(own, (0, missing), value=FORBIDDEN))
         steps.append(nn.functional.pad(step, (0, missing, 0, missing)))
         start, at = start + count, at + count**2
-    return torch.stack(scores), torch.stack(steps)[:, None]
+    return torch.stack(scores), torch.stack(steps)
 
 
 class ConvolutionLabeller(ChainLabeller):
@@ -241,8 +243,8 @@ def field_probabilities(
         parts = np.split(outputs[begun : begun + own.sum()], np.cumsum(own)[:-1])
         padded = nn.utils.rnn.pad_sequence([torch.as_tensor(p) for p in parts], batch_first=True)
         mask = torch.arange(padded.shape[1]) < torch.as_tensor(own)[:, None]
-        scores, steps = side_by_side(padded, classes)
-        p = marginals(scores, steps[:, 0], mask)
+        scores, steps = side_by_side(padded[None], classes)
+        p = marginals(scores[:, 0], steps[:, 0], mask)
         for task, count in enumerate(classes):
             found[task].append(p[task][mask][:, :count].numpy())
     return [np.concatenate(parts) for parts in found]

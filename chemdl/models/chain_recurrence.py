@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from chemdl.models.labelling import ChainLabeller, ChainNet
-from chemdl.models.layers import Dropout
+from chemdl.models.labelling import ChainLabeller, ChainNet, ResidueDropout
 from chemdl.noise import Noise
 
 # σ of this is one, whatever a state adds to it.
@@ -73,14 +72,14 @@ class BidirectionalRecurrence(ChainNet):
         self.first = nn.Conv1d(self.n_inputs, width, kernel, padding=kernel // 2)
         sizes = [width, *[2 * width] * (layers - 1)]
         self.layers = nn.ModuleList(GatedLayer(size, width) for size in sizes)
-        self.dropouts = nn.ModuleList(Dropout(dropout, layer=i) for i in range(layers + 1))
+        self.dropouts = nn.ModuleList(ResidueDropout(dropout, layer=i) for i in range(layers + 1))
 
     def encode(self, x: Tensor, mask: Tensor, noise: Noise | None) -> Tensor:
         """Return the states of both directions: (B, 2 width, L)."""
         h = torch.relu(self.first(x)).mT
         for layer, dropout in zip(self.layers, self.dropouts, strict=False):
-            h = layer(dropout(h, noise), mask[:, 0] > 0)
-        return self.dropouts[-1](h, noise).mT
+            h = layer(dropout(h.mT, noise).mT, mask[:, 0] > 0)
+        return self.dropouts[-1](h.mT, noise)
 
 
 class RecurrentLabeller(ChainLabeller):

@@ -20,7 +20,7 @@ from chemdl.datasets.structures import long_range_pairs
 from chemdl.features.residues import KINDS, chain_residues, sequence_of
 from chemdl.models.chain_convolutions import ChannelNorm
 from chemdl.models.estimator import Feature, NeuralEstimator
-from chemdl.models.layers import Dropout
+from chemdl.models.labelling import ResidueDropout
 from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded, Ragged
 
@@ -67,7 +67,7 @@ class ContactMapNet(nn.Module):
             nn.Conv2d(width, width, 3, padding=reach, dilation=reach) for reach in reaches
         )
         self.norms = nn.ModuleList(ChannelNorm(width) for _ in reaches)
-        self.dropout = Dropout(dropout, layer=0)
+        self.dropout = ResidueDropout(dropout, layer=0)
         self.output = nn.Linear(width, 1)
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class ContactMapNet(nn.Module):
         assert isinstance(residues, Padded) and isinstance(pairs, Padded)
         mask = residues.mask.float()
         h = torch.relu(self.along(self._inputs(residues).mT * mask[:, None])).mT
-        h = self.dropout(h, noise) * mask[..., None]
+        h = self.dropout(h.mT, noise).mT * mask[..., None]
         place = torch.arange(h.shape[1], device=h.device)
         apart = (place[None] - place[:, None]).abs()
         kind = torch.bucketize(apart, torch.tensor(_EDGES, device=h.device), right=True)

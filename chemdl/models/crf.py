@@ -25,7 +25,7 @@ def log_partition(scores: Tensor, steps: Tensor, mask: Tensor) -> Tensor:
     ----------
     scores : (g, n, L, S) of each state at each site.
     steps : (g, S, S) from the state before to the state.
-    mask : (n, L), true for sites; each chain's sites come first, padding after them.
+    mask : (n, L) or (g, n, L), true for sites; each chain's sites come first, padding after.
     """
     top = scores.amax(3, keepdim=True).detach()
     local = (scores - top).exp()
@@ -34,7 +34,7 @@ def log_partition(scores: Tensor, steps: Tensor, mask: Tensor) -> Tensor:
     for t in range(scores.shape[2]):
         if t:
             moved = torch.bmm(state, between) * local[:, :, t]
-            state = torch.where(mask[:, t, None], moved, state)
+            state = torch.where(mask[..., t, None], moved, state)
         total = state.sum(2, keepdim=True)
         state = state / total
         sums.append(total[:, :, 0])
@@ -51,7 +51,7 @@ def log_likelihood(scores: Tensor, steps: Tensor, labels: Tensor, mask: Tensor) 
     states = torch.arange(scores.shape[3], device=scores.device)
     possible = (labels[..., None] < 0) | (labels[..., None] == states)
     bound = torch.where(possible, scores, FORBIDDEN)
-    both = log_partition(torch.cat([bound, scores], dim=1), steps, torch.cat([mask, mask]))
+    both = log_partition(torch.cat([bound, scores], dim=1), steps, torch.cat([mask, mask], dim=-2))
     fixed, free = both.chunk(2, dim=1)
     return fixed - free
 
@@ -65,14 +65,14 @@ def marginals(scores: Tensor, steps: Tensor, mask: Tensor) -> Tensor:
     for t in range(length):
         if t:
             moved = torch.bmm(state, between) * local[:, :, t]
-            state = torch.where(mask[:, t, None], moved, state)
+            state = torch.where(mask[..., t, None], moved, state)
         state = state / state.sum(2, keepdim=True)
         forward.append(state)
     back = torch.ones_like(state)
     backward = [back]
     for t in range(length - 1, 0, -1):
         moved = torch.bmm(local[:, :, t] * back, between.mT)
-        back = torch.where(mask[:, t, None], moved, back)
+        back = torch.where(mask[..., t, None], moved, back)
         back = back / back.sum(2, keepdim=True)
         backward.append(back)
     product = torch.stack(forward, dim=2) * torch.stack(backward[::-1], dim=2)

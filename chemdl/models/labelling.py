@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from chemdl.features.residues import KINDS, chain_residues, sequence_of
 from chemdl.losses import Loss
 from chemdl.models.estimator import Feature, NeuralEstimator
+from chemdl.models.layers import Dropout
 from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded, Ragged
 
@@ -23,6 +24,16 @@ from chemdl.ragged import Batch, Padded, Ragged
 def scores_of(classes: Sequence[int]) -> list[int]:
     """Return how many scores each task takes: one for each class, or one for a value."""
     return [max(1, count) for count in classes]
+
+
+class ResidueDropout(Dropout):
+    """Dropout over (B, C, L) whose random numbers do not depend on how long the padding is.
+
+    So a batch learns the same beside longer chains, as in a stack of replicas.
+    """
+
+    def forward(self, x: Tensor, noise: Noise | None) -> Tensor:
+        return super().forward(x.permute(2, 0, 1), noise).permute(1, 2, 0)
 
 
 class ChainNet(nn.Module):

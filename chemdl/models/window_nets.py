@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from chemdl.models.labelling import ChainLabeller, ChainNet, scores_of
-from chemdl.models.layers import Dropout
+from chemdl.models.labelling import ChainLabeller, ChainNet, ResidueDropout, scores_of
 from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded
 
@@ -44,7 +43,7 @@ class WindowNet(ChainNet):
         first = nn.Conv1d(self.n_inputs, width, window, padding=window // 2)
         others = [nn.Conv1d(width, width, 1) for _ in range(depth - 1)]
         self.layers = nn.ModuleList([first, *others])
-        self.dropout = Dropout(dropout, layer=1)
+        self.dropout = ResidueDropout(dropout, layer=1)
 
     def encode(self, x: Tensor, mask: Tensor, noise: Noise | None) -> Tensor:
         """Return the last hidden layer: (B, width, L)."""
@@ -141,7 +140,7 @@ class TwoStageNet(ChainNet):
         self.widths = list(widths)
         self.first = WindowNet(n_scores, windows[0], hidden[0], 1, dropout, profile)
         self.second = nn.Conv1d(n_scores + 1, hidden[1], windows[1], padding=windows[1] // 2)
-        self.dropout = Dropout(dropout, layer=2)
+        self.dropout = ResidueDropout(dropout, layer=2)
 
     def read(self, x: Tensor, mask: Tensor, noise: Noise | None) -> Tensor:
         """Return the scores of both stages: (B, 2 k, L)."""

@@ -143,10 +143,25 @@ def test_a_field_stands_on_the_scores_of_its_network() -> None:
     column = Padded(torch.tensor(rows.values)[None], torch.ones(1, 5, dtype=torch.bool))
     output = field({"residues": column}, None, torch.ones(1))
     assert output.shape == (1, 5, 11 + 9 + 64)
-    scores, steps = side_by_side(output, (3, 8))
-    torch.testing.assert_close(scores[1, 0], inner.eval()({"residues": column}, None,
+    scores, steps = side_by_side(output[None], (3, 8))
+    torch.testing.assert_close(scores[1, 0, 0], inner.eval()({"residues": column}, None,
                                                           torch.ones(1))[0, :, 3:])  # fmt: skip
-    assert steps.shape == (2, 1, 8, 8) and (scores[0, 0, :, 3:] < -1000).all()
+    assert steps.shape == (2, 1, 8, 8) and (scores[0, 0, 0, :, 3:] < -1000).all()
+
+
+@pytest.mark.parametrize("name", ["deepcnf", "dilated_cnn", "gru", "two_stage_net"])
+def test_a_stack_equals_its_members_alone(name: str) -> None:
+    inputs = chains(14)
+    rows = [(np.arange(4, 14), np.arange(4)), (np.arange(10), np.arange(10, 14))]
+    found = {}
+    for stack in (True, False):
+        stacks = net(name, epochs=3, batch_size=5, learning_rate=1e-4).fit_replicas(
+            inputs, labels(inputs), rows, [1, 2], stack=stack
+        )
+        ends = sorted((one for part in stacks for one in part), key=lambda one: one.position)
+        found[stack] = [one.estimator.outputs(inputs) for one in ends]
+    for together, alone in zip(found[True], found[False], strict=True):
+        np.testing.assert_allclose(together, alone, atol=1e-3)
 
 
 def test_the_recurrence_is_torchs_in_both_directions() -> None:
