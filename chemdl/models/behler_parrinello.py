@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from chemdl.features.geometries import geometries
 from chemdl.features.symmetry import SymmetryFunctions
 from chemdl.models.estimator import Feature
-from chemdl.models.geometries import Atoms, EnergyNet, GeometryRegressor
+from chemdl.models.geometries import EnergyNet, GeometryRegressor, PaddedAtoms
 from chemdl.ragged import Batch, Padded
 
 
@@ -70,7 +70,7 @@ class BehlerParrinello(EnergyNet):
         spread = rows.std(0)
         self.spread.copy_(spread.clamp(min=max(0.1 * float(spread.mean()), 1e-3)))
 
-    def atomic_energies(self, atoms: Atoms, batch: Batch) -> Tensor:
+    def atomic_energies(self, atoms: PaddedAtoms, batch: Batch) -> Tensor:
         """Return each atom's part, scaled: (B, L, tasks)."""
         functions = batch["functions"]
         assert isinstance(functions, Padded)

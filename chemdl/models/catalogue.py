@@ -84,46 +84,46 @@ def kinds(name: str) -> tuple[str, ...]:
 def net(name: str, kind: str, **changes: Any) -> Any:
     """Return the net ``name`` for a dataset of this kind, with ``changes`` to its parameters.
 
-    ================== ==================== =====================================================
-    name               reads                network
-    ================== ==================== =====================================================
-    multitask          ECFP4 bits           pyramid of two layers (Ramsundar et al. 2015)
-    single_task        ECFP4 bits           the pyramid, one for each task
-    multitask_ma       ECFP4 counts         four wide layers (Ma et al. 2015)
-    multitask_ma_bn    ECFP4 counts         the same with batch normalisation
-    sigmoid            ECFP4 bits           one small sigmoid layer
-    fingerprint_net    ECFP counts          one hidden layer (as Duvenaud et al. 2015 compare)
-    neural_fingerprint molecular graph      neural fingerprint (Duvenaud et al. 2015)
-    dmpnn              molecular graph      directed-edge message passing (Yang et al. 2019)
-    weave              graph, atom pairs    weave modules (Kearnes et al. 2016)
-    ugrnn              graph                recursive nets, one for each root (Lusci et al. 2013)
-    smiles_cnn         SMILES               convolutions over tokens
-    smiles_gru         SMILES               recurrent net in both directions
-    picture_cnn        2D drawing           convolutions over pixels (Goh et al. 2017)
-    contact_net        docked complex       layers over ligand atoms (as Pereira et al. 2016)
-    cnn3d              docked complex       3D convolutions (as Wallach et al. 2015)
-    ligand_net         complex's ligand     one hidden layer over ECFP4 bits
-    properties_net     complex's ligand     one hidden layer over six properties
-    window_net         residues             one hidden layer over a window (Qian, Sejnowski 1988)
-    window_net_deep    residues             three hidden layers over a window
-    window_net_pretrained residues          the same, pre-trained as autoencoders (as DNSS 2015)
-    two_stage_net      residues             a window net on a window net (as PSIPRED, Jones 1999)
-    deep_cnn           residues             five convolutions along the chain
-    deepcnf            residues             the same under a chain field (Wang et al. 2016)
-    gru                residues             gated recurrence in both directions
-    dilated_cnn        residues             residual blocks with dilation
-    coulomb_net        Coulomb matrix       two layers, random orders (Montavon et al. 2012)
-    dtnn               geometry             deep tensor net (Schütt et al. 2017)
-    continuous_filter  geometry             continuous filters (as Schütt et al. 2017)
-    behler_parrinello  symmetry functions   a net for each element (Behler and Parrinello 2007)
-    elemnet            shares of elements   seventeen layers (Jha et al. 2018)
-    descriptor_net     their descriptors    three hidden layers
-    attention          set of elements      attention (as Wang et al. 2021, Goodall and Lee 2020)
-    crystal_net        crystal              graph convolutions (Xie and Grossman 2018)
-    contact_net_deep   pairs of residues    residual 2D convolutions (as Wang et al. 2017)
-    contact_net_shallow pairs of residues   one hidden layer over two windows
-    torsion_net        residues             residual blocks; φ, ψ as points of a circle
-    ================== ==================== =====================================================
+    ===================== =================== ====================================================
+    name                  reads               network
+    ===================== =================== ====================================================
+    multitask             ECFP4 bits          pyramid of two layers (Ramsundar et al. 2015)
+    single_task           ECFP4 bits          the pyramid, one for each task
+    multitask_ma          ECFP4 counts        four wide layers (Ma et al. 2015)
+    multitask_ma_bn       ECFP4 counts        the same with batch normalisation
+    sigmoid               ECFP4 bits          one small sigmoid layer
+    fingerprint_net       ECFP counts         one hidden layer (as Duvenaud et al. 2015 compare)
+    neural_fingerprint    molecular graph     neural fingerprint (Duvenaud et al. 2015)
+    dmpnn                 molecular graph     directed-edge message passing (Yang et al. 2019)
+    weave                 graph, atom pairs   weave modules (Kearnes et al. 2016)
+    ugrnn                 graph               recursive nets, one for each root (Lusci et al. 2013)
+    smiles_cnn            SMILES              convolutions over tokens
+    smiles_gru            SMILES              recurrent net in both directions
+    picture_cnn           2D drawing          convolutions over pixels (Goh et al. 2017)
+    contact_net           docked complex      layers over ligand atoms (as Pereira et al. 2016)
+    cnn3d                 docked complex      3D convolutions (as Wallach et al. 2015)
+    ligand_net            complex's ligand    one hidden layer over ECFP4 bits
+    properties_net        complex's ligand    one hidden layer over six properties
+    window_net            residues            one hidden layer over a window (Qian, Sejnowski 1988)
+    window_net_deep       residues            three hidden layers over a window
+    window_net_pretrained residues            the same, pre-trained as autoencoders (as DNSS 2015)
+    two_stage_net         residues            a window net on a window net (as PSIPRED, Jones 1999)
+    deep_cnn              residues            five convolutions along the chain
+    deepcnf               residues            the same under a chain field (Wang et al. 2016)
+    gru                   residues            gated recurrence in both directions
+    dilated_cnn           residues            residual blocks with dilation
+    coulomb_net           Coulomb matrix      two layers, random orders (Montavon et al. 2012)
+    dtnn                  geometry            deep tensor net (Schütt et al. 2017)
+    continuous_filter     geometry            continuous filters (as Schütt et al. 2017)
+    behler_parrinello     symmetry functions  a net for each element (Behler and Parrinello 2007)
+    elemnet               shares of elements  seventeen layers (Jha et al. 2018)
+    descriptor_net        their descriptors   three hidden layers
+    attention             set of elements     attention (as Wang et al. 2021, Goodall and Lee 2020)
+    crystal_net           crystal             graph convolutions (Xie and Grossman 2018)
+    contact_net_deep      pairs of residues   residual 2D convolutions (as Wang et al. 2017)
+    contact_net_shallow   pairs of residues   one hidden layer over two windows
+    torsion_net           residues            residual blocks; φ, ψ as points of a circle
+    ===================== =================== ====================================================
 
     Raises
     ------

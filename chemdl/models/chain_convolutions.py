@@ -37,7 +37,7 @@ class ChannelNorm(nn.Module):
 class DeepConvolution(ChainNet):
     """Convolutions one on another along the chain (as in DeepCNF, Wang et al. 2016).
 
-        h^0 = W^0 * x + b^0,    h^i = W^i * dropout(relu(norm(h^(i-1)))) + b^i,
+        h^0 = W^0 ∗ x + b^0,    h^i = W^i ∗ dropout(relu(norm(h^(i-1)))) + b^i,
 
     each with a kernel of ``kernel`` residues, so that the last layer sees depth × (kernel - 1) + 1
     of them. Shapes: (B, L, inputs) → (B, L, k).
@@ -64,9 +64,9 @@ class DeepConvolution(ChainNet):
 class DilatedResidual(ChainNet):
     """Residual blocks whose kernels reach ever further (He et al. 2016, Yu and Koltun 2016).
 
-        h^0 = W^0 * x + b^0,    h^i = h^(i-1) + W^i *_d dropout(relu(norm(h^(i-1)))) + b^i,
+        h^0 = W^0 ∗ x + b^0,    h^i = h^(i-1) + W^i ∗_d dropout(relu(norm(h^(i-1)))) + b^i,
 
-    with ``*_d`` a convolution that takes every d-th residue, d from ``dilations``.
+    with ``∗_d`` a convolution that takes every d-th residue, d from ``dilations``.
     """
 
     def __init__(

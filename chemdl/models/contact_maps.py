@@ -45,9 +45,9 @@ class ContactMapNet(nn.Module):
     With h_i a hidden layer over the window around residue i and d(i, j) the class of separation,
 
         m^0_ij = relu(U h_i + V h_j + e_d(i, j)),
-        m^k = m^(k-1) + W^k *_r relu(norm(m^(k-1))),    p_ij = σ(w · m^depth_ij),
+        m^k = m^(k-1) + W^k ∗_r relu(norm(m^(k-1))),    p_ij = σ(w · m^depth_ij),
 
-    ``*_r`` a 3 × 3 convolution that takes every r-th pair, r = 1, 2, 4, 1, 2, 4: so a pair sees
+    ``∗_r`` a 3 × 3 convolution that takes every r-th pair, r = 1, 2, 4, 1, 2, 4: so a pair sees
     its neighbours on the map, as contacts come in stripes along helices and ladders of strands.
     Without such layers, ``depth`` 0, it is one hidden layer over two windows. Di Lena et al.
     (2012) and Wang et al. (2017) went deep over maps. Shapes: residues (B, L, 1 or 21) and pairs

@@ -30,10 +30,10 @@ from chemdl.models.estimator import Feature
 from chemdl.models.geometries import (
     ABSOLUTE_ERROR,
     MOST_ELEMENTS,
-    Atoms,
     EnergyNet,
     Gaussians,
     GeometryRegressor,
+    PaddedAtoms,
     Pairs,
     energy_and_forces,
 )
@@ -84,7 +84,7 @@ class ContinuousFilter(EnergyNet):
         self.hidden = nn.Linear(width, width // 2)
         self.readout = nn.Linear(width // 2, n_tasks)
 
-    def atomic_energies(self, atoms: Atoms, batch: Batch) -> Tensor:
+    def atomic_energies(self, atoms: PaddedAtoms, batch: Batch) -> Tensor:
         """Return each atom's part, scaled: (B, L, tasks)."""
         pairs = Pairs.of(atoms, self.cutoff)
         g = self.gaussians(pairs.distance) * pairs.near[..., None]  # (B, i, j, K)

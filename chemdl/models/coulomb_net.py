@@ -26,7 +26,7 @@ from chemdl.features.coulomb import coulomb_matrices, most_atoms
 from chemdl.features.geometries import geometries
 from chemdl.losses import Loss, masked_mean
 from chemdl.models.estimator import Feature
-from chemdl.models.geometries import AtomicSum, Atoms, GeometryRegressor
+from chemdl.models.geometries import AtomicSum, GeometryRegressor, PaddedAtoms
 from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded
 from chemdl.training import Recipe
@@ -115,7 +115,7 @@ class CoulombNet(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return values (B, tasks): of one random order in training, else the mean over some."""
-        matrices, atoms = batch["matrices"], Atoms.read(batch)
+        matrices, atoms = batch["matrices"], PaddedAtoms.read(batch)
         assert isinstance(matrices, Tensor)
         if noise is not None:
             uniform = noise.uniform(0, matrices.shape[:2])

@@ -35,8 +35,11 @@ _STEP = 0.4
 class CrystalBatch(NamedTuple):
     """B crystals as one graph of P sites and Q edges, padding included.
 
-    numbers : (P,) atomic numbers, 0 for padding. crystal : (P,) which crystal a site belongs to, B
-        for padding. distance, centre, other : (Q,); padding joins a padding site to itself.
+    Attributes
+    ----------
+    numbers : (P,) atomic numbers, 0 for padding.
+    crystal : (P,) which crystal a site belongs to, B for padding.
+    distance, centre, other : (Q,); padding joins a padding site to itself.
     size : B.
     """
 

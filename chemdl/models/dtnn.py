@@ -1,6 +1,6 @@
 """The deep tensor net of Schütt et al. 2017 (doi:10.1038/ncomms13890).
 
-Atoms begin as a vector for their element, and take in T times what the others tell them:
+PaddedAtoms begin as a vector for their element, and take in T times what the others tell them:
 
     c_i^(0) = c_Z(i)
     v_ij    = tanh(W_fc ((W_cf c_j + b_1) ∘ (W_df g(d_ij) + b_2)))
@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from chemdl.models.estimator import Feature
 from chemdl.models.geometries import (
     MOST_ELEMENTS,
-    Atoms,
     EnergyNet,
     Gaussians,
     GeometryRegressor,
+    PaddedAtoms,
     Pairs,
 )
 from chemdl.ragged import Batch
@@ -54,12 +54,12 @@ class DeepTensorNet(EnergyNet):
         # hear of each other at first.
         nn.init.normal_(self.W_df.weight)
 
-    def atomic_energies(self, atoms: Atoms, batch: Batch) -> Tensor:
+    def atomic_energies(self, atoms: PaddedAtoms, batch: Batch) -> Tensor:
         """Return each atom's part, scaled: (B, L, tasks)."""
         c = self.passed(atoms)
         return self.W_2(torch.tanh(self.W_1(c)))
 
-    def passed(self, atoms: Atoms) -> Tensor:
+    def passed(self, atoms: PaddedAtoms) -> Tensor:
         """Return c after all passes: (B, L, width)."""
         # Without cutoff a pair counts as one or, for padding and an atom with itself, as none.
         distance = Pairs.of(atoms, _LAST).distance

@@ -48,9 +48,11 @@ def energy_and_forces(share: float) -> Loss:
 ABSOLUTE_ERROR = Loss(_absolute_error)
 
 
-class Atoms(NamedTuple):
+class PaddedAtoms(NamedTuple):
     """The atoms of B molecules, padded to L.
 
+    Attributes
+    ----------
     numbers : (B, L) atomic numbers, 0 for padding.
     real : (B, L) 1 for atoms, 0 for padding.
     xyz : (B, L, 3) positions in Å.
@@ -61,7 +63,7 @@ class Atoms(NamedTuple):
     xyz: Tensor
 
     @classmethod
-    def read(cls, batch: Batch) -> Atoms:
+    def read(cls, batch: Batch) -> PaddedAtoms:
         """Take them from a batch of padded rows."""
         numbers, xyz = batch["numbers"], batch["xyz"]
         assert isinstance(numbers, Padded) and isinstance(xyz, Padded)
@@ -71,6 +73,8 @@ class Atoms(NamedTuple):
 class Pairs(NamedTuple):
     """Distances between the atoms of B molecules.
 
+    Attributes
+    ----------
     distance : (B, L, L) in Å, of no meaning for padding.
     near : (B, L, L) a smooth cutoff, (cos(π d / cutoff) + 1) / 2 for two different atoms nearer
         than the cutoff, else 0.
@@ -80,7 +84,7 @@ class Pairs(NamedTuple):
     near: Tensor
 
     @classmethod
-    def of(cls, atoms: Atoms, cutoff: float) -> Pairs:
+    def of(cls, atoms: PaddedAtoms, cutoff: float) -> Pairs:
         """Compute them from positions."""
         between = atoms.xyz[:, :, None] - atoms.xyz[:, None]
         itself = torch.eye(atoms.xyz.shape[1], device=between.device)
@@ -144,7 +148,7 @@ class AtomicSum(nn.Module):
         self.scale.copy_(torch.as_tensor(np.where(scale > 0, scale, 1.0)))
         self.seen.copy_(torch.as_tensor(present, dtype=torch.float32))
 
-    def forward(self, each: Tensor, atoms: Atoms) -> Tensor:
+    def forward(self, each: Tensor, atoms: PaddedAtoms) -> Tensor:
         whole = self.atomic[atoms.numbers] + self.scale * each
         return (whole * atoms.real[..., None]).sum(1)
 
@@ -171,13 +175,13 @@ class EnergyNet(nn.Module):
         assert isinstance(numbers, Padded)
         self.total.fit(numbers.values, targets[:, : len(self.total.scale)])
 
-    def atomic_energies(self, atoms: Atoms, batch: Batch) -> Tensor:
+    def atomic_energies(self, atoms: PaddedAtoms, batch: Batch) -> Tensor:
         """Return each atom's part, scaled: (B, L, tasks)."""
         raise NotImplementedError
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return energies (B, tasks), or energy and forces (B, 1 + n_forces)."""
-        atoms = Atoms.read(batch)
+        atoms = PaddedAtoms.read(batch)
 
         def energies(xyz: Tensor) -> tuple[Tensor, Tensor]:
             moved = atoms._replace(xyz=xyz)

@@ -12,7 +12,7 @@ import chemdl
 from chemdl.features.geometries import geometries, geometry, geometry_text
 from chemdl.models import catalogue
 from chemdl.models.dtnn import DeepTensorNet
-from chemdl.models.geometries import ABSOLUTE_ERROR, AtomicSum, Atoms, energy_and_forces
+from chemdl.models.geometries import ABSOLUTE_ERROR, AtomicSum, PaddedAtoms, energy_and_forces
 from chemdl.ragged import DeviceFeatures, first_replica
 
 NETS = ("coulomb_net", "continuous_filter", "dtnn", "behler_parrinello")
@@ -99,7 +99,7 @@ def test_forces_are_finite_differences(fitted, data) -> None:
     numbers, xyz = geometry(text)
 
     def at(places: np.ndarray) -> float:
-        atoms = Atoms(
+        atoms = PaddedAtoms(
             torch.tensor(numbers.astype(int))[None], torch.ones(1, len(numbers)).double(),
             torch.tensor(places)[None],
         )  # fmt: skip
@@ -149,7 +149,7 @@ def test_dtnn_by_hand() -> None:
     """Two atoms, one pass, against the equations written out."""
     torch.manual_seed(0)
     net = DeepTensorNet(1, width=3, factors=4, gaussians=5, passes=1).double()
-    atoms = Atoms(
+    atoms = PaddedAtoms(
         torch.tensor([[6, 8]]),
         torch.ones(1, 2).double(),
         torch.tensor([[[0.0, 0, 0], [0, 0, 1.2]]]).double(),
@@ -178,7 +178,7 @@ def test_composition_is_fitted_to_the_train_rows() -> None:
     total.fit(batch["numbers"].values, torch.tensor([[-2.0], [-11.0], [-20.0], [-10.0]]))
     np.testing.assert_allclose(total.atomic[[1, 8], 0], [-1, -10], atol=1e-5)
     assert total.seen.nonzero().ravel().tolist() == [1, 8]
-    found = total(torch.zeros(4, 8, 1), Atoms.read(batch))
+    found = total(torch.zeros(4, 8, 1), PaddedAtoms.read(batch))
     np.testing.assert_allclose(found[:, 0], [-2, -11, -20, -10], atol=1e-5)
 
 
