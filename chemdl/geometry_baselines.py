@@ -160,8 +160,9 @@ class KernelRidge(_Similar):
         scaled = residual / np.where(self.spread_ > 0, self.spread_, 1.0)
         self.dual_ = np.empty_like(residual)
         # Threads of a small product wait for one another, which can take fifty times as long.
-        with threadpool_limits(1 if len(inputs) < _MANY else None, user_api="blas"):
+        with threadpool_limits(1, user_api="blas"):
             self.chosen_ = self._choose(distances, scaled)
+        with threadpool_limits(1 if len(inputs) < _MANY else None, user_api="blas"):
             for setting in set(self.chosen_):
                 own = [task for task in range(tasks) if self.chosen_[task] == setting]
                 scale, ridge = setting
