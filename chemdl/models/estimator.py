@@ -94,7 +94,8 @@ class NeuralEstimator(BaseEstimator):
         """Train one clone per (train rows, valid rows) and seed; yield replicas as they end."""
         targets = _two_dimensional(y)
         self._check_targets(targets)
-        features = self.featurize(X)
+        # A clone, so that what an earlier fit has seen sets no bounds for this one.
+        features = clone(self).featurize(X)
         members = [
             (position, member)
             for position, ((train_rows, valid_rows), seed) in enumerate(
