@@ -24,6 +24,7 @@ _TABLE_STYLE = (
     "@media(max-width:600px){table.chemdl.chemdl.chemdl{font-size:.75rem;line-height:1.3}"
     "table.chemdl.chemdl.chemdl :is(td,th){padding:.2rem .25rem}}</style>"
 )
+_ALWAYS_COUNTED = ("data set", "raw", "unparsable", "duplicate", "conflicting", "kept", "used here")
 VERDICT_COLUMNS = ("claim", "study", "profile", "reported", "here", "verdict")
 _METRIC_NAMES = {
     "roc_auc": "ROC-AUC",
@@ -224,8 +225,9 @@ def first_metric(card: Card) -> str:
 
 
 def verdict_table(read: Sequence[Card], *, chapter: str | None = None) -> pd.DataFrame:
-    """Return one row per judged claim: reported beside reproduced, and the verdict."""
+    """Return one row per judged claim, in the ledger's order: reported, reproduced, the verdict."""
     known = load_claims()
+    order = {name: place for place, name in enumerate(known)}
     rows = []
     for card in read:
         for verdict in card["verdicts"]:
@@ -243,6 +245,7 @@ def verdict_table(read: Sequence[Card], *, chapter: str | None = None) -> pd.Dat
                     "verdict": verdict["verdict"] + (" *" if verdict["provisional"] else ""),
                 }
             )
+    rows.sort(key=lambda row: order[row["claim"]])
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
 
 
@@ -344,12 +347,17 @@ def shortfall(read: Sequence[Card]) -> str:
 
 
 def cleaning_table(datasets: Sequence[Any]) -> pd.DataFrame:
-    """Return what cleaning counted in each dataset, and how many rows this run uses."""
+    """Return what cleaning counted in each dataset, and how many rows this run uses.
+
+    Counts that every cleaning has are always shown, the others where one is not zero.
+    """
     rows = []
     for dataset in datasets:
         counted = {k: v for k, v in dataset.card["cleaning"].items() if isinstance(v, int)}
         rows.append({"data set": dataset.name, **counted, "used here": len(dataset)})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    shown = [name for name in table if name in _ALWAYS_COUNTED or table[name].any()]
+    return table[shown].rename(columns=pretty)
 
 
 def environment_table(settings: Settings) -> pd.DataFrame:
@@ -388,13 +396,18 @@ def first_present(card: Card, names: Sequence[str]) -> str:
 
 
 def reported_text(claim: Claim) -> str:
-    """Say what the source reported: a difference where there is one, else the value."""
+    """Say what the source reported: a difference, the two values that make it, or a level."""
     reported = claim.reported
     if claim.kind == "count" and reported.a is not None and reported.b is not None:
         return f"{reported.a:g} of {reported.a + reported.b:g}"
     if reported.difference is not None:
         return f"{reported.difference:+.3g}"
-    return "" if reported.a is None else f"{reported.a:g}"
+    if reported.a is None:
+        return ""
+    if claim.kind == "difference":
+        # One value alone says nothing of the difference that stands beside it.
+        return "" if reported.b is None else f"{reported.a:g} against {reported.b:g}"
+    return f"{reported.a:g}"
 
 
 def axis_label(metric: str, card: Card | None = None) -> str:

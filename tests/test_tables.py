@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -123,3 +123,51 @@ def test_names_may_break_and_stay_themselves() -> None:
     assert "a&lt;b_<wbr>c" in shown
     assert "<caption>x_1 &lt; x_2</caption>" in shown
     assert "<td>0.500</td>" in shown and "<td>–</td>" in shown
+
+
+def test_verdicts_stand_in_the_order_of_the_ledger() -> None:
+    def card(study: str, names: list[str]) -> dict[str, Any]:
+        verdicts = [
+            {
+                "claim": name,
+                "verdict": "undecided",
+                "reason": "",
+                "provisional": False,
+                "estimate": {"value": 0.1, "low": -0.1, "high": 0.3},
+            }
+            for name in names
+        ]
+        return {"study": study, "profile": "full", "verdicts": verdicts}
+
+    read = [card("contacts", ["PROT-05"]), card("cb513", ["PROT-03", "PROT-01"])]
+    assert tables.verdict_table(read)["claim"].tolist() == ["PROT-01", "PROT-03", "PROT-05"]
+
+
+def test_of_a_difference_both_values_are_reported_or_none() -> None:
+    shown = {name: tables.reported_text(claim) for name, claim in claims.load_claims().items()}
+    assert shown["PROT-05"] == "30 against 20"
+    assert shown["QM-01"] == "+6.39"
+    assert shown["QM-03"] == ""  # one error, beside a difference of R²
+    assert shown["QM-04"] == "0.93"
+
+
+def test_cleaning_shows_what_it_always_counts_and_what_happened() -> None:
+    class Cleaned:
+        name = "a"
+        card: ClassVar[dict[str, Any]] = {
+            "cleaning": {
+                "raw": 5,
+                "unparsable": 0,
+                "unlabelled": 0,
+                "conflicting_labels": 2,
+                "kept": 3,
+                "log": ["not a count"],
+            }
+        }
+
+        def __len__(self) -> int:
+            return 2
+
+    table = tables.cleaning_table([Cleaned()])
+    assert list(table) == ["data set", "raw", "unparsable", "conflicting labels", "kept", "used here"]
+    assert table.iloc[0].tolist() == ["a", 5, 0, 2, 3, 2]
