@@ -18,8 +18,8 @@ import torch
 import chemdl
 from benchmarks.options import Options
 from benchmarks.timing import medians, peer
+from chemdl.baselines.geometries import KernelRidge
 from chemdl.features.geometries import Geometry, geometries, geometry, neighbour_distances
-from chemdl.geometry_baselines import KernelRidge
 from chemdl.models.continuous_filter import ContinuousFilter, ContinuousFilterRegressor
 from chemdl.ragged import DeviceFeatures, first_replica
 

@@ -35,24 +35,7 @@ _DROPPED_BITS = 11
 # What a model's result depends on; the rooms above (study, cards, plots) do not change it.
 _SOURCES = tuple(
     f"chemdl.{room}"
-    for room in (
-        "models",
-        "training",
-        "losses",
-        "batches",
-        "stacking",
-        "ragged",
-        "noise",
-        "features",
-        "docking",
-        "baselines",
-        "sequence_baselines",
-        "geometry_baselines",
-        "material_baselines",
-        "scoring",
-        "screening",
-        "equations",
-    )
+    for room in ("models", "training", "ragged", "features", "docking", "baselines")
 )
 _DAMAGED = (zipfile.BadZipFile, zlib.error)
 _NOT_IDENTITY = {"seed", "device", "random_state", "n_jobs"}

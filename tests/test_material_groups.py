@@ -9,9 +9,11 @@ import pytest
 pytest.importorskip("pymatgen.core", reason="pip install pymatgen-core")
 
 import chemdl
-from chemdl import material_baselines, material_groups, material_plots, splits
+from chemdl import material_groups, splits
+from chemdl.baselines import materials as material_baselines
 from chemdl.cards import Predictions
 from chemdl.datasets import Dataset
+from chemdl.plots import materials as material_plots
 
 
 @pytest.fixture(scope="module")

@@ -125,14 +125,15 @@ def test_code_is_source(old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("module", "deep", "other"),
     [
-        ("chemdl.training", True, False),
+        ("chemdl.training.loop", True, False),
+        ("chemdl.training.losses", True, False),
         ("chemdl.models.layers", True, False),
         ("chemdl.models.estimator", True, False),
         ("chemdl.features.fingerprints", True, True),
-        ("chemdl.baselines", False, True),
+        ("chemdl.baselines.molecules", False, True),
         ("chemdl.features.kernels", False, True),
         ("chemdl.study", False, False),
-        ("chemdl.plots", False, False),
+        ("chemdl.plots.figures", False, False),
     ],
 )
 def test_a_key_changes_with_the_modules_that_the_model_rests_on(

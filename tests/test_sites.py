@@ -12,11 +12,9 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from chemdl import cards, claims, metrics, splits, stats
-from chemdl.batches import bucketed
 from chemdl.book.regression import _compare_with_predictions
 from chemdl.comparisons import Evidence, compare
 from chemdl.datasets import Dataset, DatasetError
-from chemdl.losses import Loss, masked_mean
 from chemdl.metrics import Metric
 from chemdl.models.estimator import NeuralEstimator
 from chemdl.profiles import Settings
@@ -24,6 +22,8 @@ from chemdl.ragged import Ragged
 from chemdl.replicas import by_row
 from chemdl.study import Condition, Study
 from chemdl.training import Recipe, ReplicaRows, predict, train
+from chemdl.training.batches import bucketed
+from chemdl.training.losses import Loss, masked_mean
 
 TASKS = ("state", "height")
 

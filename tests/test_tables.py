@@ -169,5 +169,12 @@ def test_cleaning_shows_what_it_always_counts_and_what_happened() -> None:
             return 2
 
     table = tables.cleaning_table([Cleaned()])
-    assert list(table) == ["data set", "raw", "unparsable", "conflicting labels", "kept", "used here"]
+    assert list(table) == [
+        "data set",
+        "raw",
+        "unparsable",
+        "conflicting labels",
+        "kept",
+        "used here",
+    ]
     assert table.iloc[0].tolist() == ["a", 5, 0, 2, 3, 2]

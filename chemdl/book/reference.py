@@ -21,18 +21,8 @@ _FLOORS = {
         "intervals",
         "training",
     ),
-    "Models": ("models", "baselines", "scoring", "screening", "equations"),
-    "Studies": (
-        "study",
-        "comparisons",
-        "cards",
-        "verdicts",
-        "tables",
-        "residuals",
-        "many_targets",
-        "screens",
-        "plots",
-    ),
+    "Models": ("models", "baselines"),
+    "Studies": ("study", "comparisons", "cards", "verdicts", "tables", "plots"),
     "The book": ("book",),
 }
 
@@ -65,10 +55,12 @@ def reference_text(names: Sequence[str]) -> str:
 def module_text(name: str) -> str:
     """Return a module's page: its documentation, and that of the modules inside it.
 
-    A package that exports its names itself is documented by them, wherever they are defined.
+    Names that a package exports itself are documented as its own, wherever they are defined, and
+    the modules that define them are not shown again.
     """
-    modules = _inner_modules(name)
-    lines = [f"# chemdl.{name}", "", *_directive(name, members=not modules)]
+    exported = _exported_from(name)
+    modules = [module for module in _inner_modules(name) if module not in exported]
+    lines = [f"# chemdl.{name}", "", *_directive(name, members=bool(exported) or not modules)]
     for module in modules:
         lines += [f"## chemdl.{name}.{module}", "", *_directive(f"{name}.{module}", members=True)]
     return "\n".join(lines)
@@ -79,16 +71,20 @@ def _directive(name: str, members: bool) -> list[str]:
     return ["```{eval-rst}", f".. automodule:: chemdl.{name}", *options, "```", ""]
 
 
-def _inner_modules(name: str) -> list[str]:
-    """Return the modules of a package that exports no names of its own."""
+def _exported_from(name: str) -> set[str]:
+    """Return the modules whose names a package exports as its own."""
     init = _package_folder() / name / "__init__.py"
     if not init.is_file():
-        return []
+        return set()
     body = ast.parse(init.read_text(encoding="utf-8")).body
-    imported = [node.module or "" for node in body if isinstance(node, ast.ImportFrom)]
-    if any(module.startswith("chemdl") for module in imported):
-        return []
-    return sorted(p.stem for p in init.parent.glob("*.py") if not p.stem.startswith("_"))
+    sources = [node.module or "" for node in body if isinstance(node, ast.ImportFrom)]
+    start = f"chemdl.{name}."
+    return {source.removeprefix(start) for source in sources if source.startswith(start)}
+
+
+def _inner_modules(name: str) -> list[str]:
+    paths = (_package_folder() / name).glob("*.py")
+    return sorted(path.stem for path in paths if not path.stem.startswith("_"))
 
 
 def _summary(name: str) -> str:

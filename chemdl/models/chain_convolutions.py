@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chemdl.losses import Loss
 from chemdl.models.crf import FORBIDDEN, log_likelihood, marginals
 from chemdl.models.labelling import ChainLabeller, ChainNet, ResidueDropout, chain_lengths
-from chemdl.noise import Noise
 from chemdl.ragged import Ragged
+from chemdl.training.losses import Loss
+from chemdl.training.noise import Noise
 
 
 class ChannelNorm(nn.Module):

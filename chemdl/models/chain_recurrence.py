@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.models.labelling import ChainLabeller, ChainNet, ResidueDropout
-from chemdl.noise import Noise
+from chemdl.training.noise import Noise
 
 # σ of this is one, whatever a state adds to it.
 _ALWAYS = 1e4

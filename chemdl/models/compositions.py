@@ -42,8 +42,8 @@ from chemdl.features.compositions import (
 )
 from chemdl.models.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
 from chemdl.models.layers import BatchNorm, Dropout
-from chemdl.noise import Noise
 from chemdl.ragged import Batch
+from chemdl.training.noise import Noise
 
 # How often each width of ElemNet occurs, and the dropout behind the last of it.
 _ELEMNET = ((1, 4, 0.2), (2, 3, 0.1), (4, 3, 0.3), (8, 3, 0.2), (16, 2, 0.0), (32, 1, 0.0))

@@ -21,8 +21,8 @@ from chemdl.features.residues import KINDS, chain_residues, sequence_of
 from chemdl.models.chain_convolutions import ChannelNorm
 from chemdl.models.estimator import Feature, NeuralEstimator
 from chemdl.models.labelling import ResidueDropout
-from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded, Ragged
+from chemdl.training.noise import Noise
 
 # Numbers of residues between two, in classes, as the nets read them.
 _EDGES = (24, 28, 32, 40, 50, 65, 80, 100, 130)

@@ -17,8 +17,8 @@ from chemdl.docking.contacts import complexes, surroundings
 from chemdl.models.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
 from chemdl.models.layers import Dropout
 from chemdl.models.pictures import RunningNorm
-from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded, Ragged
+from chemdl.training.noise import Noise
 
 
 class ContactConvolution(nn.Module):

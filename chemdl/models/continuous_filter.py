@@ -25,7 +25,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from chemdl.features.geometries import geometries
-from chemdl.losses import Loss
 from chemdl.models.estimator import Feature
 from chemdl.models.geometries import (
     ABSOLUTE_ERROR,
@@ -40,6 +39,7 @@ from chemdl.models.geometries import (
 from chemdl.profiles import resolve_device
 from chemdl.ragged import Batch
 from chemdl.training import predict
+from chemdl.training.losses import Loss
 
 # No two atoms of a stable molecule are nearer than this, but for hydrogen in H2 (0.74 Å).
 _FIRST = 0.6

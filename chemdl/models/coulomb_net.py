@@ -24,12 +24,12 @@ from torch import Tensor, nn
 
 from chemdl.features.coulomb import coulomb_matrices, most_atoms
 from chemdl.features.geometries import geometries
-from chemdl.losses import Loss, masked_mean
 from chemdl.models.estimator import Feature
 from chemdl.models.geometries import AtomicSum, GeometryRegressor, PaddedAtoms
-from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded
 from chemdl.training import Recipe
+from chemdl.training.losses import Loss, masked_mean
+from chemdl.training.noise import Noise
 
 _TINY = 1e-7
 # Thresholds are quantiles of so many train molecules at most.

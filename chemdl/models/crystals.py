@@ -25,8 +25,8 @@ from chemdl.models.estimator import Feature, NeuralClassifier, NeuralEstimator
 from chemdl.models.graphs import Readout, rows_at, sum_into
 from chemdl.models.layers import Dropout
 from chemdl.models.pictures import RunningNorm
-from chemdl.noise import Noise
 from chemdl.ragged import Batch, Packed
+from chemdl.training.noise import Noise
 
 # A Gaussian every 0.4 Å, as wide as they stand apart.
 _STEP = 0.4

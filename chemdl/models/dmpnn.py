@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from chemdl.models.estimator import Feature, NeuralClassifier, NeuralRegressor
 from chemdl.models.graphs import GraphBatch, GraphEstimator, Readout, rows_at, sum_into
 from chemdl.models.layers import Dropout, Precision, Product
-from chemdl.noise import Noise
 from chemdl.profiles import unknown
 from chemdl.ragged import Batch
+from chemdl.training.noise import Noise
 
 Aggregation = Literal["norm", "mean"]
 _AGGREGATIONS = ("norm", "mean")

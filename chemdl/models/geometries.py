@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.features.geometries import composition, elements, geometries
-from chemdl.losses import Loss, masked_mean
 from chemdl.models.estimator import Feature, NeuralRegressor
-from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded
 from chemdl.training import Recipe
+from chemdl.training.losses import Loss, masked_mean
+from chemdl.training.noise import Noise
 
 # Numbers of elements from 1 to this have a place in an embedding.
 MOST_ELEMENTS = 100

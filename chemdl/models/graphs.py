@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from chemdl.features.graphs import molecular_graphs
 from chemdl.models.estimator import Feature, NeuralEstimator
-from chemdl.noise import Noise
 from chemdl.ragged import Batch, Packed
+from chemdl.training.noise import Noise
 
 
 class GraphBatch(NamedTuple):

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.features.residues import KINDS, chain_residues, sequence_of
-from chemdl.losses import Loss
 from chemdl.models.estimator import Feature, NeuralEstimator
 from chemdl.models.layers import Dropout
-from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded, Ragged
+from chemdl.training.losses import Loss
+from chemdl.training.noise import Noise
 
 
 def scores_of(classes: Sequence[int]) -> list[int]:

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from chemdl.noise import Noise
 from chemdl.profiles import unknown
+from chemdl.training.noise import Noise
 
 Precision = Literal["float32", "bfloat16", "native"]
 _PRECISIONS = ("float32", "bfloat16", "native")

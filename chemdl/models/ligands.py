@@ -20,9 +20,9 @@ from chemdl.features.properties import physical_properties
 from chemdl.models.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
 from chemdl.models.layers import Dropout
 from chemdl.models.pictures import RunningNorm
-from chemdl.noise import Noise
 from chemdl.profiles import unknown
 from chemdl.ragged import Batch
+from chemdl.training.noise import Noise
 
 Representation = Literal["ecfp", "properties"]
 REPRESENTATIONS = ("ecfp", "properties")

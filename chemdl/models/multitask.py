@@ -23,9 +23,9 @@ from chemdl.models.estimator import (
     NeuralRegressor,
 )
 from chemdl.models.layers import BatchNorm, Dropout
-from chemdl.noise import Noise
 from chemdl.profiles import spawn, unknown
 from chemdl.training import ReplicaRows
+from chemdl.training.noise import Noise
 
 PRESETS: dict[str, dict[str, Any]] = {
     # Ramsundar et al. 2015 (arXiv:1502.02072): pyramid (2000, 100), ReLU, dropout 0.25; hidden

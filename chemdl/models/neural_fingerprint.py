@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from chemdl.models.estimator import Feature, NeuralClassifier, NeuralRegressor
 from chemdl.models.graphs import GraphBatch, GraphEstimator, Readout, rows_at, sum_into
 from chemdl.models.layers import BatchNorm, Dropout, Precision, Product
-from chemdl.noise import Noise
 from chemdl.ragged import Batch
+from chemdl.training.noise import Noise
 
 # Carbon has four neighbours; sulfur or phosphorus may have six, and share the matrix of five.
 _DEGREES = 6

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from chemdl.features.pictures import EMPTY, RESOLUTION, SIZE, pictures
 from chemdl.models.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
 from chemdl.models.layers import BatchNorm, Dropout
-from chemdl.noise import Noise
 from chemdl.ragged import Batch
+from chemdl.training.noise import Noise
 
 # Streams of random numbers: how a picture is turned, and which units of its vector are kept.
 _TURN, _DROPOUT = range(2)

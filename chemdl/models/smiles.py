@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from chemdl.features.strings import PADDING, VOCABULARY, smiles_tokens
 from chemdl.models.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
 from chemdl.models.layers import Dropout
-from chemdl.noise import Noise
 from chemdl.profiles import unknown
 from chemdl.ragged import Batch, Padded
+from chemdl.training.noise import Noise
 
 Pooling = Literal["max", "mean", "final"]
 # Streams of random numbers: which variant is read, and which units of its vector are kept.

@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from chemdl.features.residues import KINDS, window_places
-from chemdl.losses import Loss, masked_mean
 from chemdl.models.chain_convolutions import DilatedLabeller, DilatedResidual
 from chemdl.ragged import Ragged
+from chemdl.training.losses import Loss, masked_mean
 
 
 def circle_loss(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -30,10 +30,10 @@ from chemdl.features.pairs import directed_graphs
 from chemdl.models.estimator import Feature, NeuralClassifier, NeuralRegressor
 from chemdl.models.graphs import GraphBatch, GraphEstimator, Readout, rows_at, sum_into
 from chemdl.models.layers import Dropout
-from chemdl.noise import Noise
 from chemdl.profiles import spawn
 from chemdl.ragged import Batch, Packed
 from chemdl.training import ReplicaRows
+from chemdl.training.noise import Noise
 
 
 class RecursiveNet(nn.Module):

@@ -21,8 +21,8 @@ from chemdl.docking.receptors import Atoms
 from chemdl.models.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
 from chemdl.models.layers import Dropout
 from chemdl.models.pictures import RunningNorm
-from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded, Ragged
+from chemdl.training.noise import Noise
 
 # Streams of random numbers: how a complex is turned, and which units of its vector are kept.
 _TURN, _DROPOUT = range(2)

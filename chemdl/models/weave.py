@@ -31,8 +31,8 @@ from chemdl.features.pairs import atom_pairs
 from chemdl.models.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
 from chemdl.models.graphs import GraphBatch, rows_at, sum_into
 from chemdl.models.layers import BatchNorm, Dropout
-from chemdl.noise import Noise
 from chemdl.ragged import Batch, Packed
+from chemdl.training.noise import Noise
 
 # Means and deviations of the memberships, as DeepChem's WeaveGather has them; those below zero
 # mirror these.

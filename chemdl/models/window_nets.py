@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.models.labelling import ChainLabeller, ChainNet, ResidueDropout, scores_of
-from chemdl.noise import Noise
 from chemdl.ragged import Batch, Padded
+from chemdl.training.noise import Noise
 
 # What pre-training sees at most, in how many residues at once, and how often for each layer.
 _PRETRAINING_RESIDUES, _PRETRAINING_BATCH, _PRETRAINING_STEPS = 100_000, 256, 1500

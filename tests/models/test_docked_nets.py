@@ -14,8 +14,8 @@ from chemdl.models import catalogue
 from chemdl.models.contacts import ContactClassifier, ContactConvolution
 from chemdl.models.ligands import LigandClassifier, ligand_features
 from chemdl.models.voxels import VoxelClassifier, VoxelConvolution, placed, rotations
-from chemdl.noise import Noise
 from chemdl.ragged import Padded
+from chemdl.training.noise import Noise
 
 SMALL = {"epochs": 2, "batch_size": 4, "device": "cpu"}
 NETS: dict[str, Any] = {

@@ -68,7 +68,7 @@ def test_it_overfits_eight_molecules(name, data) -> None:
     inputs, energies = data[0][:8], data[1][:8] + 30 * np.cos(np.arange(8))
     net.fit(inputs, energies, valid=np.array([], dtype=int))
     assert np.abs(net.predict(inputs) - energies).mean() < 2.0
-    from chemdl.geometry_baselines import DressedAtoms
+    from chemdl.baselines.geometries import DressedAtoms
 
     dressed = DressedAtoms().fit(inputs, energies).predict(inputs)
     assert np.abs(dressed - energies).mean() > 5.0

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from chemdl.models import layers
 from chemdl.models.layers import BatchNorm, Dropout, Product
-from chemdl.noise import Noise
+from chemdl.training.noise import Noise
 
 
 def noise(key: int = 7) -> Noise:

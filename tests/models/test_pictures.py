@@ -11,7 +11,6 @@ from rdkit import Chem
 from torch import nn
 
 import chemdl
-from chemdl import stacking
 from chemdl.models.pictures import (
     ChannelNorm,
     PictureClassifier,
@@ -20,7 +19,8 @@ from chemdl.models.pictures import (
     symmetries,
     turned,
 )
-from chemdl.noise import Noise
+from chemdl.training import stacking
+from chemdl.training.noise import Noise
 
 SMALL = {"width": 6, "size": 32, "batch_size": 16, "epochs": 2, "device": "cpu"}
 REGRESSORS = {

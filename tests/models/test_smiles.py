@@ -20,8 +20,8 @@ from chemdl.models.smiles import (
     SmilesRecurrentClassifier,
     SmilesRecurrentRegressor,
 )
-from chemdl.noise import Noise
 from chemdl.ragged import DeviceFeatures, Padded, first_replica
+from chemdl.training.noise import Noise
 
 SMALL = {"embedding": 8, "dropout": 0.1, "batch_size": 16, "epochs": 2, "device": "cpu"}
 CONVOLUTION = {**SMALL, "filters": 8}

@@ -15,8 +15,8 @@ import chemdl
 from chemdl.features.graphs import molecular_graphs
 from chemdl.features.pairs import atom_pairs, molecule_pairs
 from chemdl.models.weave import WeaveClassifier, WeaveNet, WeaveRegressor, memberships
-from chemdl.noise import Noise
 from chemdl.ragged import DeviceFeatures, first_replica
+from chemdl.training.noise import Noise
 
 SMALL = {"width": 10, "length": 6, "hidden": (12,), "batch_size": 16, "epochs": 2, "device": "cpu"}
 VARIANTS = {

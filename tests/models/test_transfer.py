@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import chemdl
-from chemdl import transfer
-from chemdl.models import catalogue
+from chemdl.models import catalogue, transfer
 
 
 def test_what_is_asked_about_was_not_learned(monkeypatch) -> None:

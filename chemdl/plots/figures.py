@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.ticker import MaxNLocator
 
-from chemdl import metrics, residuals, structures
+from chemdl import metrics
 from chemdl.cards import Predictions
-from chemdl.lines import COLOURS, WIDTH, label_ends, limits, line_styles, log_axes
+from chemdl.plots import residuals, structures
+from chemdl.plots.lines import COLOURS, WIDTH, label_ends, limits, line_styles, log_axes
 from chemdl.tables import (
     Card,
     axis_label,
@@ -371,7 +372,7 @@ def error_by_similarity(
 ) -> Figure:
     """Draw the mean absolute error by similarity to the nearest train molecule.
 
-    See :func:`chemdl.residuals.by_similarity`; bars are 95 % bootstrap intervals over molecules.
+    See :func:`chemdl.plots.residuals.by_similarity`; bars are 95 % bootstrap intervals over rows.
     """
     table = residuals.by_similarity(data, predictions, models, task=task, bins=bins)
     styles = line_styles({name: _kind(card, name) for name in table["model"].unique()})

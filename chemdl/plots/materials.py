@@ -12,12 +12,13 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from chemdl import cards, plots, tables
+from chemdl import cards, tables
 from chemdl.cards import Predictions
 from chemdl.comparisons import Evidence, compare
 from chemdl.datasets.formulas import LAST_ELEMENT, symbols
 from chemdl.features.compositions import element_fractions
-from chemdl.lines import COLOURS, WIDTH, label_ends, line_styles
+from chemdl.plots import figures as plots
+from chemdl.plots.lines import COLOURS, WIDTH, label_ends, line_styles
 from chemdl.profiles import Settings
 
 Card = Mapping[str, Any]

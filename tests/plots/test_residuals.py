@@ -8,9 +8,9 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
 import chemdl
-from chemdl import residuals
 from chemdl.cards import Predictions
 from chemdl.datasets import Dataset
+from chemdl.plots import residuals
 
 SMILES = ["CCO", "CCO", "CCCO", "c1ccccc1", "Cc1ccccc1", "CCN", "CC(=O)O", "CCCCO"]
 FOLDS = (np.array([0, 3, 5]), np.array([1, 2, 4, 6]))

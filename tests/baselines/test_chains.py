@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from chemdl.baselines.chains import BASELINES, GOR, MajorityState, baseline
 from chemdl.datasets.alignments import profile, profile_text
 from chemdl.ragged import Ragged
-from chemdl.sequence_baselines import BASELINES, GOR, MajorityState, baseline
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 # Few chains are few steps an epoch.

@@ -19,7 +19,7 @@ from chemdl.features.geometries import (
     geometry_text,
     neighbour_distances,
 )
-from chemdl.lines import COLOURS, WIDTH, line_styles
+from chemdl.plots.lines import COLOURS, WIDTH, line_styles
 from chemdl.tables import Card, learning_curve_table, pretty
 
 # The error of a good measurement of a heat of formation, kcal/mol.

@@ -13,9 +13,10 @@ import pytest
 from matplotlib.figure import Figure
 
 import chemdl
-from chemdl import claims, plots, stats, structures, tables
+from chemdl import claims, plots, stats, tables
 from chemdl.cards import Predictions
 from chemdl.datasets import Dataset
+from chemdl.plots import structures
 
 SCORES = {
     "net": [{"t": 0.9, "u": 0.8}, {"t": 0.7, "u": None}, {"t": 0.8, "u": 0.7}],
@@ -380,7 +381,7 @@ def test_predictions_out_of_the_picture_are_counted() -> None:
 
 
 def test_many_points_are_counted_in_hexagons(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plots, "_MOST_POINTS", 30)
+    monkeypatch.setattr("chemdl.plots.figures._MOST_POINTS", 30)
     figure = plots.predicted_against_measured(*regression(), ["net"])
     assert figure.axes[0].collections[0].get_array().sum() == 40
 

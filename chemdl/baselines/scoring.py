@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 
-from chemdl.baselines import BaselineClassifier
+from chemdl.baselines.molecules import BaselineClassifier
 from chemdl.docking.contacts import counts, scores
 from chemdl.models.ligands import ligand_features
 from chemdl.profiles import unknown

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from chemdl.features.residues import KINDS, one_hot_windows, window_places, window_profiles
 from chemdl.models.chain_convolutions import ConvolutionLabeller
 from chemdl.models.labelling import ChainNet
-from chemdl.noise import Noise
 from chemdl.profiles import spawn, unknown
 from chemdl.ragged import Ragged
+from chemdl.training.noise import Noise
 
 
 class SiteBaseline(BaseEstimator):

@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils.validation import check_is_fitted
 
-from chemdl.baselines import BaselineClassifier
-from chemdl.baselines import classifier as general
+from chemdl.baselines.molecules import BaselineClassifier
+from chemdl.baselines.molecules import classifier as general
 from chemdl.features import ECFP, tanimoto
 from chemdl.features.properties import physical_properties
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chemdl.cards import Predictions
 from chemdl.features import ECFP, tanimoto
-from chemdl.lines import COLOURS, WIDTH, line_styles
+from chemdl.plots.lines import COLOURS, WIDTH, line_styles
 from chemdl.stats import wilson
 from chemdl.tables import Card, axis_label, by_replica, first_metric, pretty, score_table
 

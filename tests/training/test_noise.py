@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from chemdl.noise import GOLDEN, Noise, mix, signed
+from chemdl.training.noise import GOLDEN, Noise, mix, signed
 
 
 def noise_of(seed: int, step: int = 1) -> Noise:

@@ -12,7 +12,7 @@ from rdkit.Chem import Crippen, Descriptors
 from sklearn.base import clone
 
 import chemdl
-from chemdl.equations import ESOLEquation
+from chemdl.baselines.equations import ESOLEquation
 
 
 @pytest.mark.parametrize(

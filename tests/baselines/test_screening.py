@@ -8,7 +8,8 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 from sklearn.base import clone, is_classifier
 
-from chemdl import metrics, screening
+from chemdl import metrics
+from chemdl.baselines import screening
 from chemdl.replicas import replica_key
 
 SMILES = np.array(
@@ -103,7 +104,7 @@ def test_stored_replicas_know_the_source_of_these_rivals(monkeypatch) -> None:
     monkeypatch.setattr(
         replicas,
         "_module_source",
-        lambda name: plain(name) + ("\nX = 1" if name == "chemdl.screening" else ""),
+        lambda name: plain(name) + ("\nX = 1" if name == "chemdl.baselines.screening" else ""),
     )
     assert key() != before
     replicas.source_hash.cache_clear()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from chemdl import metrics, replicas, scoring, splits
+from chemdl import metrics, replicas, splits
+from chemdl.baselines import scoring
 from chemdl.datasets import Dataset
 from chemdl.docking.contacts import scores
 from chemdl.docking.errors import MissingPoseError
@@ -91,7 +92,9 @@ def test_docked_complexes_run_through_a_study(workbench, tmp_path) -> None:
         "vina": "other",
     }
     # A replica's key changes with what makes the features of a pose.
-    sources = replicas._imported("chemdl.models.contacts") & replicas._imported("chemdl.scoring")
+    sources = replicas._imported("chemdl.models.contacts") & replicas._imported(
+        "chemdl.baselines.scoring"
+    )
     assert {
         "chemdl.docking.contacts",
         "chemdl.docking.poses",

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from chemdl import metrics, stats
 from chemdl.cards import Predictions
 from chemdl.features import ECFP, tanimoto
-from chemdl.lines import COLOURS, WIDTH, log_axes
+from chemdl.plots.lines import COLOURS, WIDTH, log_axes
 from chemdl.tables import Card, axis_label, first_metric, pretty, task_means
 
 

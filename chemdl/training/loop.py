@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from chemdl.batches import Rows, Targets, bucketed, padded_rows, shuffled
-from chemdl.losses import LOSSES, Loss
-from chemdl.noise import GOLDEN, Noise, mix, signed
 from chemdl.ragged import Batch, DeviceFeatures, Features, Padded, Ragged, first_replica
-from chemdl.stacking import stacks
+from chemdl.training.batches import Rows, Targets, bucketed, padded_rows, shuffled
+from chemdl.training.losses import LOSSES, Loss
+from chemdl.training.noise import GOLDEN, Noise, mix, signed
+from chemdl.training.stacking import stacks
 
 State = dict[str, Tensor]
 

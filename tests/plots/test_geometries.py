@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 import chemdl
-from chemdl import geometry_plots, plots
+from chemdl import plots
+from chemdl.baselines.geometries import DressedAtoms
 from chemdl.cards import Predictions
-from chemdl.geometry_baselines import DressedAtoms
 from chemdl.models import catalogue
+from chemdl.plots import geometries as geometry_plots
 
 
 def test_a_torsion_is_set_and_read() -> None:

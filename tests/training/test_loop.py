@@ -11,10 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from chemdl import stacking
 from chemdl.models.multitask import FullyConnected
-from chemdl.noise import Noise
-from chemdl.training import FittedReplica, Recipe, ReplicaRows, predict, train
+from chemdl.training import FittedReplica, Recipe, ReplicaRows, predict, stacking, train
+from chemdl.training.noise import Noise
 
 ROWS, BITS, TASKS = 100, 128, 3
 

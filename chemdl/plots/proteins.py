@@ -13,7 +13,9 @@ from matplotlib.patches import Patch
 
 from chemdl import cards, metrics
 from chemdl.cards import Predictions
-from chemdl.chain_scores import (
+from chemdl.datasets import Dataset
+from chemdl.datasets.proteins import STATES3, STATES8
+from chemdl.plots.chain_scores import (
     Card,
     chain_table,
     confusion,
@@ -22,9 +24,7 @@ from chemdl.chain_scores import (
     pooled,
     strand_table,
 )
-from chemdl.datasets import Dataset
-from chemdl.datasets.proteins import STATES3, STATES8
-from chemdl.lines import COLOURS, WIDTH, label_ends, limits, line_styles, log_axes
+from chemdl.plots.lines import COLOURS, WIDTH, label_ends, limits, line_styles, log_axes
 from chemdl.profiles import Settings
 
 # Helix, strand, coil: told apart by colour-blind readers, on white and on dark pages.

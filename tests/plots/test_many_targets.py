@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chemdl import many_targets, stats, tables
+from chemdl import stats, tables
 from chemdl.cards import Predictions
 from chemdl.datasets import Dataset
+from chemdl.plots import many_targets
 
 SMILES = ["CCCCCCCCO", "CCCCCCCCN", "CCCCCCCCCO", "c1ccccc1", "CCCCCCCO", "O"]
 TASKS = ("a", "b", "c")

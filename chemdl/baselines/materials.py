@@ -25,7 +25,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC
 
-from chemdl.baselines import BaselineClassifier, BaselineRegressor, TaskwiseBaseline
+from chemdl.baselines.molecules import BaselineClassifier, BaselineRegressor, TaskwiseBaseline
 from chemdl.features.compositions import composition_descriptors, element_fractions
 from chemdl.profiles import unknown
 

@@ -277,7 +277,7 @@ def test_standardised_columns_weigh_the_same_whatever_their_size() -> None:
 def test_kernels_of_single_tasks_need_no_gram_of_all(smiles, labels, monkeypatch) -> None:
     whole = make("svm_tanimoto").fit(smiles[TRAIN], labels[TRAIN])
     expected = whole.predict_proba(smiles[TEST])
-    monkeypatch.setattr(baselines, "_shared_gram", lambda _: TanimotoGram(most=80))
+    monkeypatch.setattr("chemdl.baselines.molecules._shared_gram", lambda _: TanimotoGram(most=80))
     model = make("svm_tanimoto")
     model.prepare(smiles)
     model.fit(smiles[TRAIN], labels[TRAIN])

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chemdl import chain_scores, claims, metrics, protein_plots, splits
+from chemdl import claims, metrics, splits
+from chemdl.baselines.chains import baseline
 from chemdl.cards import Predictions
-from chemdl.chain_scores import Card
 from chemdl.conditions import Condition
 from chemdl.datasets import Dataset
 from chemdl.datasets.proteins import three_states
+from chemdl.plots import chain_scores
+from chemdl.plots import proteins as protein_plots
+from chemdl.plots.chain_scores import Card
 from chemdl.profiles import Settings
-from chemdl.sequence_baselines import baseline
 from chemdl.study import Study
 
 

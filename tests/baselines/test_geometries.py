@@ -9,16 +9,16 @@ from sklearn.kernel_ridge import KernelRidge as Reference
 from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
 import chemdl
-from chemdl import geometry_baselines
-from chemdl.features.coulomb import bag_sizes, most_atoms, represent
-from chemdl.features.geometries import composition, elements
-from chemdl.geometry_baselines import (
+from chemdl.baselines import geometries as geometry_baselines
+from chemdl.baselines.geometries import (
     GEOMETRY_REGRESSORS,
     DressedAtoms,
     KernelRidge,
     Neighbours,
     regressor,
 )
+from chemdl.features.coulomb import bag_sizes, most_atoms, represent
+from chemdl.features.geometries import composition, elements
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from rdkit.ML.Scoring.Scoring import CalcEnrichment
 
-from chemdl import screens
 from chemdl.cards import Predictions
 from chemdl.datasets import Dataset
+from chemdl.plots import screens
 from chemdl.stats import wilson
 
 NAN = np.nan
