@@ -25,6 +25,17 @@ _TABLE_STYLE = (
     "table.chemdl.chemdl.chemdl :is(td,th){padding:.2rem .25rem}}</style>"
 )
 _ALWAYS_COUNTED = ("data set", "raw", "unparsable", "duplicate", "conflicting", "kept", "used here")
+# Names that a citation key does not spell as their bearers do.
+_SPELLED = {
+    "deepchem": "DeepChem",
+    "dilena": "Di Lena",
+    "pyzerknapp": "Pyzer-Knapp",
+    "schutt": "Schütt",
+    "taneishidlvs": "taneishi",
+    "vantilborg": "van Tilborg",
+}
+# With fewer replicas an interval says nothing: of two the 95 % reach thirteen standard errors.
+_FEWEST_WITH_INTERVAL = 3
 VERDICT_COLUMNS = ("claim", "study", "profile", "reported", "here", "verdict")
 _METRIC_NAMES = {
     "roc_auc": "ROC-AUC",
@@ -128,11 +139,11 @@ def replica_means(
 
 
 def mean_interval(card: Card, values: np.ndarray, condition: str = "all") -> tuple[float, float]:
-    """Return the 95 % interval of a mean over a condition's replicas; NaN with fewer than two.
+    """Return the 95 % interval of a mean over a condition's replicas; NaN with fewer than three.
 
     Left-out targets are data sets of their own: their interval is Student's, without correction.
     """
-    if len(values) < 2:
+    if len(values) < _FEWEST_WITH_INTERVAL:
         return float("nan"), float("nan")
     if _leaves_targets_out(card):
         error = float(np.std(values, ddof=1)) / len(values) ** 0.5
@@ -315,10 +326,16 @@ def _label_variance(card: Card | None) -> str | float:
 def claim_table(chapter: str) -> pd.DataFrame:
     """Return a chapter's claims as a reader wants them: statement, values, source, mark."""
     table = pd.DataFrame(claims.table(claims.for_chapter(chapter)))
-    # A citation key is author, year and perhaps a word: ramsundar2015.
-    parts = table["source"].str.extract(r"^([a-z]+)(\d{4})")
-    table["source"] = (parts[0].str.capitalize() + " " + parts[1]).fillna(table["source"])
+    table["source"] = table["source"].map(source_name)
     return table
+
+
+def source_name(key: str) -> str:
+    """Return author and year of a citation key, which is both and perhaps a word: ramsundar2015."""
+    found = re.match(r"([a-z]+)(\d{4})", key)
+    if found is None:
+        return _SPELLED.get(key, key)
+    return f"{_SPELLED.get(found[1], found[1].capitalize())} {found[2]}"
 
 
 def recorded_verdicts(chapter: str) -> pd.DataFrame:
@@ -340,9 +357,20 @@ def recorded_cards(studies: Sequence[str], settings: Settings) -> list[dict[str,
 
 
 def shortfall(read: Sequence[Card]) -> str:
-    """Say of which profile the cards are and which parts of it their runs did."""
+    """Say of which profile the cards are and which parts of it their runs did.
+
+    Of several studies, what is missing in some of them alone is named with its study.
+    """
     profiles = " and ".join(dict.fromkeys(card["profile"] for card in read))
-    missing = list(dict.fromkeys(line for card in read for line in card["shortfall"]))
+    several = len({card["study"] for card in read}) > 1
+    lines = [
+        f"{card['study']}: {line}"
+        if several and any(line not in other["shortfall"] for other in read)
+        else line
+        for card in read
+        for line in card["shortfall"]
+    ]
+    missing = list(dict.fromkeys(lines))
     return f"Profile {profiles}" + (f", done in part: {', '.join(missing)}." if missing else ".")
 
 

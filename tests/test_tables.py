@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 from chemdl import claims, stats, tables
 
+BIBLIOGRAPHY = Path(__file__).resolve().parent.parent / "references.bib"
 STUDIES = ("esol_random", "malaria_random", "cep_random")
 
 
@@ -92,19 +95,19 @@ def test_what_the_cards_lack_is_a_dash() -> None:
 
 
 def test_a_learning_curve_holds_all_and_the_numbered_conditions() -> None:
-    card = make_card("tiny", {"ridge": [1.0, 1.2], "trivial": [2.0, 2.2]})
+    card = make_card("tiny", {"ridge": [1.0, 1.1, 1.2], "trivial": [2.0, 2.1, 2.2]})
     few = [
         {**row, "condition": name, "n_train": size, "values": {"rmse": {"t": 3.0 + row["fold"]}}}
         for row in card["scores"]
         for name, size in (("20", 20), ("shuffled", 80))
     ]
     card["scores"] = card["scores"] + few
-    card["scores"][0]["n_train"] = 82
+    card["scores"][0]["n_train"] = 83
     table = tables.learning_curve_table(card, "rmse")
     assert table["molecules"].tolist() == [20, 20, 80.5, 80.5]
     # Each size has the ratio of its own fits, here 20 to 20.
-    expected = stats.corrected_interval([3.0, 4.0], 1.0)
-    assert table["mean"].tolist() == pytest.approx([3.5, 3.5, 1.1, 2.1])
+    expected = stats.corrected_interval([3.0, 4.0, 5.0], 1.0)
+    assert table["mean"].tolist() == pytest.approx([4.0, 4.0, 1.1, 2.1])
     assert (table["low"][0], table["high"][0]) == pytest.approx((expected.low, expected.high))
 
 
@@ -178,3 +181,31 @@ def test_cleaning_shows_what_it_always_counts_and_what_happened() -> None:
         "used here",
     ]
     assert table.iloc[0].tolist() == ["a", 5, 0, 2, 3, 2]
+
+
+def test_a_source_is_called_as_its_first_author_is() -> None:
+    authors = {
+        key: author.split(" and ")[0].split(",")[0].strip("{}")
+        for key, author in re.findall(
+            r"@\w+\{(\w+),.*?author\s*=\s*\{(.+?)\},?\n", BIBLIOGRAPHY.read_text("utf-8"), re.S
+        )
+    }
+    for claim in claims.load_claims().values():
+        shown, author = tables.source_name(claim.source), authors[claim.source]
+        assert shown.rsplit(" ", 1)[0] == author.removesuffix(" contributors")
+
+
+def test_two_replicas_have_no_interval() -> None:
+    card = make_card("esol_random", {"ridge": [1.0, 1.2], "trivial": [2.0, 2.1, 1.9]})
+    table = tables.score_table(card).set_index("model")
+    assert table.loc["ridge", ["low", "high"]].isna().all()
+    assert table.loc["trivial", ["low", "high"]].notna().all()
+
+
+def test_what_one_study_alone_lacks_is_named_with_it() -> None:
+    read = [
+        {"study": "a", "profile": "full", "shortfall": ["no tuning", "net: 2 of 5"]},
+        {"study": "b", "profile": "full", "shortfall": ["no tuning"]},
+    ]
+    assert tables.shortfall(read) == "Profile full, done in part: no tuning, a: net: 2 of 5."
+    assert tables.shortfall(read[:1]) == "Profile full, done in part: no tuning, net: 2 of 5."

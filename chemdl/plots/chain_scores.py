@@ -11,6 +11,7 @@ import pandas as pd
 from chemdl import metrics
 from chemdl.cards import Predictions
 from chemdl.segments import overlap_parts, recall_by_length
+from chemdl.tables import with_unit
 
 Card = Mapping[str, Any]
 RESAMPLES = 1000
@@ -73,10 +74,10 @@ def chain_table(
         )
     higher = metrics.get(metric).higher_is_better
     table = pd.DataFrame(rows).sort_values("value", ascending=not higher, ignore_index=True)
-    unit = metrics.get(metric).unit
-    named = f"{label(metric)} in {unit}" if unit else label(metric)
-    named = f"{named} of {task}" if task else named
-    table.attrs["caption"] = f"{named}, with 95 % bootstrap intervals over test chains"
+    of_task = f" of {_TASKS.get(task, task)}" if task else ""
+    named = with_unit(label(metric) + of_task, metrics.get(metric).unit)
+    seeds = ", first of several seeds" if card["protocol"]["repeats"] > 1 else ""
+    table.attrs["caption"] = f"{named}, with 95 % bootstrap intervals over test chains{seeds}"
     return table
 
 
@@ -178,7 +179,9 @@ def score_table(card: Card, predictions: Predictions, names: Sequence[str]) -> p
             row[label(name)] = scored.function(y, p, units)
         rows.append(row)
     table = pd.DataFrame(rows).sort_values(label(names[0]), ascending=False, ignore_index=True)
-    table.attrs["caption"] = "On the test chains, all folds together; shares in per cent"
+    bare = ", correlations as they are" if any(not metrics.get(n).unit for n in names) else ""
+    together = ", all folds together" if card["protocol"]["folds"] > 1 else ""
+    table.attrs["caption"] = f"On the test chains{together}; shares in per cent{bare}"
     return table
 
 
@@ -237,8 +240,9 @@ _LABELS = {
     "q2_exposed": "exposed or buried",
     "r_exposed": "correlation, exposed",
     "angle_error": "angle error",
-    "precision_l5": "precision, top L/5",
+    "precision_l5": "precision of the top L/5",
 }
+_TASKS = {"phi": "φ", "psi": "ψ", "contact": "contacts"}
 
 
 def label(metric: str) -> str:

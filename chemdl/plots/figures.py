@@ -43,7 +43,13 @@ _MOST_POINTS = 2000
 _PNG_DPI = 160
 
 
-def show(figure: Figure, *, alt: str, caption: str = "", card: Card | None = None) -> None:
+def show(
+    figure: Figure,
+    *,
+    alt: str,
+    caption: str = "",
+    card: Card | Sequence[Card] | None = None,
+) -> None:
     """Emit a figure with its alternative text and a caption that names its card.
 
     The only way for a chapter to show a figure: image, description and caption travel together,
@@ -59,12 +65,17 @@ def show(figure: Figure, *, alt: str, caption: str = "", card: Card | None = Non
     display(HTML(figure_html(png(figure), alt, caption, card)))
 
 
-def figure_html(image: bytes, alt: str, caption: str = "", card: Card | None = None) -> str:
+def figure_html(
+    image: bytes, alt: str, caption: str = "", card: Card | Sequence[Card] | None = None
+) -> str:
     """Return a figure element with the PNG inside it; refuses what :func:`show` refuses."""
     if not alt.strip() or alt.strip() == caption.strip():
         raise ValueError("alt says in words what the figure shows to who cannot see it")
     if card is not None:
-        caption = f"{caption} Card: {card['study']} ({card['profile']})."
+        cards = [card] if isinstance(card, Mapping) else card
+        named = ", ".join(f"{one['study']} ({one['profile']})" for one in cards)
+        ended = caption if caption.endswith((".", "?", "!")) else f"{caption}."
+        caption = f"{ended} {'Card' if len(cards) == 1 else 'Cards'}: {named}."
     data = base64.b64encode(image).decode()
     return (
         f'<figure class="chemdl"><img alt="{html.escape(alt)}" src="data:image/png;base64,{data}" '

@@ -24,14 +24,14 @@ _EDGES = (0.0, 0.4, 0.6, 0.8, 1.01)
 
 def metrics_table(card: Card) -> pd.DataFrame:
     """Return one row per model with every metric of the card: its mean and 95 % interval."""
+    ranking = score_table(card)[["model", "replicas"]]
     columns = {}
     for metric in card["metrics"]:
-        table = score_table(card, metric["name"])
-        texts = [_with_interval(*row) for row in table[["mean", "low", "high"]].to_numpy()]
-        columns[metric["name"]] = dict(zip(table["model"], texts, strict=True))
-    order = score_table(card)["model"]
-    rows = [{"model": m, **{name: own.get(m, "") for name, own in columns.items()}} for m in order]
-    table = pd.DataFrame(rows)
+        scores = score_table(card, metric["name"])
+        texts = [_with_interval(*row) for row in scores[["mean", "low", "high"]].to_numpy()]
+        columns[metric["name"]] = dict(zip(scores["model"], texts, strict=True))
+    table = ranking.assign(**{name: ranking["model"].map(own) for name, own in columns.items()})
+    table = table[["model", *columns, "replicas"]].fillna("")
     table.attrs["caption"] = "Mean over replicas and its 95 % interval; best first by the first."
     return table
 

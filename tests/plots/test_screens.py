@@ -130,7 +130,7 @@ def test_a_left_out_target_has_the_mean_of_its_repeats() -> None:
 
 def test_metrics_stand_side_by_side_with_intervals_over_targets() -> None:
     table = screens.metrics_table(card(["akt1", "gcr", "kif11"])).set_index("model")
-    assert list(table.columns) == ["roc_auc", "bedroc"]
+    assert list(table.columns) == ["roc_auc", "bedroc", "replicas"]
     # Three targets, 0.65, 0.75 and 0.85: Student's interval, 0.75 +- 4.303 * 0.1 / sqrt(3).
     assert table.loc["net", "roc_auc"] == "0.750 [0.502, 0.998]"
 
