@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 pytest.importorskip("pymatgen.core", reason="pip install pymatgen-core")
@@ -11,9 +10,7 @@ pytest.importorskip("pymatgen.core", reason="pip install pymatgen-core")
 import chemdl
 from chemdl import material_groups, splits
 from chemdl.baselines import materials as material_baselines
-from chemdl.cards import Predictions
 from chemdl.datasets import Dataset
-from chemdl.plots import materials as material_plots
 
 
 @pytest.fixture(scope="module")
@@ -94,27 +91,3 @@ def test_classifying_rivals_beat_chance(name: str) -> None:
 def test_a_misspelt_rival_lists_near_misses() -> None:
     with pytest.raises(ValueError, match="Did you mean 'random_forest'"):
         material_baselines.regressor("random_forst")
-
-
-def test_errors_are_averaged_over_the_rows_that_hold_an_element() -> None:
-    data = made(["NaCl", "NaBr", "KBr"], np.zeros(3))
-    arrays = {"test/0/0": np.arange(3), "net/all/0/0": np.array([[1.0], [3.0], [8.0]])}
-    table = material_plots.element_errors(Predictions(data.targets, arrays), data, "net", fewest=1)
-    found = dict(zip(table["element"], table["error"], strict=True))
-    assert found == {"Na": 2.0, "Cl": 1.0, "K": 8.0, "Br": 5.5}
-    figure = material_plots.periodic_table(table, "error (eV)")
-    assert sum(text.get_text() == "Na" for text in figure.axes[0].texts) == 1
-
-
-def test_a_perfect_screen_finds_the_best_at_once() -> None:
-    values = np.arange(200.0)[:, None]
-    arrays = {
-        "test/0/0": np.arange(200),
-        "right/all/0/0": values,
-        "wrong/all/0/0": -values,
-    }
-    predictions = Predictions(values, arrays)
-    right = material_plots.found_best(predictions, "right")
-    assert right["found"].iloc[1] == 1.0 and isinstance(right, pd.DataFrame)
-    wrong = material_plots.found_best(predictions, "wrong")
-    assert wrong["found"].iloc[197] == 0.0 and wrong["found"].iloc[-1] == 1.0

@@ -89,7 +89,7 @@ def periodic_table(table: pd.DataFrame, label: str) -> Figure:
         axis.text(column, row - 0.1, _symbol(number), ha="center", va="center", fontsize=7.5,
                   color=ink)  # fmt: skip
         if value is not None:
-            axis.text(column, row + 0.28, f"{value:.2g}", ha="center", va="center",
+            axis.text(column, row + 0.28, f"{value:.2f}", ha="center", va="center",
                       fontsize=5.5, color=ink)  # fmt: skip
     axis.set(xlim=(0.4, 18.6), ylim=(10.0, 0.4))
     axis.axis("off")
@@ -128,35 +128,45 @@ def paired_table(
     return table
 
 
-def clusters(pair: Mapping[str, Card], models: Sequence[str], metric: str = "mae") -> Figure:
-    """Draw each model's error on families left out beside its error on the published folds.
+def clusters(
+    card: Card, random: Predictions, families: NDArray[np.str_], models: Sequence[str]
+) -> Figure:
+    """Draw each model's mean absolute error on every family: left out whole, and on random folds.
 
-    ``pair`` holds ``random`` and ``left_out``; the families are the groups of the latter's folds,
-    and the line above them is the mean over the random folds.
+    ``card`` leaves each of the ``families`` (n,) out; ``random`` holds predictions for the same n
+    rows on folds dealt by chance. Filled marks: left out; open marks: random folds.
     """
-    left, random = pair["left_out"], pair["random"]
-    groups = left["protocol"]["groups"]
-    rows = ["random folds", *groups]
-    present = [m for m in models if any(s["model"] == m for s in left["scores"])]
-    styles = line_styles({m["name"]: m["kind"] for m in left["models"] if m["name"] in present})
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.42 * len(rows)))
+    groups = card["protocol"]["groups"]
+    present = [m for m in models if any(s["model"] == m for s in card["scores"])]
+    styles = line_styles({m["name"]: m["kind"] for m in card["models"] if m["name"] in present})
+    figure = Figure(figsize=(WIDTH, 1.1 + 0.5 * len(groups)))
     axis = figure.subplots()
     for place, model in enumerate(present):
-        offset = 0.16 * (place - (len(present) - 1) / 2)
-        values = [_mean(random, model, metric), *_by_fold(left, model, metric)]
-        axis.plot(values, np.arange(len(rows)) + offset, color=styles[model]["color"],
-                  marker=styles[model]["marker"], linestyle="none", markersize=5,
+        at = np.arange(len(groups)) + 0.16 * (place - (len(present) - 1) / 2)
+        left_out, dealt = _by_fold(card, model, "mae"), _by_family(random, model, families, groups)
+        color, marker = styles[model]["color"], styles[model]["marker"]
+        axis.hlines(at, dealt, left_out, color=color, linewidth=0.8, alpha=0.5)
+        axis.plot(dealt, at, color=color, marker=marker, linestyle="none", markersize=5,
+                  markerfacecolor="white")  # fmt: skip
+        axis.plot(left_out, at, color=color, marker=marker, linestyle="none", markersize=5,
                   label=tables.pretty(model))  # fmt: skip
-    axis.axhline(0.5, color="#bbbbbb", linewidth=0.8)
-    axis.set_yticks(range(len(rows)), rows)
+    axis.set_yticks(range(len(groups)), groups)
     axis.invert_yaxis()
-    axis.set_xlabel(tables.axis_label(metric, left))
+    axis.set_xlabel(tables.axis_label("mae", card))
     axis.set_xlim(left=0)
     axis.grid(axis="x", color="#e6e6e6", linewidth=0.8)
     axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     _plain(axis)
     figure.subplots_adjust(left=0.14, right=0.76, bottom=0.16, top=0.97)
     return figure
+
+
+def _by_family(
+    predictions: Predictions, model: str, families: NDArray[np.str_], groups: Sequence[str]
+) -> list[float]:
+    """Return the mean absolute error on the rows of each family."""
+    errors = np.abs(predictions.pooled(model)[:, 0] - predictions.targets[:, 0])
+    return [float(np.nanmean(errors[families == group])) for group in groups]
 
 
 def found_best(
@@ -251,10 +261,6 @@ def _tested_by_all(sources: Sequence[tuple[Card, Predictions]]) -> NDArray[np.bo
         for model in card["models"]
     ]
     return np.logical_and.reduce(each)
-
-
-def _mean(card: Card, model: str, metric: str) -> float:
-    return float(np.mean(tables.replica_means(card, model, metric)))
 
 
 def _by_fold(card: Card, model: str, metric: str) -> list[float]:
