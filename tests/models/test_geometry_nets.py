@@ -74,6 +74,17 @@ def test_it_overfits_eight_molecules(name, data) -> None:
     assert np.abs(dressed - energies).mean() > 5.0
 
 
+@pytest.mark.parametrize("name", NETS)
+def test_a_second_fit_forgets_the_size_of_the_first_ones_molecules(name, data) -> None:
+    by_size = np.argsort([text.count(";") for text in data[0]])
+    small, large = by_size[:20], by_size[-20:]
+    made = {"epochs": 1, "device": "cpu", **SMALL[name]}
+    again = catalogue.net(name, "regression", **made)
+    again.fit(data[0][small], data[1][small]).fit(data[0][large], data[1][large])
+    fresh = catalogue.net(name, "regression", **made).fit(data[0][large], data[1][large])
+    np.testing.assert_array_equal(again.predict(data[0][large]), fresh.predict(data[0][large]))
+
+
 @pytest.mark.parametrize("name", ["continuous_filter", "behler_parrinello"])
 def test_two_molecules_far_apart_have_the_sum_of_their_energies(name, fitted, data) -> None:
     first, second = geometry(data[0][10]), geometry(data[0][40])
