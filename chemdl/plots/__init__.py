@@ -4,7 +4,6 @@ What every chapter shows is exported here; what a single domain shows has a modu
 """
 
 from chemdl.plots.figures import (
-    attributed_molecules,
     calibration,
     claims_and_intervals,
     class_balance,
@@ -16,13 +15,12 @@ from chemdl.plots.figures import (
     reliability,
     scores,
     show,
-    show_attributions,
-    show_molecules,
     target_distributions,
     task_gains,
     task_scores,
 )
 from chemdl.plots.lines import COLOURS
+from chemdl.plots.molecules import attributed_molecules, show_attributions, show_molecules
 
 __all__ = [
     "COLOURS",

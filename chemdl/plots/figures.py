@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.image import imread
 from matplotlib.ticker import MaxNLocator
 
 from chemdl import metrics
 from chemdl.cards import Predictions
-from chemdl.plots import residuals, structures
+from chemdl.plots import residuals
 from chemdl.plots.lines import COLOURS, WIDTH, label_ends, limits, line_styles, log_axes
 from chemdl.tables import (
     Card,
@@ -34,13 +32,9 @@ from chemdl.tables import (
     with_unit,
 )
 
-# Two ends of a scale around zero, as the kinds have them.
-_DIVERGING = LinearSegmentedColormap.from_list(
-    "chemdl", [COLOURS["other"], "white", COLOURS["deep"]]
-)
 # More points than this are drawn as counts in hexagons.
 _MOST_POINTS = 2000
-_PNG_DPI = 160
+PNG_DPI = 160
 
 
 def show(
@@ -86,7 +80,7 @@ def figure_html(
 def png(figure: Figure) -> bytes:
     """Return the figure as a PNG, without the time of its making: the same bytes each time."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=_PNG_DPI, format="png", metadata={"Software": None})
+    figure.savefig(buffer, dpi=PNG_DPI, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -218,70 +212,6 @@ def claims_and_intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> Figu
     axis.set_xlabel(f"difference in {axis_label(metric)}; ◆ reported, ● here with 95 % interval")
     _plain(axis)
     return figure
-
-
-def show_molecules(
-    smiles: Sequence[str],
-    legends: Sequence[str],
-    *,
-    alt: str,
-    caption: str = "",
-    card: Card | None = None,
-) -> None:
-    """Emit a grid of molecules as :func:`show` emits a figure."""
-    from IPython.display import HTML, display
-
-    display(HTML(figure_html(structures.grid(smiles, legends), alt, caption, card)))
-
-
-def attributed_molecules(
-    smiles: Sequence[str],
-    weights: Sequence[np.ndarray],
-    legends: Sequence[str] | None = None,
-    *,
-    unit: str = "",
-    columns: int = 3,
-) -> Figure:
-    """Draw molecules with each atom coloured by its weight, and the scale that all share.
-
-    ``weights`` holds one number for each atom, as of
-    :func:`chemdl.models.attribution.attributions`: blue above zero, orange below, white at it.
-    """
-    largest = max((float(np.abs(own).max()) for own in weights), default=0.0) or 1.0
-    scale = ScalarMappable(Normalize(-largest, largest), _DIVERGING)
-    colours = [scale.to_rgba(np.asarray(own, float)) for own in weights]
-    titles = [""] * len(smiles) if legends is None else legends
-    drawing = structures.grid(smiles, titles, columns=columns, colours=colours)
-    image = imread(io.BytesIO(drawing))
-    height, width = (pixels / _PNG_DPI for pixels in image.shape[:2])
-    bar = 0.62
-    figure = Figure(figsize=(width, height + bar))
-    picture = figure.add_axes((0, bar / (height + bar), 1, height / (height + bar)))
-    picture.imshow(image)
-    picture.set_axis_off()
-    share = min(0.9, 2.6 / width)
-    place = figure.add_axes(((1 - share) / 2, 0.42 / (height + bar), share, 0.1 / (height + bar)))
-    figure.colorbar(scale, cax=place, orientation="horizontal").outline.set_visible(False)
-    place.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    place.tick_params(labelsize=7, length=2)
-    place.set_xlabel(with_unit("added by each atom", unit), fontsize=8)
-    return figure
-
-
-def show_attributions(
-    smiles: Sequence[str],
-    weights: Sequence[np.ndarray],
-    legends: Sequence[str] | None = None,
-    *,
-    alt: str,
-    caption: str,
-    unit: str = "",
-    columns: int = 3,
-    card: Card | None = None,
-) -> None:
-    """Emit :func:`attributed_molecules` as :func:`show` does."""
-    drawn = attributed_molecules(smiles, weights, legends, unit=unit, columns=columns)
-    show(drawn, alt=alt, caption=caption, card=card)
 
 
 def target_distributions(datasets: Sequence[Any], *, bins: int = 30) -> Figure:

@@ -16,7 +16,7 @@ import chemdl
 from chemdl import claims, plots, stats, tables
 from chemdl.cards import Predictions
 from chemdl.datasets import Dataset
-from chemdl.plots import structures
+from chemdl.plots import molecules as drawings
 
 SCORES = {
     "net": [{"t": 0.9, "u": 0.8}, {"t": 0.7, "u": None}, {"t": 0.8, "u": 0.7}],
@@ -407,7 +407,7 @@ def test_atoms_are_coloured_by_their_weight_on_one_scale() -> None:
     assert bar.get_xlim() == (-1.0, 1.0)
     assert bar.get_xlabel() == "added by each atom (K)"
     image = picture.images[0].get_array()
-    cells = np.split(np.asarray(image)[:, :, :3], [structures.CELL[0]], axis=1)
+    cells = np.split(np.asarray(image)[:, :, :3], [drawings.CELL[0]], axis=1)
 
     def share(cell: np.ndarray, high: int, low: int) -> float:
         return float((cell[:, :, high] - cell[:, :, low] > 0.1).mean())
@@ -476,7 +476,7 @@ def test_the_same_figure_gives_the_same_bytes(card) -> None:
 
 
 def test_molecules_are_drawn_in_a_grid(shown) -> None:
-    five = structures.grid(["C", "CO", "CCO", "c1ccccc1", "CN"], list("abcde"))
+    five = drawings.grid(["C", "CO", "CCO", "c1ccccc1", "CN"], list("abcde"))
     assert five.startswith(b"\x89PNG")
     width, height = (int.from_bytes(five[i : i + 4], "big") for i in (16, 20))
     assert (width, height) == (4 * 270, 2 * 220)
@@ -486,7 +486,7 @@ def test_molecules_are_drawn_in_a_grid(shown) -> None:
 
 def test_an_unparsable_molecule_is_named() -> None:
     with pytest.raises(ValueError, match="C1CC"):
-        structures.grid(["CCO", "C1CC"], ["good", "bad"])
+        drawings.grid(["CCO", "C1CC"], ["good", "bad"])
 
 
 def test_no_gain_without_common_replicas(card) -> None:
