@@ -150,8 +150,8 @@ class Study:
             m for c in claims.load_claims().values() if c.test for m in (c.test.a, c.test.b)
         }
         # A run may ask for a model that only some of its chapter's studies have.
-        own = {*catalogue.NETS, *baselines.CLASSIFIERS, *baselines.REGRESSORS}
-        known = {*self.models, *KINDS, "all", *own, *(m for m in everywhere if m)}
+        named = {*catalogue.NETS, *baselines.every_name()}
+        known = {*self.models, *KINDS, "all", *named, *(m for m in everywhere if m)}
         for name in self.settings.models:
             if name not in known:
                 raise SettingsError(unknown("model", name, known))

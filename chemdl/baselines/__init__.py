@@ -3,6 +3,8 @@
 Those over molecules are exported here; other inputs, and tasks of their own, have a module each.
 """
 
+from importlib import import_module
+
 from chemdl.baselines.molecules import (
     CLASSIFIERS,
     REGRESSORS,
@@ -20,5 +22,25 @@ __all__ = [
     "BaselineRegressor",
     "TaskwiseBaseline",
     "classifier",
+    "every_name",
     "regressor",
 ]
+
+_NAMED = {
+    "chains": ("BASELINES",),
+    "geometries": ("REGRESSORS",),
+    "materials": ("CLASSIFIERS", "REGRESSORS"),
+    "molecules": ("CLASSIFIERS", "REGRESSORS"),
+    "scoring": ("CLASSIFIERS",),
+    "screening": ("CLASSIFIERS",),
+}
+
+
+def every_name() -> frozenset[str]:
+    """Return the names of all rivals, whatever they read."""
+    return frozenset(
+        name
+        for module, lists in _NAMED.items()
+        for one in lists
+        for name in getattr(import_module(f"chemdl.baselines.{module}"), one)
+    )

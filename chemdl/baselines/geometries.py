@@ -318,8 +318,8 @@ def regressor(name: str, **changes: Any) -> GeometryBaseline:
     ValueError
         for an unknown name, with the near misses.
     """
-    if name not in GEOMETRY_REGRESSORS:
-        raise ValueError(unknown("baseline", name, GEOMETRY_REGRESSORS))
+    if name not in REGRESSORS:
+        raise ValueError(unknown("baseline", name, REGRESSORS))
     if name == "neighbours":
         return Neighbours(**changes)
     if name == "dressed_atoms":
@@ -336,7 +336,7 @@ _KERNEL_MODELS: dict[str, tuple[Representation, Kernel]] = {
     "krr_bonds_gaussian": ("bonds", "gaussian"),
     "krr_bonds": ("bonds", "laplacian"),
 }
-GEOMETRY_REGRESSORS = (*_KERNEL_MODELS, "neighbours", "dressed_atoms")
+REGRESSORS = (*_KERNEL_MODELS, "neighbours", "dressed_atoms")
 
 _tables: OrderedDict[tuple[str, float], DistanceTable] = OrderedDict()
 _tables_lock = threading.Lock()

@@ -11,7 +11,7 @@ from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 import chemdl
 from chemdl.baselines import geometries as geometry_baselines
 from chemdl.baselines.geometries import (
-    GEOMETRY_REGRESSORS,
+    REGRESSORS,
     DressedAtoms,
     KernelRidge,
     Neighbours,
@@ -69,7 +69,7 @@ def test_settings_are_chosen_on_rows_of_its_own(data) -> None:
     np.testing.assert_array_equal(again.predict(inputs[90:]), model.predict(inputs[90:]))
 
 
-@pytest.mark.parametrize("name", GEOMETRY_REGRESSORS)
+@pytest.mark.parametrize("name", REGRESSORS)
 def test_no_rival_is_far_worse_than_the_composition(data, name: str) -> None:
     inputs, targets = data
     model = regressor(name).fit(inputs[:90], targets[:90])
@@ -80,7 +80,7 @@ def test_no_rival_is_far_worse_than_the_composition(data, name: str) -> None:
     assert error <= 1.25 * bound
 
 
-@pytest.mark.parametrize("name", GEOMETRY_REGRESSORS)
+@pytest.mark.parametrize("name", REGRESSORS)
 def test_prepared_distances_change_nothing(data, name: str, monkeypatch) -> None:
     inputs, targets = data[0][:60], data[1][:60, 0]
     monkeypatch.setattr(geometry_baselines, "_tables", type(geometry_baselines._tables)())
@@ -92,7 +92,7 @@ def test_prepared_distances_change_nothing(data, name: str, monkeypatch) -> None
     np.testing.assert_allclose(prepared, plain, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", GEOMETRY_REGRESSORS)
+@pytest.mark.parametrize("name", REGRESSORS)
 def test_an_element_that_was_not_seen_is_an_error(data, name: str) -> None:
     model = regressor(name).fit(data[0][:30], data[1][:30, 0])
     with pytest.raises(ValueError, match="has F, which was not seen in training"):
