@@ -37,8 +37,10 @@ class Crystal(NamedTuple):
 
 
 class CrystalGraph(NamedTuple):
-    """The graph of one unit cell of a sites.
+    """The graph of one unit cell with ``a`` sites.
 
+    Attributes
+    ----------
     sites : (a,) atomic numbers.
     edges : (q, 3) distance in Å, and two sites: the second, or an image of it, is a neighbour of
         the first.

@@ -42,6 +42,8 @@ _KEPT = 2**17
 class MolecularGraph(NamedTuple):
     """One molecule of a atoms and b bonds.
 
+    Attributes
+    ----------
     atoms : (a, 71) bits: element, degree with hydrogens, charge, chirality, hydrogens,
         hybridisation, aromatic.
     mass : (a, 1) in units of 100 Da; isotopes differ by it alone.

@@ -30,6 +30,8 @@ _KEPT = 2**15
 class AtomPairs(NamedTuple):
     """The p pairs of one molecule whose atoms are 1 … d bonds apart, each pair once.
 
+    Attributes
+    ----------
     pairs : (p, 13 + d + 1) bits: the bond's as in :class:`~chemdl.features.graphs.MolecularGraph`
         (zero where there is none), whether the distance is at most 1 … d, in the same ring.
     pair_ends : (p, 2) the two atoms, numbered within the molecule, the lower number first.
@@ -89,6 +91,8 @@ class DirectedParts(NamedTuple):
     hold most parts many times: 28 atoms on average, squared, against a hundred parts. The height
     of a part is the length of its longest path down; those without children have height 1.
 
+    Attributes
+    ----------
     parts : (q, 2) height and atom of each part, by rising height.
     links : (m, 5) height and place of the part that owns the link, the bond, and height and place
         of the part below. Places count the molecule's parts of one height. A bond between two
