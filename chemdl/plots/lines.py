@@ -48,12 +48,13 @@ def limits(
 ) -> tuple[float, float]:
     """Return limits that hold all means, and of their intervals what does not dwarf them.
 
-    Two folds have intervals wider than the scale itself: those run out of the picture.
+    Three folds may have intervals wider than the scale itself: those run out of the picture.
+    Without intervals the outermost marks still have room.
     """
     middle = np.asarray(mean, float)
     width = np.asarray(high, float) - np.asarray(low, float)
-    widest = float(np.nan_to_num(width).max() / 2)
-    pad = min(max(widest, 0.02), float(np.ptp(middle)) + 0.02)
+    widest, spread = float(np.nan_to_num(width).max() / 2), float(np.ptp(middle))
+    pad = min(max(widest, 0.02, 0.05 * spread), spread + 0.02)
     return float(middle.min() - pad), float(middle.max() + pad)
 
 
