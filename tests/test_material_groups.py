@@ -91,3 +91,12 @@ def test_classifying_rivals_beat_chance(name: str) -> None:
 def test_a_misspelt_rival_lists_near_misses() -> None:
     with pytest.raises(ValueError, match="Did you mean 'random_forest'"):
         material_baselines.regressor("random_forst")
+
+
+def test_boosting_sets_no_rows_aside_however_many_there_are(gaps: Dataset) -> None:
+    inputs, targets = np.tile(gaps.inputs, 3), np.tile(gaps.targets[:, 0], 3)
+    model = material_baselines.regressor("gradient_boosting", rounds=3).fit(inputs, targets)
+    (fitted,) = model.estimators_
+    assert len(inputs) > 10_000  # from there on scikit-learn would stop early by itself
+    assert fitted.n_iter_ == 3
+    assert len(fitted.validation_score_) == 0
