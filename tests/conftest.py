@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +42,42 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Path:
         )
     monkeypatch.setenv("CHEMDL_MIRROR", str(folder))
     return folder
+
+
+@pytest.fixture
+def card_of_errors() -> Callable[..., dict[str, Any]]:
+    """A maker of small cards: study, errors of each model by fold, variance of the labels."""
+    return _card_of_errors
+
+
+def _card_of_errors(
+    study: str, folds: dict[str, list[float]], variance: float = 4.0
+) -> dict[str, Any]:
+    """Return a card of RMSE and R² for labels of this variance."""
+    return {
+        "study": study,
+        "profile": "quick",
+        "dataset": {"name": "esol", "n": 10},
+        "metrics": [
+            {"name": "rmse", "unit": "log10 mol/L", "higher_is_better": False},
+            {"name": "r2", "unit": "", "higher_is_better": True},
+        ],
+        "models": [{"name": name, "kind": "other"} for name in folds],
+        "scores": [
+            {
+                "model": name,
+                "condition": "all",
+                "repeat": 0,
+                "fold": fold,
+                "n_train": 80,
+                "n_test": 20,
+                "values": {"rmse": {"t": error}, "r2": {"t": 1 - error**2 / variance}},
+                "fit_seconds": 1.0,
+            }
+            for name, errors in folds.items()
+            for fold, error in enumerate(errors)
+        ],
+    }
 
 
 ATOM = "ATOM  {:>5} {:<4} {:<3} A{:>4}    {:8.3f}{:8.3f}{:8.3f}  1.00  0.00    +0.000 {:<2}\n"

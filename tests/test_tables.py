@@ -15,36 +15,8 @@ from chemdl import claims, stats, tables
 BIBLIOGRAPHY = Path(__file__).resolve().parent.parent / "references.bib"
 
 
-def make_card(study: str, folds: dict[str, list[float]], variance: float = 4.0) -> dict[str, Any]:
-    """Make a card of RMSE and R² for labels of this variance."""
-    return {
-        "study": study,
-        "profile": "quick",
-        "dataset": {"name": "esol", "n": 10},
-        "metrics": [
-            {"name": "rmse", "unit": "log10 mol/L", "higher_is_better": False},
-            {"name": "r2", "unit": "", "higher_is_better": True},
-        ],
-        "models": [{"name": name, "kind": "other"} for name in folds],
-        "scores": [
-            {
-                "model": name,
-                "condition": "all",
-                "repeat": 0,
-                "fold": fold,
-                "n_train": 80,
-                "n_test": 20,
-                "values": {"rmse": {"t": error}, "r2": {"t": 1 - error**2 / variance}},
-                "fit_seconds": 1.0,
-            }
-            for name, errors in folds.items()
-            for fold, error in enumerate(errors)
-        ],
-    }
-
-
-def test_a_learning_curve_holds_all_and_the_numbered_conditions() -> None:
-    card = make_card("tiny", {"ridge": [1.0, 1.1, 1.2], "trivial": [2.0, 2.1, 2.2]})
+def test_a_learning_curve_holds_all_and_the_numbered_conditions(card_of_errors) -> None:
+    card = card_of_errors("tiny", {"ridge": [1.0, 1.1, 1.2], "trivial": [2.0, 2.1, 2.2]})
     few = [
         {**row, "condition": name, "n_train": size, "values": {"rmse": {"t": 3.0 + row["fold"]}}}
         for row in card["scores"]
@@ -60,8 +32,8 @@ def test_a_learning_curve_holds_all_and_the_numbered_conditions() -> None:
     assert (table["low"][0], table["high"][0]) == pytest.approx((expected.low, expected.high))
 
 
-def test_a_score_table_says_metric_and_unit() -> None:
-    card = make_card("tiny", {"ridge": [1.0, 1.2]})
+def test_a_score_table_says_metric_and_unit(card_of_errors) -> None:
+    card = card_of_errors("tiny", {"ridge": [1.0, 1.2]})
     assert tables.score_table(card).attrs["caption"].startswith("RMSE (log₁₀ mol/L), mean over")
     shown = tables.table_html(tables.score_table(card))
     assert "<caption>RMSE (log₁₀ mol/L), mean over replicas" in shown
@@ -144,8 +116,8 @@ def test_a_source_is_called_as_its_first_author_is() -> None:
         assert shown.rsplit(" ", 1)[0] == author.removesuffix(" contributors")
 
 
-def test_two_replicas_have_no_interval() -> None:
-    card = make_card("esol_random", {"ridge": [1.0, 1.2], "trivial": [2.0, 2.1, 1.9]})
+def test_two_replicas_have_no_interval(card_of_errors) -> None:
+    card = card_of_errors("esol_random", {"ridge": [1.0, 1.2], "trivial": [2.0, 2.1, 1.9]})
     table = tables.score_table(card).set_index("model")
     assert table.loc["ridge", ["low", "high"]].isna().all()
     assert table.loc["trivial", ["low", "high"]].notna().all()

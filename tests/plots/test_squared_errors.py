@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from chemdl import claims, stats, tables
 from chemdl.plots import squared_errors
 
 STUDIES = ("esol_random", "malaria_random", "cep_random")
-
-
-def make_card(study: str, folds: dict[str, list[float]], variance: float = 4.0) -> dict[str, Any]:
-    """Make a card of RMSE and R² for labels of this variance."""
-    return {
-        "study": study,
-        "profile": "quick",
-        "dataset": {"name": "esol", "n": 10},
-        "metrics": [
-            {"name": "rmse", "unit": "log10 mol/L", "higher_is_better": False},
-            {"name": "r2", "unit": "", "higher_is_better": True},
-        ],
-        "models": [{"name": name, "kind": "other"} for name in folds],
-        "scores": [
-            {
-                "model": name,
-                "condition": "all",
-                "repeat": 0,
-                "fold": fold,
-                "n_train": 80,
-                "n_test": 20,
-                "values": {"rmse": {"t": error}, "r2": {"t": 1 - error**2 / variance}},
-                "fit_seconds": 1.0,
-            }
-            for name, errors in folds.items()
-            for fold, error in enumerate(errors)
-        ],
-    }
 
 
 def test_printed_numbers_are_the_squares_of_the_reported_ones() -> None:
@@ -63,8 +33,10 @@ def test_every_reported_number_stands_with_its_model() -> None:
         assert claim.test is not None and claim.test.study in STUDIES
 
 
-def test_squared_errors_by_hand() -> None:
-    card = make_card("esol_random", {"ridge": [1.0, 1.2, 1.4], "trivial": [2.0, 2.1, 1.9]}, 4.2)
+def test_squared_errors_by_hand(card_of_errors) -> None:
+    card = card_of_errors(
+        "esol_random", {"ridge": [1.0, 1.2, 1.4], "trivial": [2.0, 2.1, 1.9]}, 4.2
+    )
     table = squared_errors.squared_error_table([card]).set_index(["data set", "model"])
     row = table.loc["solubility", "circular fingerprint and linear model"]
     interval = stats.corrected_interval([1.0, 1.2, 1.4], 0.25)
@@ -76,8 +48,8 @@ def test_squared_errors_by_hand() -> None:
     assert mean["variance of labels"] == "4.20"
 
 
-def test_what_the_cards_lack_is_a_dash() -> None:
-    alone = make_card("esol_random", {"trivial": [2.0]})
+def test_what_the_cards_lack_is_a_dash(card_of_errors) -> None:
+    alone = card_of_errors("esol_random", {"trivial": [2.0]})
     table = squared_errors.squared_error_table([alone]).set_index(["data set", "model"])
     assert table.loc["solubility", "predicting the mean"]["here"] == "2.00"
     assert np.isnan(table.loc["solubility", "neural fingerprint and net"]["here"])
