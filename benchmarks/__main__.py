@@ -26,8 +26,9 @@ from benchmarks import (
     stacking,
 )
 from benchmarks.options import Options
-from chemdl.profiles import unknown, write_atomically
-from chemdl.replicas import environment
+from chemdl.evidence.replicas import environment
+from chemdl.files import write_atomically
+from chemdl.registry import unknown
 
 BENCHMARKS: dict[str, Callable[[Options], list[dict[str, Any]]]] = {
     "chains": chains.run,

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chemdl.features import cache
+from chemdl.data import feature_cache as cache
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from torch import nn
 import chemdl
 from benchmarks.options import Options
 from benchmarks.timing import medians
-from chemdl.datasets.proteins import some_chains
-from chemdl.features.residues import KINDS, chain_residues
-from chemdl.models import catalogue
-from chemdl.replicas import by_row
+from chemdl.evidence.replicas import by_row
+from chemdl.learn import catalogue
+from chemdl.proteins.data import some_chains
+from chemdl.proteins.residues import KINDS, chain_residues
 
 NETS = ("window_net", "two_stage_net", "deep_cnn", "deepcnf", "gru", "dilated_cnn")
 CHAINS = 128

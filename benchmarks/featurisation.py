@@ -10,7 +10,7 @@ import numpy as np
 import chemdl
 from benchmarks.options import Options
 from benchmarks.timing import medians, peer
-from chemdl.features.fingerprints import fingerprints
+from chemdl.molecules.fingerprints import fingerprints
 
 
 def run(options: Options) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.caches import empty_cache
 from benchmarks.molecules import random_smiles
 from benchmarks.options import Options
-from chemdl.features import ECFP
+from chemdl.molecules.fingerprints import ECFP
 
 SIZES, QUICK_SIZES = (10_000, 100_000), (100, 1_000)
 ROUNDS = 5

@@ -18,10 +18,10 @@ import torch
 import chemdl
 from benchmarks.options import Options
 from benchmarks.timing import medians, peer
-from chemdl.baselines.geometries import KernelRidge
-from chemdl.features.geometries import Geometry, geometries, geometry, neighbour_distances
-from chemdl.models.continuous_filter import ContinuousFilter, ContinuousFilterRegressor
-from chemdl.ragged import DeviceFeatures, first_replica
+from chemdl.learn.ragged import DeviceFeatures, first_replica
+from chemdl.quantum.baselines import KernelRidge
+from chemdl.quantum.geometries import Geometry, geometries, geometry, neighbour_distances
+from chemdl.quantum.nets.continuous_filter import ContinuousFilter, ContinuousFilterRegressor
 
 WIDTH, LAYERS, GAUSSIANS, CUTOFF, BATCH = 64, 3, 24, 5.0, 32
 SIZES, QUICK_SIZES = (1000, 2000, 5000), (200,)

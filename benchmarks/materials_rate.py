@@ -18,10 +18,10 @@ from torch import Tensor, nn
 import chemdl
 from benchmarks.options import Options
 from benchmarks.timing import medians, peer
-from chemdl.features.compositions import element_sets
-from chemdl.features.crystals import crystal_graphs
-from chemdl.models.compositions import AttentionRegressor
-from chemdl.models.crystals import CrystalRegressor
+from chemdl.materials.compositions import element_sets
+from chemdl.materials.crystals import crystal_graphs
+from chemdl.materials.nets.compositions import AttentionRegressor
+from chemdl.materials.nets.crystals import CrystalRegressor
 
 ROWS, QUICK_ROWS, LARGE = 1500, 64, 100_000
 WIDTH, DEPTH, HEADS, BATCH, RATE = 64, 3, 4, 64, 1e-3

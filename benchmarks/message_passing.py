@@ -20,13 +20,13 @@ from benchmarks import chemprop_mpnn
 from benchmarks.apart import PeakMemory, measured_apart
 from benchmarks.options import Options
 from benchmarks.timing import medians, peer
-from chemdl import metrics, splits
-from chemdl.features.graphs import molecular_graph, molecular_graphs
-from chemdl.intervals import Interval
-from chemdl.models.dmpnn import DirectedMessagePassingRegressor
-from chemdl.models.layers import Precision
-from chemdl.splits import Split
-from chemdl.stats import corrected_interval
+from chemdl.evidence import metrics, splits
+from chemdl.evidence.intervals import Interval
+from chemdl.evidence.splits import Split
+from chemdl.evidence.statistics import corrected_interval
+from chemdl.learn.layers import Precision
+from chemdl.molecules.graphs import molecular_graph, molecular_graphs
+from chemdl.molecules.nets.dmpnn import DirectedMessagePassingRegressor
 
 SETS, EPOCHS, FOLDS = ("esol", "lipophilicity"), 30, 5
 QUICK_SETS, QUICK_EPOCHS, QUICK_FOLDS, QUICK_ROWS = ("esol",), 3, 2, 200

@@ -10,9 +10,9 @@ import numpy as np
 import chemdl
 from benchmarks.options import Options
 from benchmarks.timing import peer
-from chemdl import metrics, splits
-from chemdl.models.multitask import MultitaskClassifier
-from chemdl.models.peers import DeepChemMultitask
+from chemdl.evidence import metrics, splits
+from chemdl.molecules.nets.deepchem import DeepChemMultitask
+from chemdl.molecules.nets.multitask import MultitaskClassifier
 
 EPOCHS = 10
 

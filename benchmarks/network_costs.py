@@ -18,8 +18,8 @@ import numpy as np
 from benchmarks.apart import PeakMemory, measured_apart
 from benchmarks.molecules import random_smiles
 from benchmarks.options import Options
-from chemdl.models.catalogue import net
-from chemdl.training import FittedReplica, ReplicaRows, predict, train
+from chemdl.learn.catalogue import net
+from chemdl.learn.training import FittedReplica, ReplicaRows, predict, train
 
 NETS = (
     "neural_fingerprint", "dmpnn", "weave", "ugrnn", "smiles_cnn", "smiles_gru", "picture_cnn"

@@ -16,8 +16,8 @@ from benchmarks.caches import cache_in, empty_cache
 from benchmarks.molecules import random_smiles
 from benchmarks.options import Options
 from benchmarks.timing import medians, peer
-from chemdl.features import ECFP
-from chemdl.models.multitask import MultitaskClassifier
+from chemdl.molecules.fingerprints import ECFP
+from chemdl.molecules.nets.multitask import MultitaskClassifier
 
 SIZE, QUICK_SIZE = 20_000, 500
 TASKS = 12

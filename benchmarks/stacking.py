@@ -9,9 +9,9 @@ import numpy as np
 import chemdl
 from benchmarks.options import Options
 from benchmarks.timing import medians
-from chemdl.features.fingerprints import ECFP
-from chemdl.models.multitask import FullyConnected
-from chemdl.training import Recipe, ReplicaRows, train
+from chemdl.learn.training import Recipe, ReplicaRows, train
+from chemdl.molecules.fingerprints import ECFP
+from chemdl.molecules.nets.multitask import FullyConnected
 
 SHAPES: dict[str, tuple[int, ...]] = {
     "16": (16,),

@@ -13,34 +13,25 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = (
-    "baselines",
     "book",
-    "cards",
-    "claims",
-    "datasets",
-    "features",
-    "metrics",
-    "models",
-    "plots",
-    "profiles",
-    "ragged",
-    "tuning",
-    "tables",
-    "replicas",
-    "progress",
-    "comparisons",
-    "splits",
-    "stats",
-    "study",
-    "training",
-    "verdicts",
+    "data",
+    "evidence",
+    "learn",
+    "materials",
+    "molecules",
+    "proteins",
+    "quantum",
+    "screening",
+    "settings",
+    "show",
 )
 # The names a chapter needs before all others, and the module that holds each.
 _NAMES = {
-    "Study": "study",
-    "load": "datasets",
-    "load_claims": "claims",
-    "settings": "profiles",
+    "Condition": "evidence.conditions",
+    "Study": "evidence.study",
+    "load": "data",
+    "load_claims": "evidence.claims",
+    "read_settings": "settings",
 }
 
 __all__ = ["__version__", *_MODULES, *_NAMES]

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from chemdl import __version__
-from chemdl.profiles import DEVICES, PROFILES, unknown
+from chemdl.registry import unknown
+from chemdl.settings import DEVICES, PROFILES
 
 _EXTRAS = "pip install 'chemdl[run]' brings what chapters need, 'chemdl[book]' what the book needs"
 
@@ -183,7 +184,7 @@ def _chosen(kind: str, asked: Iterable[str], known: Collection[str]) -> list[str
 
 
 def _data_list(options: argparse.Namespace) -> None:
-    from chemdl import datasets
+    from chemdl import data as datasets
 
     rows = [("name", "rows", "tasks", "kind", "sources", "here", "licence", "title")]
     for name in _chosen("dataset", options.names, datasets.names()):
@@ -197,14 +198,14 @@ def _data_list(options: argparse.Namespace) -> None:
 
 
 def _data_fetch(options: argparse.Namespace) -> None:
-    from chemdl import datasets
+    from chemdl import data as datasets
 
     for name in _chosen("dataset", options.names, datasets.names()):
         print(f"{name}: {datasets.fetch(name, progress=True)}")
 
 
 def _data_verify(options: argparse.Namespace) -> int:
-    from chemdl import datasets
+    from chemdl import data as datasets
 
     failed = False
     for name in _chosen("dataset", options.names, datasets.names()):
@@ -215,7 +216,7 @@ def _data_verify(options: argparse.Namespace) -> int:
 
 
 def _data_embed(options: argparse.Namespace) -> None:
-    from chemdl import datasets
+    from chemdl import data as datasets
 
     names = _chosen("dataset", options.names, datasets.names())
     for name in names:
@@ -242,7 +243,8 @@ def _add_dock(commands: Any) -> None:
 def _dock(options: argparse.Namespace) -> None:
     from tqdm.auto import tqdm
 
-    from chemdl.docking import complexes, ligands, receptors, sample, search
+    from chemdl.screening import complexes, ligands, receptors, sample
+    from chemdl.screening import docking as search
 
     names = _chosen("target", options.targets, receptors.targets())
     wanted = {"actives": options.actives, "decoys": options.decoys, "seed": options.seed}
@@ -267,7 +269,7 @@ def _add_claims(commands: Any) -> None:
 
 
 def _claims(options: argparse.Namespace) -> None:
-    from chemdl.claims import load_claims
+    from chemdl.evidence.claims import load_claims
 
     claims = load_claims()
     chosen = [claims[name] for name in _chosen("claim", options.ids, claims)]
@@ -310,10 +312,10 @@ def _add_record(commands: Any) -> None:
 
 
 def _record(options: argparse.Namespace) -> None:
-    from chemdl import cards
-    from chemdl.profiles import settings
+    from chemdl.evidence import cards
+    from chemdl.settings import read_settings
 
-    run = settings({"profile": options.profile, "device": "cpu", "output": options.source})
+    run = read_settings({"profile": options.profile, "device": "cpu", "output": options.source})
     try:
         recorded = cards.record(run.output, options.profile)
     except FileNotFoundError as error:

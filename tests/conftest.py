@@ -128,7 +128,7 @@ class Workbench:
 
     def complexes(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Store poses of chains with a nitrogen (1) or without (0); return inputs and labels."""
-        from chemdl.docking import ligands, poses, receptors
+        from chemdl.screening import ligands, poses, receptors
 
         rng = np.random.default_rng(1)
         inputs, labels = [], []
@@ -147,7 +147,7 @@ class Workbench:
 @pytest.fixture
 def workbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     """Receptors by hand in place of the registered ones, and an empty cache of poses."""
-    from chemdl.docking import receptors
+    from chemdl.screening import receptors
 
     bench = Workbench(tmp_path / "data")
     bench.data.mkdir()

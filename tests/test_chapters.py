@@ -40,7 +40,7 @@ def test_a_chapter_begins_with_title_parameters_setup_and_settings(name):
     assert "parameters" in first and "setup" in second
     assigned = {node.targets[0].id: node.value.value for node in ast.parse(parameters).body}
     assert assigned == {"profile": "quick", "seed": 0, "device": "auto", "output": ""}
-    assert "chemdl.settings(globals())" in third
+    assert "chemdl.read_settings(globals())" in third
 
 
 @every_chapter

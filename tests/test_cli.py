@@ -10,7 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from chemdl import claims, cli, datasets
+from chemdl import cli
+from chemdl import data as datasets
+from chemdl.evidence import claims
 
 PARAMETERS = 'profile = "quick"\nseed = 0\ndevice = "auto"\noutput = ""'
 

@@ -242,7 +242,7 @@ def test_importing_every_module_prints_nothing_and_leaves_no_trace(tmp_path: Pat
 def test_names_of_the_package_resolve() -> None:
     import chemdl
 
-    assert chemdl.settings is chemdl.profiles.settings
+    assert chemdl.settings is chemdl.settings.settings
     assert set(dir(chemdl)) >= {"load", "Study", "settings"}
     for name in chemdl.__all__:
         assert getattr(chemdl, name) is not None
@@ -365,7 +365,7 @@ def test_workflows_parse_and_take_actions_by_major_version() -> None:
 
 CHAPTER = """
 import chemdl
-checked = chemdl.settings(globals())
+checked = chemdl.read_settings(globals())
 
 import pathlib
 data = chemdl.load("freesolv")

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from chemdl import cards
 from chemdl.book import regression
 from chemdl.book.regression import FEWEST_SEEDS, MOST_NUMBERS, NumberError
 from chemdl.book.run import chapter_name, find_chapter, run_chapters, versions
-from chemdl.profiles import project_root, write_atomically
+from chemdl.evidence import cards
+from chemdl.files import project_root, write_atomically
 
 _PROFILE = "smoke"
 _SEEDS = 20  # ten would do, but t with 9 degrees of freedom makes intervals a third wider

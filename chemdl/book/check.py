@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from chemdl.profiles import project_root
+from chemdl.files import project_root
 
 # Attributes through which a page loads something; `a href` only links.
 _LOADING = {

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from chemdl.profiles import data_dir
+from chemdl.files import data_dir
 
 # Neither the book's own rooms nor the command line change a chapter's numbers.
 _WITHOUT_EFFECT = ("book", "cli.py", "__main__.py")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chemdl import cards, stats
 from chemdl.book.run import card_files
-from chemdl.claims import Claim, load_claims
-from chemdl.verdicts import is_in_agreement
+from chemdl.evidence import cards
+from chemdl.evidence import statistics as stats
+from chemdl.evidence.claims import Claim, load_claims
+from chemdl.evidence.verdicts import is_in_agreement
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def rows(output: Path | None = None, claims: Mapping[str, Claim] | None = None) 
 
 def tally(chosen: Iterable[Row]) -> dict[str, int]:
     """Count verdicts, in the order of the rule; only those that are not provisional."""
-    from chemdl.verdicts import MEANING
+    from chemdl.evidence.verdicts import MEANING
 
     counts = dict.fromkeys(MEANING, 0)
     for row in chosen:

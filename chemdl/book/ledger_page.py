@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from chemdl.book import ledger
 from chemdl.book.ledger import Finding, Row
 from chemdl.book.markdown import escape, table, verdict_mark
-from chemdl.claims import CHAPTERS, Claim
-from chemdl.verdicts import MEANING
+from chemdl.evidence.claims import CHAPTERS, Claim
+from chemdl.evidence.verdicts import MEANING
 
 _CONFIRMATION = {
     "confirmed": "number read in its source",

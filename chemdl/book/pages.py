@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chemdl import cards, datasets
+from chemdl import data as datasets
 from chemdl.book import ledger, ledger_page, reference
 from chemdl.book.markdown import escape, table
 from chemdl.book.run import card_files, chapter_name, read_run
+from chemdl.evidence import cards
 
 
 def write_pages(source: Path, output: Path, chapters: Sequence[str], toc: dict[str, Any]) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chemdl import cards
 from chemdl.book import fingerprint, ledger
 from chemdl.book.ledger import Row
-from chemdl.profiles import data_dir, project_root, write_atomically
+from chemdl.evidence import cards
+from chemdl.files import data_dir, project_root, write_atomically
 
 BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
 _FIGURE = Path("results") / "figures" / "verdicts.png"
@@ -102,7 +102,7 @@ def figure_png(rows: Sequence[Row]) -> bytes | None:
     if not metrics:
         return None
     metric = max(sorted(set(metrics)), key=metrics.count)
-    from chemdl import plots
+    from chemdl import show as plots
 
     lines = [line for line in drawn if line["metric"] == metric][:_MOST_LINES]
     return plots.png(plots.claims_and_intervals(lines, metric))

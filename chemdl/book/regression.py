@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from chemdl import cards, metrics, stats
-from chemdl.profiles import unknown
+from chemdl.evidence import cards, metrics
+from chemdl.evidence import statistics as stats
+from chemdl.registry import unknown
 
 FAMILY_ERROR = 0.001
 MOST_NUMBERS = 10

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from chemdl.book import fingerprint, kernel, progress
-from chemdl.profiles import Settings, project_root, settings, unknown, write_atomically
+from chemdl.files import project_root, write_atomically
+from chemdl.registry import unknown
+from chemdl.settings import Settings, read_settings
 
 RECORDED_PACKAGES = (
     "chemdl",
@@ -120,7 +122,7 @@ def run_chapters(
     Parameters
     ----------
     chapters : names (``toxicity``) or paths of notebooks.
-    profile, seed, device, models, repeats, trials : as in :class:`chemdl.profiles.Settings`.
+    profile, seed, device, models, repeats, trials : as in :class:`chemdl.settings.Settings`.
     output : folder for the executed notebooks, cards, replicas and progress; by default
         ``_build/runs/<profile>`` in a checkout, else ``chemdl-output/<profile>``.
     skip_unchanged : keep an earlier run in ``output`` whose key (sources, data records, seed,
@@ -129,7 +131,7 @@ def run_chapters(
 
     Raises
     ------
-    UnknownChapterError, UnknownParameterError, chemdl.profiles.SettingsError
+    UnknownChapterError, UnknownParameterError, chemdl.settings.SettingsError
         before anything runs.
     ChapterFailedError
         for the first chapter that fails; its unfinished study leaves no card.
@@ -138,7 +140,7 @@ def run_chapters(
     given = {"profile": profile, "seed": seed, "device": device, "output": str(output or "")}
     optional = {"models": models, "repeats": repeats, "trials": trials}
     given |= {name: value for name, value in optional.items() if value is not None}
-    checked = settings(given)
+    checked = read_settings(given)
     given["output"] = str(checked.output)
     given["device"] = checked.device
     for notebook in notebooks:

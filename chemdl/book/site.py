@@ -15,7 +15,8 @@ from typing import Any
 
 from chemdl.book import check, fingerprint, notebooks, pages
 from chemdl.book.run import chapter_name, find_chapter, read_run, run_chapters
-from chemdl.profiles import project_root, settings, write_atomically
+from chemdl.files import project_root, write_atomically
+from chemdl.settings import read_settings
 
 _BUILDERS = ("jupyter-book", "sphinx", "sphinx-book-theme", "pydata-sphinx-theme", "myst-nb")
 _MATHJAX = "tex-svg-full.js"
@@ -56,7 +57,7 @@ def build_book(profile: str = "quick", seed: int = 0, device: str = "auto") -> P
         if jupyter-book fails or warns.
     """
     root = checkout()
-    output = settings({"profile": profile, "device": device}).output
+    output = read_settings({"profile": profile, "device": device}).output
     chapters = chapters_of(root / "_toc.yml")
     runs = run_chapters(
         [find_chapter(root / chapter) for chapter in chapters],

@@ -9,7 +9,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from chemdl import cards, metrics
+from chemdl.evidence import cards, metrics
 
 PARAMETERS = 'profile = "quick"\nseed = 0\ndevice = "auto"\noutput = ""'
 STUDY = """

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from chemdl import cards
 from chemdl.book import site
 from chemdl.book.check import check_book
 from chemdl.book.run import run_chapters
+from chemdl.evidence import cards
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "https://github.com/owner/book"

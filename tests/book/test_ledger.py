@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from chemdl import cards, stats
 from chemdl.book import ledger, ledger_page, readme
 from chemdl.book.check import unresolved_citations
-from chemdl.claims import load_claims
+from chemdl.evidence import cards
+from chemdl.evidence import statistics as stats
+from chemdl.evidence.claims import load_claims
 
 ROOT = Path(__file__).resolve().parents[2]
 SIGNAL = {"deep_net": 1.2, "forest": 1.0, "mean": 0.0}

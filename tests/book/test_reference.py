@@ -10,10 +10,10 @@ from chemdl.book import reference
 @pytest.mark.parametrize(
     ("name", "shown", "hidden"),
     [
-        ("plots", "chemdl.plots.geometries", "chemdl.plots.figures"),
-        ("baselines", "chemdl.baselines.chains", "chemdl.baselines.molecules"),
-        ("models", "chemdl.models.dtnn", "chemdl.models.__init__"),
-        ("datasets", "chemdl.datasets.proteins", "chemdl.datasets.loading"),
+        ("plots", "chemdl.quantum.figures", "chemdl.show.figures"),
+        ("baselines", "chemdl.proteins.baselines", "chemdl.molecules.baselines"),
+        ("models", "chemdl.quantum.nets.dtnn", "chemdl.models.__init__"),
+        ("datasets", "chemdl.proteins.data", "chemdl.data.loading"),
     ],
 )
 def test_what_a_package_exports_is_not_shown_again(name: str, shown: str, hidden: str) -> None:
@@ -23,6 +23,8 @@ def test_what_a_package_exports_is_not_shown_again(name: str, shown: str, hidden
 
 
 def test_names_that_a_package_exports_are_its_own_members() -> None:
-    assert ".. automodule:: chemdl.plots\n   :members:" in reference.module_text("plots")
+    assert ".. automodule:: chemdl.show\n   :members:" in reference.module_text("plots")
     assert ".. automodule:: chemdl.models\n```" in reference.module_text("models")
-    assert ".. automodule:: chemdl.stats\n   :members:" in reference.module_text("stats")
+    assert ".. automodule:: chemdl.evidence.statistics\n   :members:" in reference.module_text(
+        "stats"
+    )

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chemdl import cards
 from chemdl.book.calibration import CalibrationError, chosen_numbers, distribution
 from chemdl.book.regression import (
     NumberError,
@@ -19,6 +18,7 @@ from chemdl.book.regression import (
     report,
     value_of,
 )
+from chemdl.evidence import cards
 
 STUDY = "tiny_random"
 NUMBERS = [f"{STUDY}/deep_net/roc_auc", f"{STUDY}/forest/roc_auc"]

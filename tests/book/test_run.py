@@ -19,7 +19,7 @@ from chemdl.book.run import (
     read_run,
     run_chapters,
 )
-from chemdl.profiles import SettingsError
+from chemdl.settings import SettingsError
 
 
 def run(path: Path, output: Path, **more: object) -> list:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import chemdl
-from chemdl import baselines, splits
 from chemdl.book.calibration import _with_shuffled_labels, distribution
 from chemdl.book.regression import RegressionError, check_run, value_of
 from chemdl.book.run import run_chapters
-from chemdl.profiles import settings
-from chemdl.study import Condition, Study
+from chemdl.evidence import splits
+from chemdl.evidence.study import Condition, Study
+from chemdl.molecules import baselines
 
 NUMBER = "bace_small/logistic/roc_auc"
 # The chapter's cell and the function below make the same study.
@@ -22,7 +22,7 @@ import chemdl
 from chemdl import baselines, splits
 from chemdl.study import Study
 
-settings = chemdl.settings({"profile": profile, "seed": seed, "device": device, "output": output})
+settings = chemdl.read_settings({"profile": profile, "seed": seed, "device": device, "output": output})
 dataset = chemdl.load("bace").sample(400, seed=0)
 study = Study(
     "bace_small", chapter="tiny", dataset=dataset,

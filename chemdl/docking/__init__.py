@@ -1,1 +1,0 @@
-"""Docking: receptors, ligands, the search for a pose, and what a model sees of a pose."""

@@ -1,0 +1,1 @@
+"""Evidence: claims, splits, metrics, statistics, studies, and the verdicts they end in."""

@@ -1,0 +1,440 @@
+"""Protocols: lists of splits of a data set into train, valid and test rows.
+
+Every protocol with a seed deals the rows into K test folds, repeat by repeat, and cuts valid from
+the train rows by the same rule. All index arrays are sorted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chemdl.evidence import folds as dealing
+from chemdl.evidence.duplicates import key_codes, twins
+from chemdl.evidence.folds import CLUSTER_CUTOFF, Rows
+from chemdl.registry import unknown
+from chemdl.settings import spawn
+
+SIDES = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Three disjoint, non-empty, sorted index arrays, and where they stand in their protocol.
+
+    Raises
+    ------
+    ValueError
+        for an empty side, a negative or repeated row, or a row on two sides; the rows are named.
+    """
+
+    train: Rows
+    valid: Rows
+    test: Rows
+    repeat: int = 0
+    fold: int = 0
+
+    def __post_init__(self) -> None:
+        for side in SIDES:
+            rows = np.sort(np.asarray(getattr(self, side), dtype=np.int64).ravel())
+            rows.setflags(write=False)
+            object.__setattr__(self, side, rows)
+            self._check_side(side, rows)
+        for left, right in (("train", "valid"), ("train", "test"), ("valid", "test")):
+            both = np.intersect1d(getattr(self, left), getattr(self, right), assume_unique=True)
+            if len(both):
+                raise ValueError(
+                    f"{self._place}: rows {_some(both)} stand in both {left} and {right}; "
+                    "give each row one side"
+                )
+
+    @property
+    def ratio(self) -> float:
+        """n_test / n_train, as the corrected interval asks for it."""
+        return len(self.test) / len(self.train)
+
+    @property
+    def _place(self) -> str:
+        return f"split (repeat {self.repeat}, fold {self.fold})"
+
+    def _check_side(self, side: str, rows: Rows) -> None:
+        if not len(rows):
+            raise ValueError(f"{self._place}: {side} is empty; use fewer folds or more rows")
+        if rows[0] < 0:
+            raise ValueError(f"{self._place}: {side} holds negative rows {_some(rows[rows < 0])}")
+        repeated = rows[1:][rows[1:] == rows[:-1]]
+        if len(repeated):
+            raise ValueError(f"{self._place}: {side} holds rows {_some(repeated)} more than once")
+
+
+@dataclass(frozen=True, eq=False)
+class Protocol:
+    """The splits of one data set under one rule.
+
+    Attributes
+    ----------
+    name, parameters : the rule and its settings (share of valid, cutoff, groups by fold, …).
+    splits : repeat by repeat, fold by fold.
+    repeats, folds, seed : as asked for; the seed is ``None`` where the rule has none.
+    index_sha256 : over all index arrays; equal hashes mean equal splits.
+    duplicates : molecules that stand in test while one with the same key stands in train or valid,
+        in at least one split, by ``inchikey`` and by its first block (``inchikey_no_stereo``).
+    """
+
+    name: str
+    splits: tuple[Split, ...]
+    repeats: int
+    folds: int
+    seed: int | None
+    index_sha256: str
+    duplicates: Mapping[str, int]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    codes: Mapping[str, Rows] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+    def head(self, repeats: int | None = None, *, folds: int | None = None) -> Protocol:
+        """Return the first repeats (and of each the first folds) as a protocol of their own.
+
+        Raises
+        ------
+        ValueError
+            for fewer than one, or more than there are.
+        """
+        repeats = self.repeats if repeats is None else repeats
+        folds = self.folds if folds is None else folds
+        if not (1 <= repeats <= self.repeats and 1 <= folds <= self.folds):
+            raise ValueError(
+                f"asked for {repeats} repeats of {folds} folds; protocol {self.name!r} has "
+                f"{self.repeats} of {self.folds}"
+            )
+        kept = tuple(s for s in self.splits if s.repeat < repeats and s.fold < folds)
+        return replace(
+            self,
+            splits=kept,
+            repeats=repeats,
+            folds=folds,
+            index_sha256=index_hash(kept),
+            duplicates=twins(kept, self.codes),
+        )
+
+
+def random(
+    dataset: Any, *, repeats: int = 5, folds: int = 5, valid: float = 0.1, seed: int = 0
+) -> Protocol:
+    """Deal the rows by chance, in folds whose sizes differ by one at most.
+
+    Parameters
+    ----------
+    repeats, folds : number of times the set is dealt anew, and test folds of each.
+    valid : share of the rows outside test that is cut off as valid.
+    seed : root seed; repeats and folds take seeds spawned from it by name.
+    """
+    return _resampled("random", dataset, dealing.AtRandom(), repeats, folds, valid, seed)
+
+
+def stratified(
+    dataset: Any, *, repeats: int = 5, folds: int = 5, valid: float = 0.1, seed: int = 0
+) -> Protocol:
+    """Deal the rows by chance, each stratum evenly: its counts in two folds differ by one at most.
+
+    Strata are the classes of a single task; with several tasks a row belongs to the rarest task
+    that it is positive in, else to the negatives; for one regression target, tenths of its
+    ranks. Rows without any measured label are a stratum of their own, so NaN is dealt evenly too.
+
+    Raises
+    ------
+    ValueError
+        for several regression targets, which have no common strata.
+    """
+    rule = dealing.Stratified(dealing.strata(dataset))
+    return _resampled("stratified", dataset, rule, repeats, folds, valid, seed)
+
+
+def scaffold_balanced(
+    dataset: Any, *, repeats: int = 5, folds: int = 5, valid: float = 0.1, seed: int = 0
+) -> Protocol:
+    """Deal whole Bemis-Murcko scaffolds by chance into folds of nearly equal size.
+
+    Scaffolds larger than half a fold are placed first, each into the emptiest fold, then the others
+    in seeded order, those of one molecule last. Molecules without a ring share the empty scaffold
+    and stay together. A scaffold larger than a fold makes that fold larger.
+    """
+    rule = dealing.Grouped(_scaffolds(dataset), "scaffolds")
+    return _resampled("scaffold_balanced", dataset, rule, repeats, folds, valid, seed)
+
+
+def cluster(
+    dataset: Any,
+    *,
+    repeats: int = 5,
+    folds: int = 5,
+    valid: float = 0.1,
+    seed: int = 0,
+    cutoff: float = CLUSTER_CUTOFF,
+) -> Protocol:
+    """Deal whole Butina clusters by chance into folds of nearly equal size.
+
+    Two molecules are neighbours when the Tanimoto distance of their ECFP4 fingerprints is at most
+    ``cutoff`` (0.6, a similarity of 0.4); see :func:`chemdl.evidence.folds.butina`. The clusters have no
+    seed, their dealing has.
+    """
+    rule = dealing.Grouped(dealing.butina(dataset.inputs, cutoff), "clusters")
+    return _resampled("cluster", dataset, rule, repeats, folds, valid, seed, cutoff=cutoff)
+
+
+def scaffold_moleculenet(
+    dataset: Any, *, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+) -> Protocol:
+    """Fill train, then valid, then test with scaffolds from the largest to the smallest.
+
+    The split of MoleculeNet (Wu et al., Chem. Sci. 9, 513, 2018): one, without a seed, the same
+    rows as DeepChem's ``ScaffoldSplitter``. Scaffolds of equal size go by their first row, the
+    later first.
+    """
+    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise ValueError(f"fractions {fractions} must be three positive numbers with sum 1")
+    members = _members(_scaffolds(dataset))
+    members.sort(key=lambda rows: (len(rows), rows[0]), reverse=True)
+    n = len(dataset.inputs)
+    # Written as DeepChem writes it: .8 + .1 is not .9 in floating point.
+    train_limit, valid_limit = fractions[0] * n, (fractions[0] + fractions[1]) * n
+    sides: dict[str, list[int]] = {side: [] for side in SIDES}
+    for rows in members:
+        if len(sides["train"]) + len(rows) <= train_limit:
+            side = "train"
+        elif len(sides["train"]) + len(sides["valid"]) + len(rows) <= valid_limit:
+            side = "valid"
+        else:
+            side = "test"
+        sides[side].extend(rows.tolist())
+    train, valid, test = (np.array(sides[side], dtype=np.int64) for side in SIDES)
+    split = Split(train, valid, test)
+    return _assemble("scaffold_moleculenet", dataset, [split], 1, 1, None,
+                     {"fractions": list(fractions)})  # fmt: skip
+
+
+def grouped(
+    dataset: Any,
+    *,
+    column: str,
+    repeats: int = 5,
+    folds: int = 5,
+    valid: float = 0.1,
+    seed: int = 0,
+) -> Protocol:
+    """Deal whole groups of ``dataset.columns[column]`` by chance into folds of nearly equal size.
+
+    For rows that are one thing measured twice (a formula, the chains of one crystal): no group
+    stands on two sides.
+
+    Raises
+    ------
+    ValueError
+        where there is no such column, or it holds fewer groups than folds.
+    """
+    rule = dealing.Grouped(_column_codes(dataset, column)[1], f"groups of {column!r}")
+    return _resampled("grouped", dataset, rule, repeats, folds, valid, seed, column=column)
+
+
+def published(dataset: Any, *, repeats: int = 1, seed: int = 0, valid: float = 0.1) -> Protocol:
+    """Take the split that the source published, from ``dataset.columns["set"]``.
+
+    Where the source names no valid rows, they are cut from train: repeat r takes the r-th of the
+    folds in ``columns["fold"]`` (beginning anew after the last), or without that column a seeded
+    share ``valid``. With published valid rows all repeats are the same split, and differ by the
+    models' seeds only.
+
+    Raises
+    ------
+    ValueError
+        where there is no column "set", or it holds another word than train, valid, test.
+    """
+    sides = _published_sides(dataset)
+    test, kept, train = (np.flatnonzero(sides == side) for side in ("test", "valid", "train"))
+    folds = dataset.columns.get("fold")
+    splits = []
+    for repeat in range(repeats):
+        held = kept if len(kept) else _held_out(train, folds, repeat, valid, seed)
+        splits.append(Split(np.setdiff1d(train, held), held, test, repeat, 0))
+    parameters = {} if len(kept) else {"valid": "fold" if folds is not None else valid}
+    used_seed = None if "valid" not in parameters or folds is not None else seed
+    return _assemble("published", dataset, splits, repeats, 1, used_seed, parameters)
+
+
+def leave_group_out(
+    dataset: Any,
+    *,
+    column: str = "target",
+    repeats: int = 1,
+    valid: float | None = None,
+    seed: int = 0,
+) -> Protocol:
+    """Test on each group of ``dataset.columns[column]`` in turn, trained on the others.
+
+    Fold k tests the k-th group by name. Valid is one of the other groups whole, drawn anew for
+    each repeat, so that what stops the training is as new to it as the test; with a share
+    ``valid`` it is that part of the other groups' rows, where there are too few to spare one.
+
+    Raises
+    ------
+    ValueError
+        where there is no such column, or it holds fewer than three groups.
+    """
+    names, codes = _column_codes(dataset, column)
+    if len(names) < 3:
+        raise ValueError(f"column {column!r} holds {len(names)} groups ({', '.join(names)}); "
+                         "train, valid and test take one each at least")  # fmt: skip
+    splits = []
+    for repeat, fold in np.ndindex(repeats, len(names)):
+        generator = np.random.default_rng(spawn(seed, "leave_group_out", repeat, fold))
+        outside, test = np.flatnonzero(codes != fold), np.flatnonzero(codes == fold)
+        if valid is None:
+            held = np.flatnonzero(codes == generator.choice(np.unique(codes[outside])))
+        else:
+            held = dealing.AtRandom().cut(outside, valid, generator)
+        splits.append(Split(np.setdiff1d(outside, held), held, test, repeat, fold))
+    parameters = {"column": column, "valid": valid, "groups": names.tolist()}
+    return _assemble("leave_group_out", dataset, splits, repeats, len(names), seed, parameters)
+
+
+PROTOCOLS: Mapping[str, Callable[..., Protocol]] = {
+    function.__name__: function
+    for function in (
+        random, stratified, scaffold_balanced, scaffold_moleculenet, cluster, grouped, published,
+        leave_group_out,
+    )
+}  # fmt: skip
+
+
+def get(name: str) -> Callable[..., Protocol]:
+    """Return the protocol of this name; a ``ValueError`` for an unknown one lists near misses."""
+    if name not in PROTOCOLS:
+        raise ValueError(unknown("protocol", name, PROTOCOLS))
+    return PROTOCOLS[name]
+
+
+def index_hash(splits: Sequence[Split]) -> str:
+    """Return the sha256 over repeat, fold and the three index arrays of every split."""
+    digest = hashlib.sha256()
+    for split in splits:
+        sizes = [len(getattr(split, side)) for side in SIDES]
+        digest.update(np.array([split.repeat, split.fold, *sizes], dtype="<i8").tobytes())
+        for side in SIDES:
+            digest.update(getattr(split, side).astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _resampled(
+    name: str,
+    dataset: Any,
+    rule: dealing.Rule,
+    repeats: int,
+    folds: int,
+    valid: float,
+    seed: int,
+    **parameters: Any,
+) -> Protocol:
+    n = len(dataset.inputs)
+    if repeats < 1 or folds < 2 or not 0 < valid < 1:
+        raise ValueError(
+            f"repeats={repeats}, folds={folds}, valid={valid}: at least 1 repeat and 2 folds are "
+            "needed, and a share of valid between 0 and 1"
+        )
+    if n < folds + 1:
+        raise ValueError(f"{n} rows cannot fill {folds} folds and a valid side; use fewer folds")
+    rows = np.arange(n)
+    splits = []
+    for repeat in range(repeats):
+        dealt = rule.deal(rows, folds, np.random.default_rng(spawn(seed, name, repeat)))
+        for fold in range(folds):
+            outside = rows[dealt != fold]
+            generator = np.random.default_rng(spawn(seed, name, repeat, fold, "valid"))
+            held = rule.cut(outside, valid, generator)
+            train = np.setdiff1d(outside, held, assume_unique=True)
+            splits.append(Split(train, held, rows[dealt == fold], repeat, fold))
+    return _assemble(name, dataset, splits, repeats, folds, seed, {"valid": valid, **parameters})
+
+
+def _assemble(
+    name: str,
+    dataset: Any,
+    splits: Sequence[Split],
+    repeats: int,
+    folds: int,
+    seed: int | None,
+    parameters: Mapping[str, Any],
+) -> Protocol:
+    n = len(dataset.inputs)
+    for split in splits:
+        last = max(int(getattr(split, side)[-1]) for side in SIDES)
+        if last >= n:
+            raise ValueError(f"{split._place}: row {last} is out of range for {n} rows")
+    codes = key_codes(dataset)
+    return Protocol(
+        name=name,
+        splits=tuple(splits),
+        repeats=repeats,
+        folds=folds,
+        seed=seed,
+        index_sha256=index_hash(splits),
+        duplicates=twins(splits, codes),
+        parameters=dict(parameters),
+        codes=codes,
+    )
+
+
+def _scaffolds(dataset: Any) -> Rows:
+    from chemdl.molecules.smiles import scaffold_keys
+
+    return np.unique(scaffold_keys(dataset.inputs), return_inverse=True)[1].astype(np.int64)
+
+
+def _column_codes(dataset: Any, column: str) -> tuple[NDArray[np.str_], Rows]:
+    """Return the names in a column, sorted, and each row's number among them."""
+    columns = dataset.columns or {}
+    if column not in columns:
+        raise ValueError(f"data set {dataset.name!r}: {unknown('column', column, columns)}")
+    return np.unique(np.asarray(columns[column]).astype(str), return_inverse=True)
+
+
+def _members(codes: Rows) -> list[Rows]:
+    order = np.argsort(codes, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+
+
+def _published_sides(dataset: Any) -> NDArray[np.str_]:
+    columns = dataset.columns or {}
+    if "set" not in columns:
+        raise ValueError(
+            f"data set {getattr(dataset, 'name', '')!r} has no published split (no column 'set'; "
+            f"it has {sorted(columns) or 'none'}); use another protocol"
+        )
+    sides = np.asarray(columns["set"]).astype(str)
+    strange = ~np.isin(sides, SIDES)
+    if strange.any():
+        raise ValueError(
+            f"column 'set' holds {sorted(set(sides[strange].tolist()))} at rows "
+            f"{_some(np.flatnonzero(strange))}; allowed are train, valid, test"
+        )
+    return sides
+
+
+def _held_out(train: Rows, folds: Any, repeat: int, valid: float, seed: int) -> Rows:
+    if folds is None:
+        generator = np.random.default_rng(spawn(seed, "published", repeat, "valid"))
+        return dealing.AtRandom().cut(train, valid, generator)
+    given = np.asarray(folds)[train]
+    names = np.unique(given)
+    return train[given == names[repeat % len(names)]]
+
+
+def _some(rows: Rows, most: int = 5) -> str:
+    shown = ", ".join(map(str, rows[:most].tolist()))
+    return shown if len(rows) <= most else f"{shown}, … ({len(rows)} in all)"

@@ -1,0 +1,434 @@
+"""A study: dataset × models × protocol × conditions × metrics, run replica by replica.
+
+Each replica is stored when it ends, so a stopped run goes on where it was, and parts computed on
+different machines are joined by copying their replicas together. The card is assembled from the
+stored replicas.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chemdl.data import Dataset
+from chemdl.evidence import cards, claims, metrics
+from chemdl.evidence.cards import Predictions
+from chemdl.evidence.comparisons import Evidence, against, judge
+from chemdl.evidence.conditions import Condition
+from chemdl.evidence.replicas import (
+    Replica,
+    ReplicaStore,
+    by_row,
+    identity,
+    net_replica,
+    on_device,
+    prepare,
+    replica_key,
+    score,
+    seeded,
+    side_by_side,
+)
+from chemdl.evidence.splits import Protocol, Split
+from chemdl.evidence.tuning import FULL_TRIALS, RandomSearch
+from chemdl.learn import baselines, catalogue
+from chemdl.progress import Progress
+from chemdl.registry import unknown
+from chemdl.settings import Settings, SettingsError, spawn
+
+KINDS = ("deep", "other", "trivial")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One replica to compute: which model, what it fits, and under which key it is stored."""
+
+    model: str
+    condition: Condition
+    split: Split
+    seed: int
+    key: str
+
+
+class Study:
+    """The experiment behind one or more claims.
+
+    Parameters
+    ----------
+    name : names the card and the replicas; claims refer to it.
+    chapter : the chapter's name, ``toxicity``.
+    dataset, protocol : what is learned, and on which rows.
+    models : estimators by name; each says its ``kind`` (other when it does not).
+    metrics : names; the first is the one that tuning and the card's ``value`` use.
+    settings : of the run; ``settings.models`` says which models to compute now.
+    conditions : :class:`Condition` s, each run for every model.
+    reference : the model that all others are compared with.
+    unit : ``fold`` for resampled folds, ``task`` for one difference per task, ``target`` for one
+        per fold that leaves a target out, else the unit of the fixed test set (``molecule``).
+    untuned : models that are a recipe as published, and stay it where others are tuned.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        chapter: str,
+        dataset: Dataset,
+        models: Mapping[str, Any],
+        protocol: Protocol,
+        metrics: Sequence[str],
+        settings: Settings,
+        conditions: Sequence[Condition] = (Condition(),),
+        reference: str | None = None,
+        unit: str = "fold",
+        untuned: Sequence[str] = (),
+    ) -> None:
+        self.name, self.chapter, self.unit = name, chapter, unit
+        self.untuned = tuple(untuned)
+        self.dataset, self.settings, self.conditions = dataset, settings, tuple(conditions)
+        self.full_protocol = protocol
+        # A chapter's studies may have different numbers of repeats: each runs what it has.
+        self.protocol = protocol.head(min(settings.repeats or protocol.repeats, protocol.repeats))
+        self.metrics, self.reference = tuple(metrics), reference
+        self.models = {k: on_device(m, settings.device) for k, m in models.items()}
+        self.store = ReplicaStore(settings.output / "replicas" / name)
+        self.test_openings: Counter[str] = Counter()
+        self.tuned: dict[str, int] = {}
+        self._check()
+
+    @property
+    def card_path(self) -> Path:
+        """Where the card of this run lies."""
+        return self.settings.output / "cards" / f"{self.name}.json"
+
+    def run(self) -> dict[str, Any]:
+        """Compute what is missing and asked for, and write the card.
+
+        Returns
+        -------
+        the card, as :func:`chemdl.evidence.cards.read` gives it.
+
+        Raises
+        ------
+        RuntimeError
+            if no replica is stored and none was asked for.
+        """
+        self._tune()
+        jobs = self._jobs()
+        asked = [job for job in jobs if job.model in self._asked()]
+        missing = [job for job in asked if self.store.get(job.key) is None]
+        for job in missing:
+            # What an interrupted run opened and did not keep is computed anew.
+            self.test_openings.pop(job.key, None)
+        with Progress(self.name, len(asked), len(asked) - len(missing)) as progress:
+            for job, replica in self._compute(missing):
+                self.store.put(job.key, replica)
+                progress.advance(job.model)
+        return self._assemble(jobs)
+
+    def predictions(self) -> Predictions:
+        """Return the test predictions beside the card of this run."""
+        return cards.read_predictions(self.card_path)
+
+    def largest(self) -> tuple[dict[str, Any], Predictions]:
+        """Return card and predictions of the largest profile: of this run, or recorded."""
+        return cards.largest(self.name, self.card_path.parent)
+
+    def _check(self) -> None:
+        for metric in self.metrics:
+            metrics.get(metric)
+        names = [condition.name for condition in self.conditions]
+        if len(set(names)) < len(names):
+            raise ValueError(f"conditions need names of their own, not {names}")
+        if self.reference is not None and self.reference not in self.models:
+            raise ValueError(unknown("reference model", self.reference, self.models))
+        everywhere = {
+            m for c in claims.load_claims().values() if c.test for m in (c.test.a, c.test.b)
+        }
+        # A run may ask for a model that only some of its chapter's studies have.
+        named = {*catalogue.NETS, *baselines.every_name()}
+        known = {*self.models, *KINDS, "all", *named, *(m for m in everywhere if m)}
+        for name in self.settings.models:
+            if name not in known:
+                raise SettingsError(unknown("model", name, known))
+
+    def _tune(self) -> None:
+        """Freeze every model's configuration before any test row is seen."""
+        trials = self.settings.trials
+        if trials is None:
+            trials = FULL_TRIALS if self.settings.profile == "full" else 0
+        search = RandomSearch(
+            study=self.name,
+            dataset=self.dataset,
+            split=self.protocol.splits[0],
+            metric=self.metrics[0],
+            trials=trials,
+            settings=self.settings,
+            store=self.store,
+        )
+        for name, model in self.models.items():
+            if not self._wants_tuning(name):
+                continue
+            found = search.best(name, model, run=name in self._asked())
+            if found is not None:
+                self.models[name], self.tuned[name] = found, trials
+
+    def _wants_tuning(self, name: str) -> bool:
+        space = getattr(self.models[name], "search_space", {})
+        return bool(space) and name not in self.untuned
+
+    def _asked(self) -> list[str]:
+        chosen = set(self.settings.models)
+        return [n for n, m in self.models.items() if chosen & {"all", n, _kind(m)}]
+
+    def _jobs(self) -> list[Job]:
+        return [
+            self._job(name, condition, split)
+            for condition in self.conditions
+            for split in self.protocol.splits
+            for name in self.models
+        ]
+
+    def _job(self, name: str, condition: Condition, split: Split) -> Job:
+        seed = spawn(self.settings.seed, self.name, name, split.repeat, split.fold)
+        key = replica_key(
+            self.models[name],
+            content_sha256=self.dataset.card["content_sha256"],
+            rows=(split.train, split.valid, split.test),
+            seed=seed,
+            condition=repr(condition),
+        )
+        return Job(name, condition, split, seed, key)
+
+    def _compute(self, jobs: list[Job]) -> Iterator[tuple[Job, Replica]]:
+        """Yield replicas as they end: nets stacked or in turn, the others side by side."""
+        nets = [job for job in jobs if getattr(self.models[job.model], "stackable", False)]
+        others = [job for job in jobs if not getattr(self.models[job.model], "stackable", False)]
+        yield from self._compute_others(others)
+        for name, condition in dict.fromkeys((job.model, job.condition) for job in nets):
+            group = [j for j in nets if (j.model, j.condition) == (name, condition)]
+            yield from self._compute_nets(name, condition, group)
+
+    def _compute_nets(
+        self, name: str, condition: Condition, jobs: list[Job]
+    ) -> Iterator[tuple[Job, Replica]]:
+        """Train replicas of one net together; those whose targets differ train apart."""
+        batches = [[job] for job in jobs] if condition.shuffled else [jobs]
+        for batch in batches:
+            applied = [self._applied(job) for job in batch]
+            targets = applied[0][1]
+            rows = [(split.train, split.valid) for split, _ in applied]
+            model = self.models[name]
+            for stack in model.fit_replicas(
+                self.dataset.inputs, by_row(self.dataset, targets), rows, [j.seed for j in batch]
+            ):
+                for trained in stack:
+                    job = batch[trained.position]
+                    self._open_test(job)
+                    yield (
+                        job,
+                        net_replica(trained, self.dataset, job.split.test, self.settings.device),
+                    )
+
+    def _compute_others(self, jobs: list[Job]) -> Iterator[tuple[Job, Replica]]:
+        for name in dict.fromkeys(job.model for job in jobs):
+            prepare(self.models[name], self.dataset)
+        alone = [job for job in jobs if getattr(self.models[job.model], "alone", False)]
+        together = [job for job in jobs if not getattr(self.models[job.model], "alone", False)]
+        for batch in (together, *([job] for job in alone)):
+            calls = [self._call(job) for job in batch]
+            for i, replica in side_by_side(calls):
+                yield batch[i], replica
+
+    def _call(self, job: Job) -> tuple[Any, ...]:
+        """Return what :func:`chemdl.evidence.replicas.fit_and_predict` takes for this replica."""
+        self._open_test(job)
+        split, targets = self._applied(job)
+        # Models that do not stop early learn from the valid rows as well.
+        fitted = np.concatenate([split.train, split.valid])
+        model = seeded(self.models[job.model], job.seed)
+        return model, self.dataset, fitted, by_row(self.dataset, targets)[fitted], split.test
+
+    def _applied(self, job: Job) -> tuple[Split, np.ndarray]:
+        seed = spawn(job.seed, job.condition.name)
+        return job.condition.apply(job.split, self.dataset, seed)
+
+    def _open_test(self, job: Job) -> None:
+        """Count the opening of a replica's test rows; a second one is an error."""
+        self.test_openings[job.key] += 1
+        if self.test_openings[job.key] > 1:
+            raise RuntimeError(
+                f"the test rows of {job.model} {job.split.repeat}/{job.split.fold} "
+                "were opened twice; a replica may see them once"
+            )
+
+    def _assemble(self, jobs: list[Job]) -> dict[str, Any]:
+        """Write the card from the stored replicas."""
+        stored = {job: replica for job in jobs if (replica := self.store.get(job.key)) is not None}
+        if not stored:
+            raise RuntimeError(
+                f"study {self.name} has no stored replica and none of its models "
+                f"({', '.join(self.models)}) was asked for: models={','.join(self.settings.models)}"
+            )
+        data = self.dataset
+        arrays = {
+            f"test/{s.repeat}/{s.fold}": data.sites(s.test).astype(np.int32)
+            for s in self.protocol.splits
+        }
+        for job, replica in stored.items():
+            place = f"{job.model}/{job.condition.name}/{job.split.repeat}/{job.split.fold}"
+            # What was never measured is no evidence; zeros there pack small.
+            measured = np.isfinite(data.targets[data.sites(job.split.test)])
+            arrays[place] = np.where(measured, replica.predictions, 0)
+        units = None if data.lengths is None else data.row_of_site().astype(np.int32)
+        predictions = Predictions(data.targets.astype(np.float32), arrays, units)
+        scores = [self._score(job, replica) for job, replica in stored.items()]
+        folds = self.protocol.folds if self.unit in ("fold", "target") else 1
+        evidence = Evidence(scores, predictions, self.unit, folds=folds)
+        card = self._card(jobs, stored, scores, evidence)
+        cards.write(card, predictions, self.card_path.parent)
+        return cards.read(self.card_path)
+
+    def _card(
+        self,
+        jobs: list[Job],
+        stored: dict[Job, Replica],
+        scores: list[dict[str, Any]],
+        evidence: Evidence,
+    ) -> dict[str, Any]:
+        present = list(dict.fromkeys(job.model for job in stored))
+        verdicts, comparisons = self._verdicts(evidence)
+        if self.reference in present:
+            for metric in self.metrics:
+                comparisons += against(evidence, self.reference, present, metric)
+        protocol, data = self.protocol, self.dataset
+        return {
+            "schema_version": cards.SCHEMA_VERSION,
+            "study": self.name,
+            "chapter": self.chapter,
+            "profile": self.settings.profile,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "command": self._command(),
+            "dataset": {
+                "name": data.name,
+                "n": len(data),
+                **{key: data.card[key] for key in ("content_sha256", "cleaning")},
+            },
+            "protocol": {
+                "name": protocol.name,
+                "repeats": protocol.repeats,
+                "folds": protocol.folds,
+                "seed": protocol.seed,
+                "index_sha256": protocol.index_sha256,
+                "duplicates": dict(protocol.duplicates),
+                **{k: v for k, v in protocol.parameters.items() if k == "groups"},
+            },
+            "metrics": [
+                {
+                    "name": m.name,
+                    "unit": data.unit if m.unit == "target" else m.unit,
+                    "higher_is_better": m.higher_is_better,
+                }
+                for m in map(metrics.get, self.metrics)
+            ],
+            "models": [self._model_row(name, stored) for name in present],
+            "scores": scores,
+            "comparisons": comparisons,
+            "verdicts": verdicts,
+            "shortfall": self._shortfall(jobs, stored),
+            "undefined": _undefined(scores),
+        }
+
+    def _verdicts(self, evidence: Evidence) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        verdicts, comparisons = [], []
+        for claim in claims.for_study(self.name):
+            verdict, comparison = judge(claim, evidence, self.settings.profile)
+            verdicts.append(verdict)
+            if comparison is not None:
+                comparisons.append(comparison)
+        return verdicts, comparisons
+
+    def _score(self, job: Job, replica: Replica) -> dict[str, Any]:
+        values = {}
+        for metric in self.metrics:
+            by_task = score(metric, self.dataset, job.split.test, replica.predictions)
+            values[metric] = {
+                task: float(v) if np.isfinite(v) else None
+                for task, v in zip(self.dataset.tasks, by_task, strict=True)
+            }
+        known = [v for v in values[self.metrics[0]].values() if v is not None]
+        return {
+            "model": job.model,
+            "condition": job.condition.name,
+            "repeat": job.split.repeat,
+            "fold": job.split.fold,
+            "seed": job.seed,
+            "n_train": len(self._applied(job)[0].train),
+            "n_test": len(job.split.test),
+            "value": float(np.mean(known)) if known else None,
+            "values": values,
+            "fit_seconds": replica.fit_seconds,
+            "predict_seconds": replica.predict_seconds,
+            "stack_size": replica.stack_size,
+        }
+
+    def _model_row(self, name: str, stored: dict[Job, Replica]) -> dict[str, Any]:
+        replica = next(r for job, r in stored.items() if job.model == name)
+        return {
+            "name": name,
+            "kind": _kind(self.models[name]),
+            "hyperparameters": identity(self.models[name]),
+            "parameters": replica.parameters,
+            "tuning_trials": self.tuned.get(name, 0),
+            "environment": replica.environment,
+        }
+
+    def _shortfall(self, jobs: list[Job], stored: dict[Job, Replica]) -> list[str]:
+        """Say what this run leaves out of its profile."""
+        lines = []
+        if self.protocol.repeats < self.full_protocol.repeats:
+            lines.append(f"{self.protocol.repeats} of {self.full_protocol.repeats} repeats")
+        trials = self.settings.trials
+        if self.settings.profile == "full" and trials is not None and trials < FULL_TRIALS:
+            lines.append(f"{trials} of {FULL_TRIALS} tuning trials")
+        presets = [n for n in self.models if self._wants_tuning(n) and n not in self.tuned]
+        if trials != 0 and self.settings.profile == "full" and presets:
+            lines.append(f"presets, not tuned: {', '.join(presets)}")
+        for name in self.models:
+            own = [job for job in jobs if job.model == name]
+            done = sum(job in stored for job in own)
+            if done < len(own):
+                lines.append(f"{name}: {done} of {len(own)} replicas")
+        return lines
+
+    def _command(self) -> str:
+        chosen = self.settings
+        parts = [f"python -m chemdl run {self.chapter} --profile {chosen.profile}"]
+        if chosen.models != ("all",):
+            parts.append("--models " + " ".join(chosen.models))
+        given = {"repeats": chosen.repeats, "trials": chosen.trials}
+        parts += [f"--{option} {value}" for option, value in given.items() if value is not None]
+        return " ".join([*parts, f"--seed {chosen.seed} --device {chosen.device}"])
+
+
+def _undefined(scores: list[dict[str, Any]]) -> list[str]:
+    """Count, by metric and task, the replicas in which a metric is undefined."""
+    counts = Counter(
+        (metric, task)
+        for row in scores
+        for metric, values in row["values"].items()
+        for task, value in values.items()
+        if value is None and metrics.get(metric).is_about(task)
+    )
+    return [
+        f"{metric} of {task}: undefined in {n} replicas" for (metric, task), n in counts.items()
+    ]
+
+
+def _kind(model: Any) -> str:
+    return getattr(model, "kind", "other")

@@ -1,0 +1,56 @@
+"""Where the project's files lie, and how a file is written so that no reader sees half of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def cache_dir() -> Path:
+    """Return the cache folder: ``CHEMDL_CACHE``, or the user's cache folder."""
+    if named := os.environ.get("CHEMDL_CACHE"):
+        return Path(named).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("chemdl"))
+
+
+def project_root() -> Path | None:
+    """Return the checkout that holds the working folder or this file, or ``None``."""
+    here = Path.cwd()
+    candidates = [here, *here.parents, Path(__file__).resolve().parents[1]]
+    return next((c for c in candidates if (c / "chapters").is_dir() and _is_ours(c)), None)
+
+
+def data_dir() -> Path:
+    """Return the folder with datasets.yml, claims.yml, embedded/ and results/."""
+    beside = Path(__file__).resolve().parents[1]
+    return beside / "data" if _is_ours(beside) else Path(__file__).with_name("_data")
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` and move it there when the block ends well.
+
+    A reader sees the old file or the whole new one; an error or a kill leaves no half file under
+    the name.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes private files; results are meant to be read by others.
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    pyproject = folder / "pyproject.toml"
+    return pyproject.is_file() and 'name = "chemdl"' in pyproject.read_text(encoding="utf-8")

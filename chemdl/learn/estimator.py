@@ -1,0 +1,226 @@
+"""The estimator around a network: scikit-learn's contract over raw inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from chemdl.learn.ragged import Ragged
+from chemdl.learn.training import FittedReplica, Recipe, ReplicaRows, initialised, predict, train
+from chemdl.settings import resolve_device, spawn
+
+Feature = np.ndarray | Ragged
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Estimators that one stack trained: for each its position, wall seconds and stack size."""
+
+    position: int
+    estimator: NeuralEstimator
+    seconds: float
+    stack_size: int
+
+
+class NeuralEstimator(BaseEstimator):
+    """What every deep model shares; a subclass gives :meth:`featurize` and :meth:`build`.
+
+    Constructor parameters named like fields of :class:`chemdl.learn.training.Recipe` make up the
+    training recipe. ``fit`` takes raw inputs (n,) and targets (n,) or (n, tasks) with NaN where
+    nothing was measured; ``valid`` names the rows that stop the training (10 % drawn by seed when
+    left out).
+    """
+
+    kind: ClassVar[str] = "deep"
+    stackable: ClassVar[bool] = True
+    search_space: ClassVar[dict[str, list[Any]]] = {}
+
+    seed: int
+    device: str
+
+    def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
+        """Turn n raw inputs into arrays of n rows each, or ragged rows."""
+        raise NotImplementedError
+
+    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
+        """Make the network for features of these shapes."""
+        raise NotImplementedError
+
+    def recipe(self) -> Recipe:
+        """Return the training recipe that the parameters spell out."""
+        names = {field.name for field in fields(Recipe)}
+        return Recipe(**{k: v for k, v in self.get_params().items() if k in names})
+
+    def replica_rows(
+        self,
+        targets: Any,
+        train_rows: np.ndarray,
+        valid_rows: np.ndarray,
+        seed: int,
+    ) -> list[ReplicaRows]:
+        """Return what the networks of one replica learn from; one network unless overridden."""
+        return [ReplicaRows(train_rows, valid_rows, seed)]
+
+    def fit(
+        self, X: Sequence[Any], y: np.ndarray | Ragged, valid: np.ndarray | None = None
+    ) -> Self:
+        """Train on the rows that are not in ``valid``; stop by those that are."""
+        targets = _two_dimensional(y)
+        rows = np.arange(len(targets))
+        if valid is None:
+            order = np.random.default_rng(spawn(self.seed, "valid")).permutation(rows)
+            valid = np.sort(order[: len(rows) // 10])
+        valid = np.asarray(valid, dtype=np.int64)
+        train_rows = np.setdiff1d(rows, valid)
+        for stack in self.fit_replicas(X, targets, [(train_rows, valid)], [self.seed]):
+            for trained in stack:
+                self.__dict__.update(trained.estimator.__dict__)
+        return self
+
+    def fit_replicas(
+        self,
+        X: Sequence[Any],
+        y: np.ndarray | Ragged,
+        rows: Sequence[tuple[np.ndarray, np.ndarray]],
+        seeds: Sequence[int],
+        stack: bool | None = None,
+    ) -> Iterator[list[Trained]]:
+        """Train one clone per (train rows, valid rows) and seed; yield replicas as they end."""
+        targets = _two_dimensional(y)
+        self._check_targets(targets)
+        # A clone, so that what an earlier fit has seen sets no bounds for this one.
+        features = clone(self).featurize(X)
+        members = [
+            (position, member)
+            for position, ((train_rows, valid_rows), seed) in enumerate(
+                zip(rows, seeds, strict=True)
+            )
+            for member in self.replica_rows(targets, train_rows, valid_rows, seed)
+        ]
+        waiting: dict[int, list[FittedReplica | None]] = {}
+        slots = []
+        for position, _ in members:
+            slots.append((position, len(waiting.setdefault(position, []))))
+            waiting[position].append(None)
+        for finished in train(
+            lambda: self.build(features, targets.shape[1]),
+            features,
+            targets,
+            [member for _, member in members],
+            loss=self._loss,
+            recipe=self.recipe(),
+            device=resolve_device(self.device),
+            stack=stack,
+        ):
+            for i, fitted in finished:
+                position, slot = slots[i]
+                waiting[position][slot] = fitted
+            done = [p for p, parts in waiting.items() if all(part is not None for part in parts)]
+            yield [
+                self._trained(
+                    p, [f for f in waiting.pop(p) if f is not None], features, targets, seeds[p]
+                )
+                for p in done
+            ]
+
+    def _trained(
+        self,
+        position: int,
+        members: list[FittedReplica],
+        features: dict[str, Feature],
+        targets: np.ndarray | Ragged,
+        seed: int,
+    ) -> Trained:
+        estimator = clone(self).set_params(seed=seed)
+        estimator.members_ = members
+        estimator.n_tasks_ = targets.shape[1]
+        estimator.feature_shapes_ = {k: v[slice(1)] for k, v in features.items()}
+        estimator._after_fit()
+        seconds = sum(member.seconds for member in members)
+        return Trained(position, estimator, seconds, members[0].stack_size)
+
+    def outputs(self, X: Sequence[Any]) -> np.ndarray:
+        """Return the networks' outputs (n, tasks): logits, or predictions in target units."""
+        check_is_fitted(self, "members_")
+        features = self.featurize(X)
+        network, device = self._network(), resolve_device(self.device)
+        return self.combine([predict(network, m, features, device=device) for m in self.members_])
+
+    def combine(self, outputs: list[np.ndarray]) -> np.ndarray:
+        """Join the outputs of the replica's networks; the first unless overridden."""
+        return outputs[0]
+
+    @property
+    def n_parameters_(self) -> int:
+        """Trainable parameters of all networks of this replica."""
+        check_is_fitted(self, "members_")
+        return len(self.members_) * sum(p.numel() for p in self._network().parameters())
+
+    def _network(self) -> nn.Module:
+        """Return the network without its fitted state, which a prediction brings."""
+        return initialised(lambda: self.build(self.feature_shapes_, self.n_tasks_), 0)
+
+    _loss: ClassVar[Any] = "mse"
+
+    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
+        """Refuse targets that the loss cannot take, before hours of training."""
+
+    def _after_fit(self) -> None:
+        """Set what scikit-learn's mixins expect."""
+
+
+class NeuralClassifier(ClassifierMixin, NeuralEstimator):
+    """Binary classification of one or several tasks from logits."""
+
+    _loss: ClassVar[Any] = "bce"
+
+    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
+        assert not isinstance(targets, Ragged), "one line of targets a molecule"
+        values = np.unique(targets[np.isfinite(targets)])
+        if not np.isin(values, (0.0, 1.0)).all():
+            raise ValueError(f"classification targets are 0, 1 or NaN, not {values[:5].tolist()}")
+
+    def _after_fit(self) -> None:
+        self.classes_ = np.array([0, 1])
+
+    def probabilities(self, X: Sequence[Any]) -> np.ndarray:
+        """Return the probability of the positive class: (n, tasks)."""
+        return _sigmoid(self.outputs(X))
+
+    def predict_proba(self, X: Sequence[Any]) -> np.ndarray:
+        """Return (n, 2) for one task as scikit-learn does, else (n, tasks) of the positives."""
+        positive = self.probabilities(X)
+        if self.n_tasks_ == 1:
+            return np.column_stack([1.0 - positive[:, 0], positive[:, 0]])
+        return positive
+
+    def predict(self, X: Sequence[Any]) -> np.ndarray:
+        """Return classes: (n,) for one task, (n, tasks) else."""
+        labels = (self.probabilities(X) >= 0.5).astype(int)
+        return labels[:, 0] if self.n_tasks_ == 1 else labels
+
+
+class NeuralRegressor(RegressorMixin, NeuralEstimator):
+    """Regression of one or several tasks in the targets' own units."""
+
+    def predict(self, X: Sequence[Any]) -> np.ndarray:
+        """Return values: (n,) for one task, (n, tasks) else."""
+        values = self.outputs(X)
+        return values[:, 0] if self.n_tasks_ == 1 else values
+
+
+def _two_dimensional(y: np.ndarray | Ragged) -> np.ndarray | Ragged:
+    if isinstance(y, Ragged):
+        return y
+    targets = np.asarray(y, dtype=np.float64)
+    return targets[:, None] if targets.ndim == 1 else targets
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1.0 + np.tanh(0.5 * x))

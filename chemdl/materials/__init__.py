@@ -1,0 +1,1 @@
+"""Materials: compositions and crystals, and the models that read them."""

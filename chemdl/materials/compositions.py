@@ -1,0 +1,204 @@
+"""Compositions as numbers: shares of the elements, and statistics over what the elements are.
+
+The statistics are those of Magpie (Ward et al. 2016, doi:10.1038/npjcompumats.2016.28): mean, mean
+absolute deviation, least, greatest, range and the value of the most abundant element, for each
+property of the elements, weighted by their shares; beside them norms of the shares and the shares
+of valence electrons by orbital. They are computed for all formulas at once from one table.
+
+The table comes from pymatgen. Of the libraries that know the elements, ase brings nothing new with
+it but knows neither electronegativity nor melting point; mendeleev has the richest table, eleven
+packages of its own and no crystals; matminer has Magpie's own numbers, on top of all of pymatgen
+and a database client. pymatgen has the properties, the neighbours in a crystal, wheels for Python
+3.11 to 3.13 and frequent releases; its core package suffices, imports in a quarter of a second, and
+brings nine packages, of which plotly alone is large.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chemdl.data.feature_cache import cached_rows
+from chemdl.materials.formulas import (
+    LAST_ELEMENT,
+    FormulaError,
+    composition_key,
+    fractions,
+    symbols,
+)
+
+STATISTICS = ("mean", "deviation", "minimum", "maximum", "range", "mode")
+NORMS = (0, 2, 3, 5, 10)
+_ORBITALS = {"s": 2, "p": 6, "d": 10, "f": 14}
+_PROPERTIES = (
+    "mendeleev_no",
+    "atomic_mass",
+    "melting_point",
+    "boiling_point",
+    "group",
+    "row",
+    "atomic_radius",
+    "van_der_waals_radius",
+    "average_ionic_radius",
+    "X",
+    "ionization_energy",
+    "electron_affinity",
+    "molar_volume",
+    "thermal_conductivity",
+    "max_oxidation_state",
+    "min_oxidation_state",
+)
+_COMPUTED = {
+    "group",
+    "row",
+    "average_ionic_radius",
+    "ionization_energy",
+    "max_oxidation_state",
+    "min_oxidation_state",
+}
+
+
+class Elements:
+    """What is known of each element, as pymatgen has it.
+
+    Attributes
+    ----------
+    names : one for each property; in pymatgen's words and units, then the electrons beyond the
+        noble gas and the places left among them, by orbital and in all.
+    values : (103, properties) by atomic number from hydrogen on; what is not known of an element
+        is the mean over the others.
+    valence : (103, 4) electrons beyond the noble gas in s, p, d and f.
+    """
+
+    def __init__(self) -> None:
+        from pymatgen.core import Element
+
+        elements = [Element.from_Z(z) for z in range(1, LAST_ELEMENT + 1)]
+        given = [[_value(e, name) for name in _PROPERTIES] for e in elements]
+        counts = np.array([_electrons(e.electronic_structure) for e in elements], dtype=float)
+        capacity = np.array(list(_ORBITALS.values()))
+        unfilled = np.where(counts > 0, capacity - counts, 0.0)
+        columns = [np.array(given), counts, counts.sum(1, keepdims=True)]
+        values = np.hstack([*columns, unfilled, unfilled.sum(1, keepdims=True)])
+        means = np.nanmean(values, axis=0)
+        self.values = np.where(np.isnan(values), means, values)
+        self.valence = counts
+        self.names = (
+            *_PROPERTIES,
+            *(f"{orbital} electrons" for orbital in [*_ORBITALS, "valence"]),
+            *(f"{orbital} places" for orbital in [*_ORBITALS, "valence"]),
+        )
+        self.names = tuple(name.replace("_", " ") for name in self.names)
+
+
+@functools.cache
+def elements() -> Elements:
+    """Return the table of the elements; read once."""
+    return Elements()
+
+
+def descriptor_names() -> list[str]:
+    """Return what each column of :func:`composition_descriptors` is."""
+    names = [f"{statistic} {name}" for name in elements().names for statistic in STATISTICS]
+    orbitals = [f"share of {orbital} electrons" for orbital in _ORBITALS]
+    return [*names, *(f"norm {p} of the shares" for p in NORMS), *orbitals]
+
+
+def composition_descriptors(inputs: Sequence[str]) -> NDArray[np.float32]:
+    """Return Magpie's statistics of n formulas or crystals: (n, descriptors).
+
+    Raises
+    ------
+    FormulaError
+        naming row and text, for what is no formula.
+    """
+    import pymatgen.core
+
+    parameters = {"pymatgen": pymatgen.core.__version__, "form": 1}
+    return cached_rows("composition_descriptors", parameters, inputs, _descriptors)
+
+
+def element_fractions(inputs: Sequence[str]) -> NDArray[np.float32]:
+    """Return the share of each element in n formulas or crystals: (n, 103); raises alike."""
+    numbers, shares = element_sets(inputs)
+    found = np.zeros((len(inputs), LAST_ELEMENT + 1), dtype=np.float32)
+    np.put_along_axis(found, numbers, shares, axis=1)
+    return found[:, 1:]
+
+
+def element_sets(inputs: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return atomic numbers and shares of n formulas or crystals: (n, most elements) each.
+
+    Places that a formula leaves empty have number and share zero; raises alike.
+    """
+    each = [_fractions(text, row) for row, text in enumerate(inputs)]
+    width = max(map(len, each))
+    numbers = np.zeros((len(each), width), dtype=np.int64)
+    shares = np.zeros((len(each), width), dtype=np.float32)
+    for row, found in enumerate(each):
+        numbers[row, : len(found)] = list(found)
+        shares[row, : len(found)] = list(found.values())
+    return numbers, shares
+
+
+def composition_keys(inputs: Sequence[str]) -> NDArray[np.str_]:
+    """Return a text for each of n formulas or crystals, equal where their compositions are."""
+    return np.array([composition_key(_fractions(text, row)) for row, text in enumerate(inputs)])
+
+
+@functools.lru_cache(maxsize=2**19)
+def composition(text: str) -> dict[int, float]:
+    """Return the share of each element, by atomic number, of a formula or of a crystal's line."""
+    if ";" not in text:
+        return fractions(text)
+    sites = [site.split()[0] for site in text.split(";")[1:]]
+    counted = {symbols()[symbol]: sites.count(symbol) / len(sites) for symbol in set(sites)}
+    return dict(sorted(counted.items()))
+
+
+def _fractions(text: str, row: int) -> dict[int, float]:
+    try:
+        return composition(text)
+    except FormulaError as error:
+        raise FormulaError(f"row {row}: {error}") from None
+
+
+def _descriptors(inputs: Sequence[str]) -> NDArray[np.float32]:
+    numbers, shares = element_sets(inputs)
+    weight = shares.astype(np.float64)
+    present = numbers > 0
+    table = elements()
+    values = table.values[np.where(present, numbers, 1) - 1]  # (n, most elements, properties)
+    mean = np.einsum("ne,nep->np", weight, values)
+    deviation = np.einsum("ne,nep->np", weight, np.abs(values - mean[:, None]))
+    least = np.where(present[..., None], values, np.inf).min(1)
+    greatest = np.where(present[..., None], values, -np.inf).max(1)
+    # Of equally abundant elements the mean, as no order of them may count.
+    most = np.isclose(weight, weight.max(1, keepdims=True)) & present
+    mode = np.einsum("ne,nep->np", most / most.sum(1, keepdims=True), values)
+    statistics = np.stack([mean, deviation, least, greatest, greatest - least, mode], axis=2)
+    norms = [present.sum(1), *((weight**p).sum(1) ** (1 / p) for p in NORMS[1:])]
+    electrons = np.einsum("ne,neo->no", weight, table.valence[np.where(present, numbers, 1) - 1])
+    orbitals = electrons / np.maximum(electrons.sum(1, keepdims=True), 1e-9)
+    flat = statistics.reshape(len(inputs), -1)
+    return np.hstack([flat, np.stack(norms, axis=1), orbitals]).astype(np.float32)
+
+
+def _value(element: Any, name: str) -> float:
+    # An attribute warns where an element's record has nothing; the record itself does not.
+    recorded = element.data.get(name.capitalize().replace("_", " "))
+    value = getattr(element, name) if name in _COMPUTED else recorded
+    return np.nan if value is None else float(value)
+
+
+def _electrons(structure: str) -> list[int]:
+    """Count the electrons beyond the noble gas of ``[Ar].3d6.4s2`` in s, p, d and f."""
+    counts = dict.fromkeys(_ORBITALS, 0)
+    for shell in structure.split("."):
+        if not shell.startswith("["):
+            counts[shell[1]] += int(shell[2:])
+    return list(counts.values())

@@ -1,0 +1,127 @@
+"""Chemical formulas: how much of which element a line of text says that there is.
+
+Read here and not by a library, since cleaning reads hundreds of thousands of them and the libraries
+of the field take no hydrate's dot; the tests hold the rest equal to pymatgen's. The elements are
+RDKit's.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+
+from chemdl.data.errors import DatasetError
+
+_TOKEN = re.compile(r"\s*([A-Z][a-z]?|[\[({]|[\])}]|[·•⋅*]|(?:\d+\.?\d*|\.\d+)(?:[eE]-?\d+)?)")
+_OPENED = {")": "(", "]": "[", "}": "{"}
+_DOTS = "·•⋅*"
+LAST_ELEMENT = 103
+# Amounts are told apart to this many digits: more than any synthesis weighs.
+_DIGITS = 6
+
+
+class FormulaError(DatasetError):
+    """Text that is no formula, with what is wrong and where."""
+
+
+def parse_formula(text: str) -> dict[int, float]:
+    """Return the amount of each element, by atomic number, in the order of the periodic table.
+
+    Brackets of three kinds nest, amounts may be decimals, a dot in the middle line (or ``*``) joins
+    the parts of a hydrate, each with its own factor in front. D and T are hydrogen. An amount
+    of zero leaves its element out.
+
+    Raises
+    ------
+    FormulaError
+        for an unknown element, a negative amount, brackets that do not match, other text, or
+        nothing at all.
+    """
+    amounts: dict[int, float] = defaultdict(float)
+    for part in _parts(text):
+        factor = float(part.pop(0)) if part and _is_number(part[0]) else 1.0
+        for number, amount in _group(text, part, closing="").items():
+            amounts[number] += factor * amount
+    found = {number: amounts[number] for number in sorted(amounts) if amounts[number] > 0}
+    if not found:
+        raise FormulaError(f"{text!r} holds no element; write a formula such as Ga0.5In0.5As")
+    return found
+
+
+def fractions(text: str) -> dict[int, float]:
+    """Return the share of each element in the atoms; raises as :func:`parse_formula`."""
+    amounts = parse_formula(text)
+    total = sum(amounts.values())
+    return {number: amount / total for number, amount in amounts.items()}
+
+
+def composition_key(amounts: Mapping[int, float]) -> str:
+    """Return a text that is the same for all formulas of one composition, as GaAs and Ga2As2."""
+    total = sum(amounts.values())
+    parts = (f"{number}:{amount / total:.{_DIGITS}f}" for number, amount in sorted(amounts.items()))
+    return " ".join(parts)
+
+
+def _parts(text: str) -> list[list[str]]:
+    """Cut text into tokens, and those at the dots of a hydrate."""
+    parts: list[list[str]] = [[]]
+    place, end = 0, len(text.rstrip())
+    while place < end:
+        match = _TOKEN.match(text, place)
+        if match is None:
+            rest = text[place:].strip()
+            why = "an amount cannot be negative" if rest[0] in "-−" else "that is no formula"
+            raise FormulaError(f"{text!r} has {rest!r} at character {place + 1}: {why}")
+        token = match[1]
+        if token in _DOTS:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+        place = match.end()
+    return parts
+
+
+def _group(text: str, tokens: list[str], closing: str) -> dict[int, float]:
+    """Take tokens up to the closing bracket and return what they hold."""
+    amounts: dict[int, float] = defaultdict(float)
+    while tokens:
+        token = tokens.pop(0)
+        if token in _OPENED:
+            if token != closing:
+                raise FormulaError(f"{text!r} closes {token!r}, which was not opened there")
+            return amounts
+        if _is_number(token):
+            raise FormulaError(f"{text!r} has the amount {token} where an element is wanted")
+        if token in _OPENED.values():
+            inner = _group(text, tokens, next(c for c, o in _OPENED.items() if o == token))
+        else:
+            inner = {_atomic_number(text, token): 1.0}
+        factor = float(tokens.pop(0)) if tokens and _is_number(tokens[0]) else 1.0
+        for number, amount in inner.items():
+            amounts[number] += factor * amount
+    if closing:
+        raise FormulaError(f"{text!r} opens {_OPENED[closing]!r} and does not close it")
+    return amounts
+
+
+def _is_number(token: str) -> bool:
+    return token[0].isdigit() or token[0] == "."
+
+
+def _atomic_number(text: str, symbol: str) -> int:
+    number = symbols().get(symbol)
+    if number is None:
+        raise FormulaError(f"{text!r} names {symbol!r}, which is no element up to lawrencium")
+    return number
+
+
+@functools.cache
+def symbols() -> dict[str, int]:
+    """Return the atomic number of each symbol, isotopes of hydrogen among them."""
+    from rdkit import Chem
+
+    table = Chem.GetPeriodicTable()
+    known = {table.GetElementSymbol(z): z for z in range(1, LAST_ELEMENT + 1)}
+    return {**known, "D": 1, "T": 1}

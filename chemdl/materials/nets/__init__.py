@@ -1,0 +1,1 @@
+"""Nets that read compositions or crystals; one file each."""

@@ -1,0 +1,74 @@
+"""Splits of materials: equal compositions, families of elements, and Matbench's own folds."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chemdl.data import Dataset
+from chemdl.evidence import splits
+from chemdl.evidence.splits import Protocol
+from chemdl.materials.compositions import composition_keys, element_fractions
+from chemdl.materials.formulas import symbols
+
+
+def with_compositions(dataset: Dataset) -> Dataset:
+    """Return the set with a column ``composition``, equal for rows of one reduced formula."""
+    return _with_column(dataset, "composition", composition_keys(dataset.inputs.tolist()))
+
+
+def with_clusters(dataset: Dataset, clusters: int = 6, seed: int = 0) -> Dataset:
+    """Return the set with a column ``cluster``: families of compositions, named by an element.
+
+    K-means over the shares of the elements, as Meredig et al. 2018 (doi:10.1039/C8ME00012C) made
+    the clusters that they left out one by one. A cluster's name is the element whose share stands
+    farthest above its mean over the whole set; what no element stands out in is ``others``.
+    """
+    from sklearn.cluster import KMeans
+
+    shares = element_fractions(dataset.inputs.tolist()).astype(np.float64)
+    found = KMeans(clusters, n_init=10, random_state=seed).fit(shares)
+    excess = found.cluster_centers_ - shares.mean(axis=0)
+    names = _names(excess)
+    return _with_column(dataset, "cluster", names[found.labels_])
+
+
+def published_folds(dataset: Dataset, *, repeats: int = 1, seed: int = 0) -> Protocol:
+    """Return Matbench's five folds, from ``columns["fold"]``; valid is a tenth of the others.
+
+    The folds are the same in every repeat; valid rows and the models' seeds differ.
+    """
+    protocol = splits.leave_group_out(dataset, column="fold", repeats=repeats, valid=0.1, seed=seed)
+    # They are parts of one set, dealt by chance, not groups that a model has never seen.
+    parameters = {"column": "fold", "valid": 0.1}
+    return dataclasses.replace(protocol, name="published_folds", parameters=parameters)
+
+
+def _names(excess: NDArray[np.float64]) -> NDArray[np.str_]:
+    """Name each cluster by its most outstanding element, no two alike."""
+    known = {number: symbol for symbol, number in reversed(symbols().items())}
+    names: list[str] = []
+    for row in excess:
+        symbol = known[int(row.argmax()) + 1]
+        name = symbol if row.max() > 0.1 else "others"
+        names.append(name if name not in names else f"{name} {names.count(name) + 1}")
+    return np.array(names)
+
+
+def _with_column(dataset: Dataset, name: str, values: NDArray[np.str_]) -> Dataset:
+    return dataclasses.replace(dataset, columns={**dataset.columns, name: values})
+
+
+def part_of_published(
+    dataset: Dataset, *, train: int, valid: int, test: int, seed: int = 0
+) -> Dataset:
+    """Return so many rows of each side of a published split, drawn by ``seed``, in their order."""
+    generator = np.random.default_rng(seed)
+    sides = np.asarray(dataset.columns["set"])
+    drawn = [
+        generator.permutation(np.flatnonzero(sides == side))[:count]
+        for side, count in (("train", train), ("valid", valid), ("test", test))
+    ]
+    return dataset.subset(np.sort(np.concatenate(drawn)))

@@ -1,0 +1,1 @@
+"""Molecules: SMILES and what is computed of them, nets and classical models that read them."""

@@ -1,0 +1,158 @@
+"""RDKit's two-dimensional descriptors, and the check that features are finite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from rdkit import Chem, rdBase
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from chemdl.data.feature_cache import cached_rows
+from chemdl.molecules.smiles import as_smiles, in_processes, parsed_blocks
+
+MISSING = ("median", "keep", "error")
+# Below this many molecules (a few seconds of work) starting worker processes does not pay.
+FEWEST_IN_PARALLEL = 400
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+class Descriptors2D(TransformerMixin, BaseEstimator):
+    """All RDKit 2D descriptors of SMILES but ``Ipc``.
+
+    ``Ipc`` grows exponentially with the molecule and leaves the range of float32; its mean
+    ``AvgIpc`` is there. Descriptors that RDKit cannot give for a molecule (partial charges and
+    BCUT values of many metals) are NaN before ``missing`` is applied.
+
+    Parameters
+    ----------
+    missing : ``"median"`` puts the column's median over the rows seen by ``fit`` (0 where all are
+        missing); ``"keep"`` leaves NaN, for models that take it; ``"error"`` raises.
+    n_jobs : worker processes; ``None`` takes every core for 400 new molecules and more, else one.
+
+    Attributes
+    ----------
+    feature_names : names of the p columns.
+    medians_ : float32, shape (p,), set by ``fit``.
+    """
+
+    def __init__(self, missing: str = "median", n_jobs: int | None = None) -> None:
+        self.missing = missing
+        self.n_jobs = n_jobs
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+        return tuple(_functions())
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the medians of the columns from SMILES ``X`` (n,)."""
+        if self.missing not in MISSING:
+            from chemdl.registry import unknown
+
+            raise ValueError(unknown("value of missing", str(self.missing), MISSING))
+        rows = self._rows(as_smiles(X)).astype(np.float64)
+        known = np.isfinite(rows).any(axis=0)
+        medians = np.zeros(rows.shape[1])
+        medians[known] = np.nanmedian(rows[:, known], axis=0)
+        self.medians_ = medians.astype(np.float32)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Return the descriptors of SMILES ``X`` (n,) as float32, shape (n, p). Cached.
+
+        Raises
+        ------
+        ValueError
+            for an empty set or an unparsable SMILES, and with ``missing="error"`` for a missing
+            value: row, column and remedy are named.
+        sklearn.exceptions.NotFittedError
+            with ``missing="median"`` before ``fit``.
+        """
+        if self.missing == "median":
+            check_is_fitted(self, "medians_")
+        smiles = as_smiles(X)
+        rows = self._rows(smiles)
+        if self.missing == "median":
+            return np.where(np.isnan(rows), self.medians_, rows)
+        if self.missing == "error":
+            require_finite(rows, names=self.feature_names, inputs=smiles)
+        return rows
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return RDKit's names of the columns, shape (p,)."""
+        return np.array(self.feature_names, dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self.missing != "median" or hasattr(self, "medians_")
+
+    def _rows(self, smiles: list[str]) -> NDArray[np.float32]:
+        def compute(new: Sequence[str]) -> NDArray[np.float32]:
+            return descriptors(new, n_jobs=self.n_jobs)
+
+        return cached_rows("descriptors2d", {}, smiles, compute)
+
+
+def descriptors(smiles: Sequence[str], *, n_jobs: int | None = None) -> NDArray[np.float32]:
+    """Compute the descriptors without any cache: float32, shape (n, p), NaN where missing."""
+    if n_jobs is None:
+        n_jobs = -1 if len(smiles) >= FEWEST_IN_PARALLEL else 1
+    if n_jobs != 1:
+        return in_processes(partial(descriptors, n_jobs=1), smiles, n_jobs)
+    return np.concatenate([_describe(block) for block in parsed_blocks(smiles)])
+
+
+def require_finite(
+    features: ArrayLike, *, names: Sequence[str] | None = None, inputs: Sequence[Any] | None = None
+) -> None:
+    """Check features (n, p): no NaN and no infinity.
+
+    Raises
+    ------
+    ValueError
+        naming the first row and column that fail (by ``names`` and ``inputs`` where given), how
+        many cells fail, and the remedy.
+    """
+    matrix = np.asarray(features)
+    if np.issubdtype(matrix.dtype, np.integer) or matrix.dtype == bool:
+        return
+    bad = ~np.isfinite(matrix)
+    if not bad.any():
+        return
+    row, column = (int(i[0]) for i in np.nonzero(bad))
+    name = f" ({names[column]})" if names is not None else ""
+    given = f" ({inputs[row]})" if inputs is not None else ""
+    raise ValueError(
+        f"feature is {matrix[row, column]} at row {row}{given}, column {column}{name}; "
+        f"{int(bad.sum())} of {bad.size} cells are not finite. Impute them (for descriptors "
+        "Descriptors2D(missing='median')) or drop the column"
+    )
+
+
+def _functions() -> dict[str, Any]:
+    from rdkit.Chem import Descriptors
+
+    return {name: function for name, function in Descriptors.descList if name != "Ipc"}
+
+
+def _describe(molecules: list[Chem.Mol]) -> NDArray[np.float32]:
+    functions = list(_functions().values())
+    rows = np.empty((len(molecules), len(functions)))
+    with rdBase.BlockLogs(), np.errstate(all="ignore"):
+        for row, molecule in zip(rows, molecules, strict=True):
+            for column, function in enumerate(functions):
+                row[column] = _value(function, molecule)
+    rows[~np.isfinite(rows)] = np.nan
+    return np.clip(rows, -_FLOAT32_MAX, _FLOAT32_MAX).astype(np.float32)
+
+
+def _value(function: Any, molecule: Chem.Mol) -> float:
+    # RDKit raises several unrelated types for an atom without parameters: all mean "not known".
+    try:
+        return float(function(molecule))
+    except Exception:
+        return float("nan")

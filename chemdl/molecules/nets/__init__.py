@@ -1,0 +1,1 @@
+"""Nets that read molecules: fingerprints, graphs, SMILES or depictions; one file each."""

@@ -1,0 +1,158 @@
+"""Neural graph fingerprints (Duvenaud et al. 2015, arXiv:1509.09292).
+
+The circular fingerprint made differentiable: what hashed a neighbourhood is now a layer, and what
+set a bit is now a softmax. With r_v^0 the features of atom v and N(v) its neighbours,
+
+    v^l   = r_v^(l-1) + sum over u in N(v) of [r_u^(l-1), e_uv]      (bond features e beside r_u)
+    r_v^l = relu(norm(H_l^|N(v)| v^l)),                              one matrix for each degree
+    f     = sum over l and v of softmax(W_l r_v^l)
+
+and one hidden layer, or none, reads f.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralRegressor
+from chemdl.learn.graphs import GraphBatch, GraphEstimator, Readout, rows_at, sum_into
+from chemdl.learn.layers import BatchNorm, Dropout, Precision, Product
+from chemdl.learn.noise import Noise
+from chemdl.learn.ragged import Batch
+
+# Carbon has four neighbours; sulfur or phosphorus may have six, and share the matrix of five.
+_DEGREES = 6
+
+
+class NeuralFingerprint(nn.Module):
+    """Graphs of B molecules → fingerprints (B, length) → (B, tasks).
+
+    ``width`` is the size of an atom's state, ``depth`` the number of layers, each of which adds
+    to the fingerprint of ``length``; ``hidden`` units read it, or none if zero.
+    """
+
+    def __init__(
+        self,
+        n_atom_features: int,
+        n_bond_features: int,
+        n_tasks: int,
+        width: int,
+        depth: int,
+        length: int,
+        hidden: int,
+        dropout: float,
+        precision: Precision = "float32",
+    ) -> None:
+        super().__init__()
+        widths = [n_atom_features, *[width] * depth]
+        # A bias before batch normalisation has no gradient but rounding, which Adam would follow.
+        self.own = nn.ModuleList(nn.Linear(n, width, bias=False) for n in widths[:-1])
+        self.around = nn.ModuleList(
+            Product(_DEGREES * (n + n_bond_features), width, bias=False, precision=precision)
+            for n in widths[:-1]
+        )
+        self.norms = nn.ModuleList(BatchNorm(width) for _ in range(depth))
+        self.write = nn.ModuleList(Product(n, length, precision=precision) for n in widths)
+        self.dropout = Dropout(dropout, 0)
+        self.readout = (
+            Readout(length, hidden, n_tasks, Dropout(dropout, 1))
+            if hidden
+            else nn.Linear(length, n_tasks)
+        )
+
+    def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
+        """Return the tasks' logits or values: (B, tasks)."""
+        graph = GraphBatch.read(batch)
+        fingerprint = self.dropout(self.fingerprint(graph, weight), noise)
+        if isinstance(self.readout, Readout):
+            return self.readout(fingerprint, noise)
+        return self.readout(fingerprint)
+
+    def fingerprint(self, graph: GraphBatch, weight: Tensor) -> Tensor:
+        """Return the molecules' fingerprints: (B, length)."""
+        source, target = graph.directed()
+        n_atoms, atom_weight = len(graph.atoms), graph.atom_weight(weight)
+        bonds = sum_into(graph.bonds.repeat(2, 1), target, n_atoms)
+        degree = sum_into(graph.atoms.new_ones(len(target), 1), target, n_atoms)
+        places = torch.arange(_DEGREES, device=degree.device)
+        has_degree = (degree.clamp(max=_DEGREES - 1) == places).float()
+        r = graph.atoms
+        written = torch.softmax(self.write[0](r), dim=1)
+        for layer, (own, around, norm) in enumerate(
+            zip(self.own, self.around, self.norms, strict=True)
+        ):
+            neighbours = sum_into(rows_at(r, source), target, n_atoms)
+            sums = torch.cat([neighbours, bonds], dim=1)
+            # One product for all degrees: each atom's sums stand in the columns of its degree.
+            by_degree = (has_degree[:, :, None] * sums[:, None, :]).flatten(1)
+            r = torch.relu(norm(own(r) + around(by_degree), atom_weight))
+            written = written + torch.softmax(self.write[layer + 1](r), dim=1)
+        return graph.sum_atoms(written)
+
+
+class _NeuralFingerprint(GraphEstimator):
+    """Shared by the classifier and the regressor: parameters and the network."""
+
+    search_space: ClassVar[dict[str, list[Any]]] = {
+        "learning_rate": [5e-4, 1e-3, 2e-3],
+        "width": [20, 50, 100],
+        "depth": [2, 3, 4, 5],
+        "length": [50, 128, 256, 512],
+        "dropout": [0.0, 0.1, 0.2],
+        "weight_decay": [0.0, 1e-5, 1e-4],
+    }
+
+    def __init__(
+        self,
+        width: int = 50,
+        depth: int = 4,
+        length: int = 256,
+        hidden: int = 100,
+        dropout: float = 0.0,
+        precision: Precision = "float32",
+        epochs: int = 100,
+        batch_size: int = 100,
+        learning_rate: float = 2e-3,
+        warmup: float = 0.0,
+        decay: float = 0.1,
+        weight_decay: float = 0.0,
+        clip: float | None = None,
+        patience: int = 25,
+        seed: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.width, self.depth, self.length, self.hidden = width, depth, length, hidden
+        self.dropout, self.precision = dropout, precision
+        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
+        self.warmup, self.decay = warmup, decay
+        self.weight_decay, self.clip, self.patience = weight_decay, clip, patience
+        self.seed, self.device = seed, device
+
+    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
+        """Make the network for graphs with these features."""
+        return NeuralFingerprint(
+            features["atoms"].shape[-1] + features["mass"].shape[-1],
+            features["bonds"].shape[-1],
+            n_tasks,
+            self.width,
+            self.depth,
+            self.length,
+            self.hidden,
+            self.dropout,
+            self.precision,
+        )
+
+
+class NeuralFingerprintClassifier(NeuralClassifier, _NeuralFingerprint):
+    """Neural fingerprint over SMILES, binary tasks; see :class:`NeuralFingerprint`.
+
+    ReLU, batch normalisation, Adam and batches of 100 are the paper's; width, depth and length
+    were searched for there, within the ranges of ``search_space``.
+    """
+
+
+class NeuralFingerprintRegressor(NeuralRegressor, _NeuralFingerprint):
+    """Neural fingerprint over SMILES, real targets; see :class:`NeuralFingerprintClassifier`."""

@@ -1,0 +1,1 @@
+"""Protein chains: sequences, profiles and structures, and the models that label residues."""

@@ -1,0 +1,255 @@
+"""Readers of sets of geometries: QM7, QM9, QM7b and the frames of a trajectory.
+
+Inputs are one line of text for each molecule, ``"C x y z; H x y z; …"`` in Å, as
+:mod:`chemdl.quantum.geometries` reads it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chemdl.data.dataset import Dataset
+from chemdl.data.errors import DatasetError
+from chemdl.data.readers import RawTable
+
+HARTREE = 627.5094740631  # kcal/mol, CODATA 2018
+# Energies of free atoms at QM9's level of theory, hartree at 0 K (Ramakrishnan et al. 2014).
+QM9_ATOMS = {"H": -0.500273, "C": -37.846772, "N": -54.583861, "O": -75.064579, "F": -99.718730}
+QM9_WHOLE, QM9_EXCLUDED = 133_885, 3_054
+_SYMBOLS = {1: "H", 6: "C", 7: "N", 8: "O", 9: "F", 16: "S", 17: "Cl"}
+
+
+def read_qm7(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Read QM7's geometries and two levels of energy, kcal/mol.
+
+    ``options``: ``targets`` ({task: column of the table of energies}), ``geometries`` (XYZ files
+    back to back, in the order of the table) and ``table`` (file name and energies, by blanks).
+
+    Raises
+    ------
+    DatasetError
+        where the two have different numbers of molecules.
+    """
+    tasks: Mapping[str, int] = options["targets"]
+    file = options["geometries"]
+    molecules = list(_xyz_molecules(file, files[file]))
+    rows = [line.split() for line in files[options["table"]].read_text("utf-8").splitlines()]
+    if len(rows) != len(molecules):
+        raise DatasetError(
+            f"{options['table']} has {len(rows)} rows, {file} {len(molecules)} molecules"
+        )
+    targets = [[float(row[column]) for column in tasks.values()] for row in rows]
+    return RawTable(
+        [text for _, text, _ in molecules],
+        np.array(targets, dtype=np.float64),
+        tuple(tasks),
+        {"id": np.array([row[0].removesuffix(".xyz") for row in rows])},
+        [(file, line) for line, _, _ in molecules],
+    )
+
+
+def read_qm9(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Read QM9's geometries and energies U0 as energies of atomisation, kcal/mol.
+
+    U0 - Σ U0(atom), see :func:`atomisation`. ``options``: ``targets`` ({task: column}) and
+    ``parts`` (the files, in order).
+
+    Raises
+    ------
+    DatasetError
+        where the molecules are not the 133,885 less the 3,054 whose geometry is in doubt.
+    """
+    ((task, column),) = options["targets"].items()
+    inputs: list[str] = []
+    energies: list[float] = []
+    ids: list[int] = []
+    places: list[tuple[str, int]] = []
+    for file in options["parts"]:
+        with files[file].open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                symbols = json.loads(row["Elements"].replace("'", '"'))
+                inputs.append(_text(symbols, json.loads(_numbers(row["XYZ_Ang"]))))
+                energies.append(atomisation(float(row[column]), symbols))
+                ids.append(int(row["Index"]))
+                places.append((file, len(places) + 2))
+    missing = QM9_WHOLE - len(set(ids))
+    if missing != QM9_EXCLUDED or not 1 <= min(ids) <= max(ids) <= QM9_WHOLE:
+        raise DatasetError(
+            f"{len(set(ids))} indices from {min(ids)} to {max(ids)}: of QM9's {QM9_WHOLE} "
+            f"molecules {QM9_EXCLUDED} are left out, not {missing}"
+        )
+    targets = np.array(energies)[:, None]
+    return RawTable(inputs, targets, (task,), {"id": np.array(ids)}, places)
+
+
+def atomisation(total: float, symbols: Sequence[str]) -> float:
+    """Return a total energy (hartree) less those of its free atoms, in kcal/mol.
+
+    Negative for a bound molecule. A ``KeyError`` for elements that QM9 does not have.
+    """
+    return (total - sum(QM9_ATOMS[symbol] for symbol in symbols)) * HARTREE
+
+
+def read_qm7b(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Read QM7b's geometries, and those of its properties that the table holds.
+
+    ``options``: ``targets`` ({task: column}), ``geometries`` (an XYZ file of all molecules) and
+    ``table`` (with a header, by blanks).
+
+    Raises
+    ------
+    DatasetError
+        where the two have different numbers of molecules, or a composition differs.
+    """
+    tasks: Mapping[str, str] = options["targets"]
+    file, table = options["geometries"], options["table"]
+    molecules = list(_xyz_molecules(file, files[file]))
+    header, *rows = (line.split() for line in files[table].read_text("utf-8").splitlines())
+    if len(rows) != len(molecules):
+        raise DatasetError(f"{table} has {len(rows)} rows, {file} {len(molecules)} molecules")
+    counted = [header.index(symbol) for symbol in ("C", "O", "N", "S", "Cl", "H")]
+    for row, (line, _, symbols) in zip(rows, molecules, strict=True):
+        expected = [symbols.count(header[column]) for column in counted]
+        if [int(row[column]) for column in counted] != expected:
+            raise DatasetError(f"{file} line {line}: {table} has another composition: {row}")
+    columns = [header.index(column) for column in tasks.values()]
+    return RawTable(
+        [text for _, text, _ in molecules],
+        np.array([[float(row[column]) for column in columns] for row in rows]),
+        tuple(tasks),
+        {},
+        [(file, line) for line, _, _ in molecules],
+    )
+
+
+def read_frames(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Read frames of one molecule: energies, and the forces on its atoms.
+
+    ``options``: ``archive`` (arrays ``z`` (a,), ``R`` (f, a, 3) Å, ``E`` (f, 1) kcal/mol and ``F``
+    (f, a, 3) kcal/mol/Å), ``targets`` (the energy, then the forces by atom and axis) and
+    ``relative`` (number of the frame whose energy is the zero).
+
+    Raises
+    ------
+    DatasetError
+        where the arrays hold another number of targets.
+    """
+    tasks = tuple(options["targets"])
+    file = options["archive"]
+    with np.load(files[file], allow_pickle=False) as arrays:
+        numbers, places, energies, forces = (arrays[name] for name in ("z", "R", "E", "F"))
+    symbols = [_SYMBOLS[int(number)] for number in numbers]
+    relative = energies.reshape(-1) - float(energies.reshape(-1)[options["relative"]])
+    targets = np.column_stack([relative, forces.reshape(len(forces), -1)])
+    if targets.shape[1] != len(tasks):
+        raise DatasetError(f"{file} holds {targets.shape[1]} targets a frame, not {len(tasks)}")
+    return RawTable(
+        [_text(symbols, frame.tolist()) for frame in places],
+        targets,
+        tasks,
+        {"id": np.arange(len(places))},
+        [(file, frame) for frame in range(len(places))],
+    )
+
+
+def differences(data: Dataset, high: str, low: str) -> Dataset:
+    """Return the set whose one target is the task ``high`` less the task ``low``.
+
+    What a model of it has to learn is what the cheaper level of theory leaves out (Δ-learning,
+    Ramakrishnan et al. 2015); its error is that of the high level, once the low one is known.
+    """
+    columns = [data.tasks.index(task) for task in (high, low)]
+    return Dataset(
+        name=f"{data.name}_delta",
+        inputs=data.inputs,
+        targets=data.targets[:, columns[:1]] - data.targets[:, columns[1:]],
+        tasks=(f"{high} - {low}",),
+        kind=data.kind,
+        unit=data.unit,
+        card={**data.card, "parent": data.card["content_sha256"]},
+        columns=data.columns,
+    )
+
+
+def made_of(data: Dataset, symbols: Sequence[str]) -> Dataset:
+    """Return the molecules that hold no other elements than these.
+
+    A small train side may hold none of a rare element, and then no model can say what it is worth.
+    """
+    allowed = set(symbols)
+    rows = [
+        row
+        for row, text in enumerate(data.inputs)
+        if {atom.split()[0] for atom in text.split(";")} <= allowed
+    ]
+    return data.subset(rows)
+
+
+def drawn(data: Dataset, *, train: int, valid: int, test: int, seed: int = 0) -> Dataset:
+    """Return so many rows, drawn by seed, with the sides of a fixed split in the column ``set``.
+
+    Test rows are drawn first, then valid rows: a larger train side leaves both as they are.
+
+    Raises
+    ------
+    DatasetError
+        where the set has fewer rows.
+    """
+    sizes = {"test": test, "valid": valid, "train": train}
+    if sum(sizes.values()) > len(data):
+        raise DatasetError(f"{data.name} has {len(data)} rows, {sizes} need more")
+    order = np.random.default_rng(seed).permutation(len(data))[: sum(sizes.values())]
+    sides = np.repeat(list(sizes), list(sizes.values()))
+    rows = np.sort(order)
+    part = data.subset(rows)
+    columns = {**part.columns, "set": sides[np.argsort(order)]}
+    return replace(part, columns=columns)
+
+
+def _xyz_molecules(file: str, path: Path) -> Iterator[tuple[int, str, list[str]]]:
+    """Yield line, text and symbols of each molecule of XYZ blocks, back to back."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    start = 0
+    while start < len(lines):
+        if not lines[start].strip():
+            start += 1
+            continue
+        count = int(lines[start])
+        atoms = [line.split() for line in lines[start + 2 : start + 2 + count]]
+        if len(atoms) != count or any(len(atom) != 4 for atom in atoms):
+            raise DatasetError(f"{file} line {start + 1}: expected {count} atoms below it")
+        symbols = [symbol for symbol, *_ in atoms]
+        places = [[float(x) for x in place] for _, *place in atoms]
+        yield start + 1, _text(symbols, places), symbols
+        start += 2 + count
+
+
+def _text(symbols: Sequence[str], places: Sequence[Sequence[float]]) -> str:
+    """Write a geometry as one line, each coordinate as short as it reads back exactly."""
+    atoms = zip(symbols, places, strict=True)
+    return "; ".join(f"{symbol} {' '.join(map(_short, place))}" for symbol, place in atoms)
+
+
+def _short(value: float) -> str:
+    # Adding zero turns -0 into 0.
+    return repr(float(value) + 0.0).removesuffix(".0")
+
+
+def _numbers(text: str) -> str:
+    """Let JSON read numbers as QM9's table writes them, ``0.`` and ``.5``."""
+    return text.replace(".,", ".0,").replace(".]", ".0]").replace("*^", "e")
+
+
+READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] = {
+    "qm7": read_qm7,
+    "qm9": read_qm9,
+    "qm7b": read_qm7b,
+    "frames": read_frames,
+}

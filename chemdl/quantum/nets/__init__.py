@@ -1,0 +1,1 @@
+"""Nets that read geometries; one file each."""

@@ -1,0 +1,193 @@
+"""A multilayer net on randomly sorted, binarised Coulomb matrices (Montavon et al. 2012).
+
+A molecule has as many Coulomb matrices as orders of its atoms. Rows are sorted by their norm plus
+noise n ~ N(0, 1), drawn anew each time that the molecule is seen, and each entry c becomes several
+soft steps, since a sigmoid layer resolves numbers near one:
+
+    x = tanh((c - θ_k) / w_k),  k = 1 … levels
+    E = Σ_i a_Z(i) + s W_3 σ(W_2 σ(W_1 x))
+
+The source spaces the thresholds θ by one hartree, which makes 1,800 inputs; here each entry has the
+same number of them, at quantiles of the train rows' entries. A prediction is the mean over several
+fixed orders. The composition's part, as in :mod:`chemdl.quantum.nets.energies`, is not the source's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from chemdl.learn.estimator import Feature
+from chemdl.learn.losses import Loss, masked_mean
+from chemdl.learn.noise import Noise
+from chemdl.learn.ragged import Batch, Padded
+from chemdl.learn.training import Recipe
+from chemdl.quantum.coulomb import coulomb_matrices, most_atoms
+from chemdl.quantum.geometries import geometries
+from chemdl.quantum.nets.energies import AtomicSum, GeometryRegressor, PaddedAtoms
+
+_TINY = 1e-7
+# Thresholds are quantiles of so many train molecules at most.
+_FITTED_ROWS = 2000
+
+
+def _scaled_absolute_error(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Return the absolute error; of several tasks each in units of its deviation in the batch."""
+    error = (output - target).abs()
+    if target.shape[-1] > 1:
+        known = weight.sum(-2, keepdim=True).clamp(min=1.0)
+        mean = (target * weight).sum(-2, keepdim=True) / known
+        spread = ((target - mean).square() * weight).sum(-2, keepdim=True) / known
+        error = error / spread.sqrt().clamp(min=1e-6)
+    return masked_mean(error, weight)
+
+
+class CoulombNet(nn.Module):
+    """Sorted Coulomb matrices of B molecules → (B, tasks); see the module for the equations.
+
+    ``size`` is the width of the matrices, ``hidden`` the layers' widths, ``noise`` the deviation
+    of the random orders (hartree), ``orders`` how many make a prediction.
+    """
+
+    needs_targets = True
+    orders: Tensor
+    thresholds: Tensor
+    widths: Tensor
+    present: Tensor
+    first: Tensor
+    second: Tensor
+    total: AtomicSum
+
+    def __init__(
+        self,
+        size: int,
+        n_tasks: int,
+        hidden: Sequence[int],
+        levels: int,
+        noise: float,
+        orders: int,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.levels, self.noise = levels, noise
+        entries = size * (size + 1) // 2
+        drawn = np.random.default_rng(seed).standard_normal((orders, size))
+        self.register_buffer("orders", torch.tensor(noise * drawn, dtype=torch.float32))
+        self.register_buffer("thresholds", torch.zeros(entries, levels))
+        self.register_buffer("widths", torch.ones(entries, levels))
+        self.register_buffer("present", torch.zeros(entries, levels))
+        first, second = np.tril_indices(size)
+        self.register_buffer("first", torch.as_tensor(first))
+        self.register_buffer("second", torch.as_tensor(second))
+        sizes = [entries * levels, *hidden, n_tasks]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.total = AtomicSum(n_tasks)
+
+    def fit_scaling(self, batch: Batch, targets: Tensor) -> None:
+        """Fit composition, scale and thresholds to the train rows of a replica."""
+        numbers, matrices = batch["numbers"], batch["matrices"]
+        assert isinstance(numbers, Padded) and isinstance(matrices, Tensor)
+        self.total.fit(numbers.values, targets)
+        some = matrices[:_FITTED_ROWS]
+        entries = torch.cat([self.entries(some, shift) for shift in self.orders[:2]])
+        levels = self.levels
+        points = torch.linspace(0.5 / levels, 1 - 0.5 / levels, levels, device=some.device)
+        thresholds = torch.quantile(entries, points, dim=0).T
+        spread = entries.std(0)[:, None] / levels
+        gaps = torch.gradient(thresholds, dim=1)[0] if levels > 1 else torch.ones_like(thresholds)
+        self.thresholds.copy_(thresholds)
+        self.widths.copy_(torch.maximum(gaps, spread).clamp(min=0.05))
+        self.present.copy_((entries.std(0) > _TINY)[:, None].expand(-1, levels).float())
+
+    def entries(self, matrices: Tensor, shift: Tensor) -> Tensor:
+        """Sort rows by norm plus ``shift``, (B, size) or (size,); return the lower triangles."""
+        norms = matrices.square().sum(-1)
+        # Absent atoms, whose norm is zero, stay behind all others.
+        key = torch.where(norms > 0, norms.clamp(min=_TINY).sqrt() + shift, norms - 1e6)
+        order = key.argsort(dim=-1, descending=True)
+        rows = order[:, self.first] * matrices.shape[-1] + order[:, self.second]
+        return matrices.flatten(1).gather(1, rows)
+
+    def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
+        """Return values (B, tasks): of one random order in training, else the mean over some."""
+        matrices, atoms = batch["matrices"], PaddedAtoms.read(batch)
+        assert isinstance(matrices, Tensor)
+        if noise is not None:
+            uniform = noise.uniform(0, matrices.shape[:2])
+            shift = self.noise * torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))
+            each = self._read(self.entries(matrices, shift))
+        else:
+            each = torch.stack([self._read(self.entries(matrices, s)) for s in self.orders]).mean(0)
+        composition = self.total(each.new_zeros(*atoms.numbers.shape, each.shape[-1]), atoms)
+        return composition + self.total.scale * each
+
+    def _read(self, entries: Tensor) -> Tensor:
+        steps = torch.tanh((entries[..., None] - self.thresholds) / self.widths) * self.present
+        x = steps.flatten(1)
+        for layer in self.layers[:-1]:
+            x = nn.functional.silu(layer(x))
+        return self.layers[-1](x) * _SPREAD
+
+
+# The scale is one atom's part; a molecule's is some four times as large.
+_SPREAD = 4.0
+
+
+class CoulombNetRegressor(GeometryRegressor):
+    """Multilayer net on Coulomb matrices; see :class:`CoulombNet`.
+
+    Two hidden layers of 400 and 100 units are the source's; batches, optimiser and the number of
+    thresholds are not.
+    """
+
+    search_space: ClassVar[dict[str, list[Any]]] = {
+        "learning_rate": [5e-4, 1e-3, 2e-3],
+        "hidden": [(400, 100), (600, 200), (800, 400)],
+        "levels": [6, 10, 16],
+        "noise": [0.25, 0.5, 1.0],
+        "batch_size": [25, 64, 128],
+    }
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (400, 100),
+        levels: int = 10,
+        noise: float = 0.5,
+        orders: int = 4,
+        epochs: int = 150,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        warmup: float = 1.0,
+        decay: float = 0.01,
+        weight_decay: float = 0.0,
+        patience: int = 1000,
+        seed: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.hidden, self.levels, self.noise, self.orders = hidden, levels, noise, orders
+        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
+        self.warmup, self.decay, self.weight_decay = warmup, decay, weight_decay
+        self.patience = patience
+        self.seed, self.device = seed, device
+
+    _loss: ClassVar[Any] = Loss(_scaled_absolute_error)
+
+    def recipe(self) -> Recipe:
+        """Return the training recipe: matrices are all of one size, so that none is bucketed."""
+        return super(GeometryRegressor, self).recipe()
+
+    def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
+        """Return sorted Coulomb matrices (n, size, size), atomic numbers and positions."""
+        fitted = getattr(self, "feature_shapes_", None)
+        size = most_atoms(inputs) if fitted is None else fitted["matrices"].shape[1]
+        return {**geometries(inputs, "padded"), "matrices": coulomb_matrices(inputs, size)}
+
+    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
+        """Make the network for matrices of this size."""
+        size = features["matrices"].shape[1]
+        return CoulombNet(size, n_tasks, self.hidden, self.levels, self.noise, self.orders)

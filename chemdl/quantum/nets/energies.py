@@ -1,0 +1,224 @@
+"""What the nets over geometries share: atoms and pairs of a batch, energies and forces.
+
+The energy is a sum over atoms, E = Σ_i (a_Z(i) + s e_i), of what a network finds for each, e_i, and
+of a number for each element, a_Z. The latter and the scale s are fitted to each replica's own train
+rows before training: 93 % of an energy of atomisation is its composition, and a network need not
+learn it. So the energy is extensive by construction; it depends on positions through distances
+alone, and not on the order of the atoms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from chemdl.learn.estimator import Feature, NeuralRegressor
+from chemdl.learn.losses import Loss, masked_mean
+from chemdl.learn.noise import Noise
+from chemdl.learn.ragged import Batch, Padded
+from chemdl.learn.training import Recipe
+from chemdl.quantum.geometries import composition, elements, geometries
+
+# Numbers of elements from 1 to this have a place in an embedding.
+MOST_ELEMENTS = 100
+
+
+def _absolute_error(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    return masked_mean((output - target).abs(), weight)
+
+
+def energy_and_forces(share: float) -> Loss:
+    """Return the loss |E - Ê| + share · mean |F - F̂|, of outputs (…, 1 + forces)."""
+
+    def total(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        error = (output - target).abs()
+        energy = masked_mean(error[..., :1], weight[..., :1])
+        return energy + share * masked_mean(error[..., 1:], weight[..., 1:])
+
+    return Loss(total)
+
+
+# In the targets' own unit: what is scored is what is learned.
+ABSOLUTE_ERROR = Loss(_absolute_error)
+
+
+class PaddedAtoms(NamedTuple):
+    """The atoms of B molecules, padded to L.
+
+    Attributes
+    ----------
+    numbers : (B, L) atomic numbers, 0 for padding.
+    real : (B, L) 1 for atoms, 0 for padding.
+    xyz : (B, L, 3) positions in Å.
+    """
+
+    numbers: Tensor
+    real: Tensor
+    xyz: Tensor
+
+    @classmethod
+    def read(cls, batch: Batch) -> PaddedAtoms:
+        """Take them from a batch of padded rows."""
+        numbers, xyz = batch["numbers"], batch["xyz"]
+        assert isinstance(numbers, Padded) and isinstance(xyz, Padded)
+        return cls(numbers.values.long(), numbers.mask.to(xyz.values.dtype), xyz.values)
+
+
+class Pairs(NamedTuple):
+    """Distances between the atoms of B molecules.
+
+    Attributes
+    ----------
+    distance : (B, L, L) in Å, of no meaning for padding.
+    near : (B, L, L) a smooth cutoff, (cos(π d / cutoff) + 1) / 2 for two different atoms nearer
+        than the cutoff, else 0.
+    """
+
+    distance: Tensor
+    near: Tensor
+
+    @classmethod
+    def of(cls, atoms: PaddedAtoms, cutoff: float) -> Pairs:
+        """Compute them from positions."""
+        between = atoms.xyz[:, :, None] - atoms.xyz[:, None]
+        itself = torch.eye(atoms.xyz.shape[1], device=between.device)
+        pair = atoms.real[:, :, None] * atoms.real[:, None] * (1.0 - itself)
+        # An atom and itself, and all padding, lie at one place, where a root has no gradient.
+        distance = (between.square().sum(-1) + (1.0 - pair)).sqrt()
+        within = (distance < cutoff).to(distance.dtype) * pair
+        return cls(distance, 0.5 * (torch.cos(math.pi / cutoff * distance) + 1.0) * within)
+
+
+class Gaussians(nn.Module):
+    """exp(-(d - μ_k)² / 2δ²), K centres μ evenly from ``first`` to ``last`` Å, δ their spacing.
+
+    d (…) → (…, K).
+    """
+
+    centres: Tensor
+
+    def __init__(self, count: int, first: float, last: float) -> None:
+        super().__init__()
+        self.register_buffer("centres", torch.linspace(first, last, count))
+        self.width = (last - first) / (count - 1)
+
+    def forward(self, distance: Tensor) -> Tensor:
+        return torch.exp(-0.5 * ((distance[..., None] - self.centres) / self.width).square())
+
+
+class AtomicSum(nn.Module):
+    """E = Σ_i (a_Z(i) + s e_i): e (B, L, tasks) → (B, tasks); see the module."""
+
+    atomic: Tensor
+    seen: Tensor
+    scale: Tensor
+
+    def __init__(self, n_tasks: int) -> None:
+        super().__init__()
+        self.register_buffer("atomic", torch.zeros(MOST_ELEMENTS + 1, n_tasks))
+        self.register_buffer("seen", torch.zeros(MOST_ELEMENTS + 1))
+        self.register_buffer("scale", torch.ones(n_tasks))
+
+    def fit(self, numbers: Tensor, targets: Tensor) -> None:
+        """Fit a and s to train rows: numbers (B, L), targets (B, tasks).
+
+        The scale is the residual's standard deviation over the root of the mean number of atoms:
+        so large is one atom's part where the parts are independent.
+        """
+        found = numbers.cpu().numpy().astype(np.int64)
+        counts = np.zeros((len(found), MOST_ELEMENTS + 1))
+        np.add.at(counts, (np.arange(len(found))[:, None], found), 1.0)
+        counts[:, 0] = 0.0
+        wanted = targets.cpu().numpy().astype(np.float64)
+        present = counts.any(axis=0)
+        atomic = np.zeros((MOST_ELEMENTS + 1, wanted.shape[1]))
+        for task, column in enumerate(wanted.T):
+            known = np.isfinite(column)
+            own = counts[np.ix_(known, present)]
+            atomic[present, task] = np.linalg.lstsq(own, column[known], rcond=None)[0]
+        residual = np.nanstd(wanted - counts @ atomic, axis=0)
+        scale = residual / math.sqrt(counts.sum(axis=1).mean())
+        self.atomic.copy_(torch.as_tensor(atomic))
+        self.scale.copy_(torch.as_tensor(np.where(scale > 0, scale, 1.0)))
+        self.seen.copy_(torch.as_tensor(present, dtype=torch.float32))
+
+    def forward(self, each: Tensor, atoms: PaddedAtoms) -> Tensor:
+        whole = self.atomic[atoms.numbers] + self.scale * each
+        return (whole * atoms.real[..., None]).sum(1)
+
+
+class EnergyNet(nn.Module):
+    """Shared by the nets: composition, energies as sums over atoms, forces as their gradient.
+
+    A subclass gives ``atomic_energies(atoms, batch) -> (B, L, tasks)``. Forward returns (B, tasks);
+    with ``n_forces`` it returns (B, 1 + n_forces): energy, then -∂E/∂R by atom and axis.
+    """
+
+    needs_targets = True
+    n_forces: int
+    total: AtomicSum
+
+    def __init__(self, n_tasks: int, n_forces: int = 0) -> None:
+        super().__init__()
+        self.n_forces = n_forces
+        self.total = AtomicSum(n_tasks)
+
+    def fit_scaling(self, batch: Batch, targets: Tensor) -> None:
+        """Fit composition and scale to the train rows of a replica."""
+        numbers = batch["numbers"]
+        assert isinstance(numbers, Padded)
+        self.total.fit(numbers.values, targets[:, : len(self.total.scale)])
+
+    def atomic_energies(self, atoms: PaddedAtoms, batch: Batch) -> Tensor:
+        """Return each atom's part, scaled: (B, L, tasks)."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
+        """Return energies (B, tasks), or energy and forces (B, 1 + n_forces)."""
+        atoms = PaddedAtoms.read(batch)
+
+        def energies(xyz: Tensor) -> tuple[Tensor, Tensor]:
+            moved = atoms._replace(xyz=xyz)
+            found = self.total(self.atomic_energies(moved, batch), moved)
+            return found[:, 0].sum(), found
+
+        if not self.n_forces:
+            return energies(atoms.xyz)[1]
+        # Molecules do not act on each other, so that one gradient of the sum has all forces.
+        gradient, found = torch.func.grad(energies, has_aux=True)(atoms.xyz)
+        return torch.cat([found, -gradient.flatten(1)[:, : self.n_forces]], dim=1)
+
+
+class GeometryRegressor(NeuralRegressor):
+    """Shared by the estimators over geometries; a subclass gives ``build``.
+
+    Raises
+    ------
+    ValueError
+        in ``predict``, for a molecule with an element that no train row has.
+    """
+
+    _loss: ClassVar[Any] = ABSOLUTE_ERROR
+
+    def recipe(self) -> Recipe:
+        """Return the training recipe; batches hold molecules of similar size."""
+        return replace(super().recipe(), bucketed=True)
+
+    def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
+        """Return atomic numbers and positions, padded."""
+        return {**geometries(inputs, "padded")}
+
+    def outputs(self, X: Sequence[Any]) -> np.ndarray:
+        """Return the network's predictions (n, tasks) in target units."""
+        if hasattr(self, "members_"):
+            seen = self.members_[0].state["total.seen"]
+            known = [int(number) for number in torch.nonzero(seen)]
+            if not set(elements(X)) <= set(known):
+                composition(X, known)
+        return super().outputs(X)

@@ -1,0 +1,108 @@
+"""The rivals of ligand-based screening; two are simple: the nearest active, six properties."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.utils.validation import check_is_fitted
+
+from chemdl.molecules.baselines import BaselineClassifier
+from chemdl.molecules.baselines import classifier as general
+from chemdl.molecules.fingerprints import ECFP
+from chemdl.molecules.similarity import tanimoto
+from chemdl.screening.properties import physical_properties
+
+CLASSIFIERS = (
+    "random_forest",
+    "svm_linear",
+    "logistic",
+    "gradient_boosting",
+    "similarity",
+    "properties_only",
+    "trivial",
+)
+# Molecules compared at once: with a thousand actives they make a matrix of 16 MB.
+_BLOCK = 4096
+
+
+class NearestActive(ClassifierMixin, BaseEstimator):
+    """Rank molecules by their similarity to the nearest active of the train rows.
+
+    score_t(x) = max over actives a of task t of |x ∧ a| / |x ∨ a|, Tanimoto of ECFP4 bits (2,048).
+    This is what a chemist does without any model; inactives are not looked at.
+    """
+
+    kind: ClassVar[str] = "other"
+    stackable: ClassVar[bool] = False
+    search_space: ClassVar[dict[str, list[Any]]] = {}
+
+    def fit(self, X: Sequence[str], y: np.ndarray) -> Self:
+        """Keep the fingerprints of each task's actives; y is (n,) or (n, tasks), NaN unmeasured."""
+        targets = np.asarray(y, dtype=np.float64)
+        targets = targets[:, None] if targets.ndim == 1 else targets
+        smiles = np.asarray(X, dtype=object)
+        self.n_tasks_, self.classes_ = targets.shape[1], np.array([0, 1])
+        known = np.flatnonzero((targets == 1).any(axis=1))
+        self.actives_ = ECFP().transform(smiles[known]) if len(known) else np.zeros((0, 2048))
+        self.is_active_ = targets[known] == 1
+        return self
+
+    def probabilities(self, X: Sequence[str]) -> np.ndarray:
+        """Return similarities (n, tasks), 0 to 1; 0 for a task that has no known active."""
+        check_is_fitted(self, "actives_")
+        bits = ECFP().transform(X)
+        nearest = np.zeros((len(bits), self.n_tasks_))
+        for start in range(0, len(bits), _BLOCK) if len(self.actives_) else ():
+            part = slice(start, start + _BLOCK)
+            similarity = tanimoto(bits[part], self.actives_)
+            for task, own in enumerate(self.is_active_.T):
+                nearest[part, task] = similarity[:, own].max(axis=1, initial=0.0)
+        return nearest
+
+    def predict_proba(self, X: Sequence[str]) -> np.ndarray:
+        """Return (n, 2) for one task as scikit-learn does, else (n, tasks) of the positives."""
+        positive = self.probabilities(X)
+        if self.n_tasks_ == 1:
+            return np.column_stack([1.0 - positive[:, 0], positive[:, 0]])
+        return positive
+
+    def predict(self, X: Sequence[str]) -> np.ndarray:
+        """Return classes, (n,) or (n, tasks): 1 where the similarity is one half or more."""
+        labels = (self.probabilities(X) >= 0.5).astype(int)
+        return labels[:, 0] if self.n_tasks_ == 1 else labels
+
+
+class SixProperties(BaselineClassifier):
+    """A random forest that sees six physical properties of a molecule and no structure."""
+
+    def _features(self, X: Sequence[str]) -> Any:
+        return physical_properties(X)
+
+
+def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
+    """Return the rival ``name`` of a screen.
+
+    ``similarity`` is :class:`NearestActive`, ``properties_only`` a forest of ``trees`` trees over
+    :func:`~chemdl.screening.properties.physical_properties`; every other name is that of
+    :func:`chemdl.molecules.baselines.classifier`.
+
+    Raises
+    ------
+    ValueError
+        for an unknown name, with the near misses.
+    """
+    if name == "similarity":
+        return NearestActive()
+    if name == "properties_only":
+        forest = RandomForestClassifier(trees, max_features="sqrt", min_samples_leaf=5, n_jobs=1)
+        space: dict[str, list[Any]] = {
+            "min_samples_leaf": [1, 2, 5, 10, 20],
+            "max_features": ["sqrt", 1.0],
+            "class_weight": [None, "balanced_subsample"],
+        }
+        return SixProperties(forest, space=space, seed=seed)
+    return general(name, trees=trees, seed=seed)

@@ -1,0 +1,103 @@
+"""Docked complexes as a data set, and the compact file that is kept of a docking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from chemdl.data import Dataset
+from chemdl.files import write_atomically
+from chemdl.screening.contacts import EDGES, PAIRS, complexes, scores, shells
+from chemdl.screening.errors import DockingError
+from chemdl.screening.poses import SEARCH, complex_input, path_of
+from chemdl.screening.sample import Docked, docked
+
+
+def docked_set(
+    rows: Mapping[str, Sequence[tuple[str, int]]],
+    *,
+    actives: int = 40,
+    decoys: int = 200,
+    seed: int = 0,
+) -> Dataset:
+    """Return the docked ligands of several targets as one set.
+
+    Parameters
+    ----------
+    rows : for each target (SMILES, label) as :func:`chemdl.screening.ligands.read_ligands` reads
+        them.
+    actives, decoys, seed : as they were docked.
+
+    Returns
+    -------
+    a set whose inputs are complexes (``"akt1 CCO"``, the molecule neutral and canonical), with one
+    task (1: an active) and the columns ``target``, ``vina`` (kcal/mol) and ``inchikey``. Its card
+    counts the ligands that failed.
+
+    Raises
+    ------
+    chemdl.screening.errors.MissingPoseError
+        where a docking has not come to its end.
+    """
+    if not rows:
+        raise DockingError("no targets; name one or more that were docked")
+    found = [
+        docked(target, own, actives=actives, decoys=decoys, seed=seed)
+        for target, own in rows.items()
+    ]
+    ligands = [(one.target, ligand) for one in found for ligand in one.ligands]
+    inputs = np.array([complex_input(t, ligand.smiles) for t, ligand in ligands], dtype=object)
+    failed = {one.target: sum(one.failed.values()) for one in found}
+    return Dataset(
+        name="docked",
+        inputs=inputs,
+        targets=np.array([[ligand.label] for _, ligand in ligands], dtype=np.float64),
+        tasks=("active",),
+        kind="classification",
+        unit="active (1) or decoy (0)",
+        card={
+            "title": "Ligands docked by Vina, " + ", ".join(one.target for one in found),
+            "source": SEARCH,
+            "licence": {"name": "that of the ligand sets"},
+            "citation": "mysinger2012dude",
+            "input": "complex",
+            "cleaning": {
+                "raw": len(inputs) + sum(failed.values()),
+                "failed": sum(failed.values()),
+                "kept": len(inputs),
+                "failed_by_target": failed,
+            },
+        },
+        columns={
+            "target": np.array([t for t, _ in ligands]),
+            "vina": scores(inputs.tolist()),
+            "inchikey": np.array([ligand.inchikey for _, ligand in ligands]),
+        },
+    )
+
+
+def summarise(found: Docked, path: Path | None = None) -> Path:
+    """Write what is kept of a target's docking: one compact .npz without structures.
+
+    Arrays of n rows: ``inchikey`` (27 characters), ``label``, ``vina`` (float32, kcal/mol),
+    ``contacts`` (n, 36) and ``shells`` (n, 36, shells); then ``edges`` in Å, ``pairs`` and
+    ``failed`` (decoys, actives). ``path`` is by default beside the poses.
+    """
+    inputs = [complex_input(found.target, ligand.smiles) for ligand in found.ligands]
+    counted = np.array([shells(pose.atoms, protein) for pose, protein in complexes(inputs)])
+    path = path or path_of(found.target).with_suffix(".npz")
+    with write_atomically(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            inchikey=np.array([ligand.inchikey for ligand in found.ligands]),
+            label=np.array([ligand.label for ligand in found.ligands], dtype=np.int8),
+            vina=scores(inputs).astype(np.float32),
+            contacts=counted.sum(2).astype(np.uint16),
+            shells=counted.astype(np.uint16),
+            edges=np.array(EDGES),
+            pairs=np.array(PAIRS),
+            failed=np.array([found.failed[0], found.failed[1]]),
+        )
+    return path

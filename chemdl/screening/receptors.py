@@ -1,0 +1,210 @@
+"""Receptors and the boxes that are searched, read from a package archive as data.
+
+They are those of DOCKSTRING (García-Ortegón et al., J. Chem. Inf. Model. 62, 3486, 2022,
+doi:10.1021/acs.jcim.1c01334): structures of DUD-E's targets with polar hydrogens, typed for
+AutoDock, and a box around the site of the ligand that they were crystallised with. Which targets
+there are, and under which sha256, stands in data/receptors.yml.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from chemdl.data.registry import File, Release
+from chemdl.data.sources import from_release
+from chemdl.data.transfer import is_whole
+from chemdl.files import cache_dir, data_dir
+from chemdl.registry import unknown
+from chemdl.screening.errors import DockingError
+
+# Elements of AutoDock's atom types: A is an aromatic carbon, HD a hydrogen that can be donated.
+_ELEMENTS = {
+    "A": "C", "C": "C", "N": "N", "NA": "N", "NS": "N", "O": "O", "OA": "O", "OS": "O",
+    "S": "S", "SA": "S", "P": "P", "F": "F", "CL": "Cl", "BR": "Br", "I": "I", "SI": "Si",
+    "B": "B", "H": "H", "HD": "H", "HS": "H",
+}  # fmt: skip
+# Sodium is not among them: its symbol is the type of a nitrogen that accepts a hydrogen bond.
+_METALS = ("Mg", "Mn", "Zn", "Ca", "Fe", "K", "Cu", "Co", "Ni")
+_ELEMENTS |= {metal.upper(): metal for metal in _METALS}
+
+
+@dataclass(frozen=True, eq=False)
+class Atoms:
+    """Atoms with places.
+
+    types : (n,) AutoDock's atom types, str. elements : (n,) symbols. xyz : (n, 3) float32 in Å.
+    """
+
+    types: NDArray[np.str_]
+    elements: NDArray[np.str_]
+    xyz: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.xyz)
+
+    def heavy(self) -> Atoms:
+        """Return the atoms that are no hydrogens."""
+        return self.where(self.elements != "H")
+
+    def where(self, mask: NDArray[np.bool_]) -> Atoms:
+        """Return the atoms of a boolean mask (n,)."""
+        return Atoms(self.types[mask], self.elements[mask], self.xyz[mask])
+
+
+@dataclass(frozen=True, eq=False)
+class Receptor:
+    """A protein to dock into.
+
+    Attributes
+    ----------
+    target : its name in the ligand set (``akt1``); ``title`` says what it is.
+    atoms : all its atoms, cofactors and metals included.
+    center, size : of the box that is searched, three numbers each in Å.
+    path : the PDBQT file in the cache.
+    """
+
+    target: str
+    title: str
+    atoms: Atoms
+    center: tuple[float, float, float]
+    size: tuple[float, float, float]
+    path: Path
+
+
+def targets(ligands: str | None = None) -> list[str]:
+    """Return the names of the targets that can be docked, of one ligand set (``dude``) or all."""
+    known = _registry()["targets"]
+    return [name for name, raw in known.items() if ligands in (None, raw["ligands"])]
+
+
+def ligand_set(target: str) -> str:
+    """Return the name of the set that holds a target's ligands: ``dude`` or ``dud``.
+
+    Raises
+    ------
+    DockingError
+        for an unknown target, with the near misses.
+    """
+    return str(_entry(target)["ligands"])
+
+
+def receptor(target: str, progress: bool = True) -> Receptor:
+    """Return a target's receptor; its files are fetched into the cache where they are not there.
+
+    Raises
+    ------
+    DockingError
+        for an unknown target, or a file that is no receptor or no box.
+    chemdl.data.DatasetError
+        when the archive cannot be had or is not the one registered.
+    """
+    raw = _entry(target)
+    return _read(
+        target, str(raw["title"]), *(_fetched(raw, kind, progress) for kind in ("pdbqt", "box"))
+    )
+
+
+def read_pdbqt(text: str, source: str = "the text") -> Atoms:
+    """Read the atoms of a PDBQT file, or of one model of it.
+
+    Raises
+    ------
+    DockingError
+        when it holds no atom, or one of an unknown type or without coordinates.
+    """
+    types, xyz = [], []
+    for line in text.splitlines():
+        if line.startswith(("ATOM", "HETATM")):
+            types.append(line.split()[-1])
+            try:
+                xyz.append([float(line[start : start + 8]) for start in (30, 38, 46)])
+            except ValueError as error:
+                raise DockingError(f"{source}: no coordinates in the line {line!r}") from error
+    if not types:
+        raise DockingError(f"{source} holds no atom; a PDBQT file with ATOM lines is needed")
+    return atoms(types, np.array(xyz), source)
+
+
+def atoms(types: Any, xyz: Any, source: str = "the atoms") -> Atoms:
+    """Return atoms of these AutoDock types (n,) at these places (n, 3) in Å.
+
+    Raises
+    ------
+    DockingError
+        for a type of no known element.
+    """
+    strange = sorted({t for t in types if t.upper() not in _ELEMENTS})
+    if strange:
+        raise DockingError(f"{source}: unknown AutoDock atom types {', '.join(strange)}")
+    elements = [_ELEMENTS[t.upper()] for t in types]
+    places = np.asarray(xyz, dtype=np.float32).reshape(-1, 3)
+    return Atoms(np.array(types, dtype=np.str_), np.array(elements, dtype=np.str_), places)
+
+
+def read_box(
+    text: str, source: str = "the text"
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Read centre and size, in Å, from lines such as ``center_x = 5.507``.
+
+    Raises
+    ------
+    DockingError
+        when one of the six numbers is missing or no number, or a size is not positive.
+    """
+    pairs = (line.partition("=") for line in text.splitlines())
+    found = {name.strip(): value for name, _, value in pairs}
+    try:
+        numbers = [float(found[f"{kind}_{x}"]) for kind in ("center", "size") for x in "xyz"]
+    except (KeyError, ValueError) as error:
+        raise DockingError(f"{source}: the box lacks a number ({error})") from error
+    if min(numbers[3:]) <= 0:
+        raise DockingError(f"{source}: the box has sizes {numbers[3:]}; they must be positive")
+    x, y, z, a, b, c = numbers
+    return (x, y, z), (a, b, c)
+
+
+@functools.lru_cache(maxsize=64)
+def _read(target: str, title: str, pdbqt: Path, box: Path) -> Receptor:
+    center, size = read_box(box.read_text("utf-8"), box.name)
+    protein = read_pdbqt(pdbqt.read_text("utf-8"), pdbqt.name)
+    return Receptor(target, title, protein, center, size, pdbqt)
+
+
+def _fetched(raw: Mapping[str, Any], kind: str, progress: bool) -> Path:
+    archive = _registry()["archive"]
+    name = f"{raw['receptor']}_{'target.pdbqt' if kind == 'pdbqt' else 'conf.txt'}"
+    sha256 = str(raw[f"{kind}_sha256"])
+    target = cache_dir() / "receptors" / name
+    if not is_whole(target, sha256):
+        release = Release(
+            archive["requirement"], archive["file"], archive["sha256"], archive["bytes"]
+        )
+        file = File(name, sha256, path=(f"{archive['folder']}/{name}",))
+        from_release(release, file, target, cache_dir(), progress)
+    return target
+
+
+def _entry(target: str) -> Mapping[str, Any]:
+    known: Mapping[str, Mapping[str, Any]] = _registry()["targets"]
+    if target not in known:
+        raise DockingError(unknown("target", target, known))
+    return known[target]
+
+
+def _registry() -> Mapping[str, Any]:
+    path = data_dir() / "receptors.yml"
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(path: Path, _changed: int) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return document

@@ -1,0 +1,387 @@
+"""Figures, drawn from cards and their predictions alone."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from chemdl.evidence import metrics
+from chemdl.evidence.cards import Predictions
+from chemdl.molecules import residuals
+from chemdl.show.lines import COLOURS, WIDTH, label_ends, limits, line_styles, log_axes
+from chemdl.show.tables import (
+    Card,
+    axis_label,
+    first_metric,
+    learning_curve_table,
+    pretty,
+    score_table,
+    target_unit,
+    task_gain_table,
+    task_means,
+    with_unit,
+)
+
+# More points than this are drawn as counts in hexagons.
+_MOST_POINTS = 2000
+PNG_DPI = 160
+
+
+def show(
+    figure: Figure,
+    *,
+    alt: str,
+    caption: str = "",
+    card: Card | Sequence[Card] | None = None,
+) -> None:
+    """Emit a figure with its alternative text and a caption that names its card.
+
+    The only way for a chapter to show a figure: image, description and caption travel together,
+    in JupyterLab, on Colab and in the book.
+
+    Raises
+    ------
+    ValueError
+        for an empty ``alt``, or one that only repeats the caption.
+    """
+    from IPython.display import HTML, display
+
+    display(HTML(figure_html(png(figure), alt, caption, card)))
+
+
+def figure_html(
+    image: bytes, alt: str, caption: str = "", card: Card | Sequence[Card] | None = None
+) -> str:
+    """Return a figure element with the PNG inside it; refuses what :func:`show` refuses."""
+    if not alt.strip() or alt.strip() == caption.strip():
+        raise ValueError("alt says in words what the figure shows to who cannot see it")
+    if card is not None:
+        cards = [card] if isinstance(card, Mapping) else card
+        named = ", ".join(f"{one['study']} ({one['profile']})" for one in cards)
+        ended = caption if caption.endswith((".", "?", "!")) else f"{caption}."
+        caption = f"{ended} {'Card' if len(cards) == 1 else 'Cards'}: {named}."
+    data = base64.b64encode(image).decode()
+    return (
+        f'<figure class="chemdl"><img alt="{html.escape(alt)}" src="data:image/png;base64,{data}" '
+        f'style="max-width:100%"/><figcaption>{html.escape(caption.strip())}</figcaption></figure>'
+    )
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as a PNG, without the time of its making: the same bytes each time."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=PNG_DPI, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def scores(cards: Sequence[Card] | Card, metric: str) -> Figure:
+    """Draw every model's mean and interval, one panel per study."""
+    drawn = [cards] if isinstance(cards, Mapping) else list(cards)
+    tables = [score_table(card, metric) for card in drawn]
+    height = 0.9 + 0.3 * max(map(len, tables))
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.subplots(1, len(drawn), squeeze=False)[0]
+    for axis, card, table in zip(axes, drawn, tables, strict=True):
+        _dots(axis, table)
+        axis.set_title(card["study"].replace("_", " "), fontsize=10)
+        axis.set_xlabel(axis_label(metric, card))
+    _kind_legend(figure)
+    return figure
+
+
+def task_gains(
+    card: Card, a: str, b: str, metric: str | None = None, predictions: Predictions | None = None
+) -> Figure:
+    """Draw, task by task, how much model ``a`` gains over ``b``, with corrected intervals.
+
+    With ``predictions`` on one fixed test set they are the paired bootstrap's.
+    """
+    table = task_gain_table(card, a, b, metric, predictions)
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.28 * len(table)), layout="constrained")
+    axis = figure.subplots()
+    y = np.arange(len(table))[::-1]
+    errors = [table["gain"] - table["low"], table["high"] - table["gain"]]
+    colours = np.where(table["low"] > 0, COLOURS["deep"], "#999999")
+    colours = np.where(table["high"] < 0, COLOURS["other"], colours)
+    axis.errorbar(table["gain"], y, xerr=errors, fmt="none", ecolor="#999999", capsize=2)
+    axis.scatter(table["gain"], y, c=colours, zorder=3)
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.set_yticks(y, table["task"])
+    axis.set_xlabel(
+        f"gain of {pretty(a)} over {pretty(b)}, {axis_label(metric or first_metric(card), card)}"
+    )
+    _plain(axis)
+    return figure
+
+
+def task_scores(card: Card, models: Sequence[str], metric: str | None = None) -> Figure:
+    """Draw every task's mean score for some models, tasks sorted by the first model's."""
+    name = metric or first_metric(card)
+    means = pd.DataFrame({model: task_means(card, model, name) for model in models})
+    means = means.sort_values(models[0])
+    figure = Figure(figsize=(WIDTH, 1.1 + 0.28 * len(means)), layout="constrained")
+    axis = figure.subplots()
+    y = np.arange(len(means))
+    axis.hlines(y, means.min(axis=1), means.max(axis=1), color="#cccccc", zorder=1)
+    for model, marker in zip(models, "osD^vP*X", strict=False):
+        colour = COLOURS[_kind(card, model)]
+        axis.scatter(means[model], y, label=pretty(model), marker=marker, color=colour, zorder=2)
+    axis.set_yticks(y, means.index)
+    axis.set_xlabel(axis_label(name, card))
+    axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=4)
+    _plain(axis)
+    return figure
+
+
+def calibration(predictions: Predictions, models: Mapping[str, str], *, bins: int = 10) -> Figure:
+    """Draw the share of actives against the predicted probability, in bins of equal count.
+
+    ``models`` maps names to kinds. All tasks of the first repeat are pooled; a calibrated model
+    lies on the diagonal.
+    """
+    figure = Figure(figsize=(WIDTH * 0.6, WIDTH * 0.52), layout="constrained")
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, label="calibrated")
+    for (model, kind), marker in zip(models.items(), "osD^vP*X", strict=False):
+        predicted, observed = reliability(predictions, model, bins)
+        axis.plot(predicted, observed, marker=marker, label=pretty(model), color=COLOURS[kind])
+    axis.set_xlabel("predicted probability of activity")
+    axis.set_ylabel("observed share of actives")
+    axis.legend(frameon=False, fontsize=8)
+    _plain(axis)
+    return figure
+
+
+def reliability(
+    predictions: Predictions, model: str, bins: int = 10
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean prediction and share of actives in bins of equal count: (bins,) each.
+
+    There are no more bins than measured molecules.
+    """
+    probability = predictions.pooled(model)
+    known = np.isfinite(probability) & np.isfinite(predictions.targets)
+    p, y = probability[known], predictions.targets[known]
+    parts = np.array_split(np.argsort(p, kind="stable"), min(bins, len(p)))
+    return np.array([p[i].mean() for i in parts]), np.array([y[i].mean() for i in parts])
+
+
+def class_balance(dataset: Any) -> Figure:
+    """Draw how many molecules were measured in each task, and how many of them are active."""
+    measured = np.isfinite(dataset.targets).sum(0)
+    active = np.nansum(dataset.targets, axis=0)
+    order = np.argsort(active / np.maximum(measured, 1))
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.26 * len(order)), layout="constrained")
+    axis = figure.subplots()
+    y = np.arange(len(order))
+    axis.barh(y, measured[order], color="#cfd8e3", label="measured")
+    axis.barh(y, active[order], color=COLOURS["other"], label="active")
+    for row, task in enumerate(order):
+        share = 100 * active[task] / max(measured[task], 1)
+        axis.text(measured[task], row, f" {share:.1f} %", va="center", fontsize=8)
+    axis.set_yticks(y, [dataset.tasks[task] for task in order])
+    axis.set_xlabel("molecules")
+    axis.margins(x=0.12)
+    axis.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    _plain(axis)
+    return figure
+
+
+def claims_and_intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> Figure:
+    """Draw reported differences (diamonds) beside our intervals, one line per claim."""
+    figure = Figure(figsize=(WIDTH, 1.0 + 0.34 * len(rows)), layout="constrained")
+    axis = figure.subplots()
+    for y, row in enumerate(reversed(rows)):
+        axis.plot([row["low"], row["high"]], [y, y], color=COLOURS["deep"], linewidth=2)
+        axis.plot(row["difference"], y, "o", color=COLOURS["deep"])
+        if row.get("reported") is not None:
+            axis.plot(row["reported"], y, "D", color="black", markersize=5)
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.set_ylim(-0.6, len(rows) - 0.4)
+    axis.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
+    axis.set_xlabel(f"difference in {axis_label(metric)}; ◆ reported, ● here with 95 % interval")
+    _plain(axis)
+    return figure
+
+
+def target_distributions(datasets: Sequence[Any], *, bins: int = 30) -> Figure:
+    """Draw a histogram of the first task of each dataset, in its unit."""
+    figure, axes = _panels(len(datasets), columns=2, height=1.9)
+    for axis, dataset in zip(axes, datasets, strict=True):
+        values = dataset.targets[:, 0]
+        axis.hist(values[np.isfinite(values)], bins=bins, color="#9fb6cd")
+        axis.set_title(f"{pretty(dataset.name)}, {len(dataset):,} molecules", fontsize=9)
+        axis.set_xlabel(with_unit(pretty(dataset.tasks[0]), dataset.unit), fontsize=9)
+        _plain(axis)
+    for axis in axes[::2]:
+        axis.set_ylabel("molecules")
+    return figure
+
+
+def learning_curves(card: Card, metric: str | None = None) -> Figure:
+    """Draw each model's mean and 95 % interval against the number of train molecules.
+
+    See :func:`chemdl.show.tables.learning_curve_table`. Both axes are logarithmic, but for a metric of
+    which higher is better or a mean that is not positive, where y is linear. Deep models are solid
+    and blue, others dashed and orange; points of one size stand a little apart.
+    """
+    name = metric or first_metric(card)
+    table = learning_curve_table(card, name)
+    styles = line_styles({model["name"]: model["kind"] for model in card["models"]})
+    lines = {model: rows for model, rows in table.groupby("model", sort=False)}
+    figure = Figure(figsize=(WIDTH, max(3.4, 1.0 + 0.17 * len(lines))))
+    label = 0.4 + 0.062 * max(map(len, lines))
+    figure.subplots_adjust(left=0.1, right=1 - label / WIDTH, bottom=0.14, top=0.97)
+    axis = figure.subplots()
+    is_log = not metrics.get(name).higher_is_better and bool((table["mean"] > 0).all())
+    sizes = table["molecules"].unique()
+    step = max(1.004, float(sizes.max() / sizes.min()) ** 0.008)
+    ends = {}
+    for place, (model, rows) in enumerate(lines.items()):
+        x = rows["molecules"].to_numpy() * step ** (place - (len(lines) - 1) / 2)
+        mean = rows["mean"].to_numpy()
+        errors = [mean - rows["low"].to_numpy(), rows["high"].to_numpy() - mean]
+        axis.errorbar(x, mean, yerr=errors, **styles[model], capsize=2, markersize=4, lw=1.2)
+        ends[model] = (float(x[-1]), float(mean[-1]))
+    _limit_y(axis, table, is_log=is_log)
+    log_axes(axis, sizes.tolist(), both=is_log)
+    axis.set_xlabel("molecules in the train side")
+    axis.set_ylabel(axis_label(name, card))
+    _plain(axis)
+    axis.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    label_ends(axis, ends, {model: styles[model]["color"] for model in ends})
+    return figure
+
+
+def predicted_against_measured(
+    predictions: Predictions, card: Card, models: Sequence[str], *, task: int = 0
+) -> Figure:
+    """Draw test predictions of the first repeat against the measured values, one panel a model.
+
+    The titles give RMSE and R² of the points drawn, all folds pooled: close to the means over
+    folds, not the same. Above 2,000 points hexagons show their number.
+    """
+    names = list(dict.fromkeys(models))
+    figure, axes = _panels(len(names), columns=min(3, len(names)), height=2.75)
+    measured = predictions.targets[:, task].astype(float)
+    drawn = [predictions.pooled(name)[:, task] for name in names]
+    # Far-off predictions must not shrink the rest: they run out of the picture, and are counted.
+    ends = np.nanmin(measured), np.nanmax(measured)
+    pad = 0.08 * (ends[1] - ends[0]) or 1.0
+    both = ends[0] - pad, ends[1] + pad
+    for axis, name, predicted in zip(axes, names, drawn, strict=True):
+        known = np.isfinite(measured) & np.isfinite(predicted)
+        y, p = measured[known], predicted[known]
+        colour = COLOURS[_kind(card, name)]
+        if len(y) > _MOST_POINTS:
+            shades = LinearSegmentedColormap.from_list("one", ["#e9eef3", colour])
+            axis.hexbin(y, p, gridsize=40, extent=(*both, *both), mincnt=1, cmap=shades, bins="log")
+        else:
+            axis.scatter(y, p, s=6, color=colour, alpha=0.4, linewidths=0)
+        axis.plot(both, both, color="black", linewidth=0.8)
+        axis.set(xlim=both, ylim=both, aspect="equal")
+        axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axis.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        rmse, r2 = (metrics.get(m).function(y, p) for m in ("rmse", "r2"))
+        outside = int(((p < both[0]) | (p > both[1])).sum())
+        beyond = f", {outside} outside" if outside else ""
+        axis.set_title(f"{pretty(name)}\nRMSE {rmse:.2f}, R² {r2:.2f}{beyond}", fontsize=9)
+        axis.set_xlabel(with_unit("measured", target_unit(card)), fontsize=9)
+        _plain(axis)
+    axes[0].set_ylabel(with_unit("predicted", target_unit(card)), fontsize=9)
+    return figure
+
+
+def error_by_similarity(
+    data: Any,
+    predictions: Predictions,
+    card: Card,
+    models: Sequence[str],
+    *,
+    task: int = 0,
+    bins: int = 6,
+) -> Figure:
+    """Draw the mean absolute error by similarity to the nearest train molecule.
+
+    See :func:`chemdl.molecules.residuals.by_similarity`; bars are 95 % bootstrap intervals over rows.
+    """
+    table = residuals.by_similarity(data, predictions, models, task=task, bins=bins)
+    styles = line_styles({name: _kind(card, name) for name in table["model"].unique()})
+    figure = Figure(figsize=(WIDTH * 0.75, 3.2), layout="constrained")
+    axis = figure.subplots()
+    for place, (model, rows) in enumerate(table.groupby("model", sort=False)):
+        error = rows["error"].to_numpy()
+        x = rows["similarity"].to_numpy() + 0.004 * (place - (len(styles) - 1) / 2)
+        bars = [error - rows["low"].to_numpy(), rows["high"].to_numpy() - error]
+        axis.errorbar(x, error, yerr=bars, **styles[str(model)], capsize=2, markersize=4, lw=1.2,
+                      label=pretty(str(model)))  # fmt: skip
+    axis.set_ylim(bottom=0)
+    count = round(table["molecules"].mean())
+    axis.set_xlabel(f"similarity to the nearest train molecule (bins of about {count})")
+    axis.set_ylabel(with_unit("mean absolute error", target_unit(card)))
+    axis.legend(frameon=False, fontsize=8)
+    _plain(axis)
+    return figure
+
+
+def _dots(axis: Axes, table: pd.DataFrame) -> None:
+    y = np.arange(len(table))[::-1]
+    for kind, rows in table.assign(y=y).groupby("kind"):
+        mean = rows["mean"].to_numpy()
+        errors = [mean - rows["low"].to_numpy(), rows["high"].to_numpy() - mean]
+        axis.errorbar(
+            mean, rows["y"].to_numpy(), xerr=errors, fmt="o", color=COLOURS[str(kind)], capsize=2
+        )
+    axis.set_yticks(y, [pretty(name) for name in table["model"]])
+    axis.set_xlim(limits(*(table[column].tolist() for column in ("mean", "low", "high"))))
+    _plain(axis)
+
+
+def _limit_y(axis: Axes, table: pd.DataFrame, *, is_log: bool) -> None:
+    columns = [table[column].to_numpy() for column in ("mean", "low", "high")]
+    if not is_log:
+        axis.set_ylim(limits(*columns))
+        return
+    # An interval that reaches zero has no end on this axis.
+    logs = [np.log10(np.maximum(values, 1e-3 * columns[0].min())) for values in columns]
+    low, high = limits(*logs)
+    axis.set_ylim(10**low, 10**high)
+
+
+def _panels(count: int, *, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure with so many panels, the last row filled from the left."""
+    down = -(-count // columns)
+    figure = Figure(figsize=(WIDTH, height * down), layout="constrained")
+    axes = figure.subplots(down, columns, squeeze=False).ravel()
+    for axis in axes[count:]:
+        axis.remove()
+    return figure, list(axes[:count])
+
+
+def _kind_legend(figure: Figure) -> None:
+    handles = [
+        figure.axes[0].plot([], [], "o", color=colour, label=kind)[0]
+        for kind, colour in COLOURS.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+
+
+def _plain(axis: Axes) -> None:
+    """Leave two spines and a light grid: less ink than matplotlib's default."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="x", color="#e6e6e6", linewidth=0.8)
+    axis.set_axisbelow(True)
+
+
+def _kind(card: Card, model: str) -> str:
+    return next(row["kind"] for row in card["models"] if row["name"] == model)

@@ -1,0 +1,150 @@
+"""The dataset's own contract: aligned, read-only, hashed, sampled by seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+
+from chemdl.data import Dataset, DatasetError
+
+
+def make(n: int = 40, kind: str = "classification", **changes: object) -> Dataset:
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 2, size=(n, 2)).astype(float)
+    targets[::5, 1] = np.nan
+    fields = {
+        "name": "small",
+        "inputs": np.array(["C" * (i + 1) for i in range(n)], dtype=object),
+        "targets": targets,
+        "tasks": ("a", "b"),
+        "kind": kind,
+        "unit": "",
+        "card": {"title": "Small", "cleaning": {"kept": n}},
+        "columns": {"id": np.arange(n).astype(str)},
+    }
+    return Dataset(**{**fields, **changes})
+
+
+def test_parts_that_do_not_fit_are_refused_by_their_sizes() -> None:
+    with pytest.raises(DatasetError, match=r"shape \(40, 3\), not \(40, 2\)"):
+        make(tasks=("a", "b", "c"))
+    with pytest.raises(DatasetError, match="'id' has 3 rows, the inputs 40"):
+        make(columns={"id": np.arange(3)})
+    with pytest.raises(DatasetError, match="empty"):
+        make(inputs=np.array([], dtype=object), targets=np.empty((0, 2)), columns={})
+    with pytest.raises(DatasetError, match="classification, regression"):
+        make(kind="ranking")
+
+
+def test_nothing_in_it_can_be_changed() -> None:
+    dataset = make()
+    for array in (dataset.inputs, dataset.targets, dataset.columns["id"]):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = array[1]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        dataset.name = "other"  # type: ignore[misc]
+
+
+def test_content_hash_moves_with_any_input_target_or_task_and_with_nothing_else() -> None:
+    dataset = make()
+    same = make(card={"title": "Other"}, unit="mol/L", columns={}, name="other")
+    assert same.card["content_sha256"] == dataset.card["content_sha256"]
+    inputs, targets = dataset.inputs.copy(), dataset.targets.copy()
+    inputs[3] = "N"
+    targets[0, 1] = 1.0
+    changed = [make(inputs=inputs), make(targets=targets), make(tasks=("a", "c"))]
+    changed.append(dataset.subset(np.arange(40)[::-1]))
+    hashes = {d.card["content_sha256"] for d in [dataset, *changed]}
+    assert len(hashes) == 5
+
+
+def test_content_hash_is_one_for_all_nans_and_both_zeros() -> None:
+    targets = make().targets.copy()
+    negative = np.where(targets == 0, -0.0, targets)
+    other_nan = np.frombuffer(b"\x01\x00\x00\x00\x00\x00\xf8\x7f", dtype="<f8")[0]
+    negative[np.isnan(negative)] = other_nan
+    assert make(targets=negative).card["content_sha256"] == make().card["content_sha256"]
+
+
+def test_subset_keeps_rows_aligned_and_names_its_parent() -> None:
+    dataset = make()
+    by_index, by_mask = dataset.subset([7, 2]), dataset.subset(np.arange(40) < 3)
+    assert list(by_index.inputs) == [dataset.inputs[7], dataset.inputs[2]]
+    assert list(by_index.columns["id"]) == ["7", "2"]
+    np.testing.assert_array_equal(by_index.targets, dataset.targets[[7, 2]])
+    assert by_index.card["n"] == 2 and len(by_mask) == 3
+    assert by_index.card["parent"] == dataset.card["content_sha256"]
+    assert by_index.card["content_sha256"] != dataset.card["content_sha256"]
+
+
+def test_rows_that_are_not_there_are_refused() -> None:
+    dataset = make()
+    with pytest.raises(DatasetError, match="row 40 is outside 0 to 39"):
+        dataset.subset([0, 40])
+    with pytest.raises(DatasetError, match="row -1 is outside"):
+        dataset.subset([-1])
+    with pytest.raises(DatasetError, match="at least one"):
+        dataset.subset([])
+    with pytest.raises(DatasetError, match="mask of 3 rows for a set of 40"):
+        dataset.subset(np.array([True, False, True]))
+
+
+def test_sample_is_fixed_by_its_seed_and_in_the_sets_order() -> None:
+    dataset = make()
+    first, again, other = dataset.sample(15, 1), dataset.sample(15, 1), dataset.sample(15, 2)
+    assert list(first.inputs) == list(again.inputs) != list(other.inputs)
+    assert len(set(first.inputs)) == 15
+    rows = [int(i) for i in first.columns["id"]]
+    assert rows == sorted(rows)
+    assert dataset.sample(40, 0) is dataset
+    with pytest.raises(DatasetError, match="at least one row, not 0"):
+        dataset.sample(0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sample_keeps_the_positives_of_a_sparse_task(seed: int) -> None:
+    targets = np.zeros((1000, 2))
+    targets[:500, 0] = 1  # a dense task hides the sparse one unless it is drawn for itself
+    targets[490:510, 1] = 1
+    inputs = np.array([f"[{i + 1}CH4]" for i in range(1000)], dtype=object)
+    sampled = make(inputs=inputs, targets=targets, columns={}).sample(100, seed)
+    assert len(sampled) == 100
+    assert 2 <= sampled.targets[:, 1].sum() <= 3
+    assert 47 <= sampled.targets[:, 0].sum() <= 53
+
+
+def test_a_regression_sample_has_exactly_the_rows_asked_for() -> None:
+    assert len(make(kind="regression").sample(13, 5)) == 13
+
+
+def test_it_survives_a_process_boundary() -> None:
+    dataset = make()
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy.card == dataset.card
+    np.testing.assert_array_equal(copy.targets, dataset.targets)
+
+
+def test_deepchem_gets_weights_of_zero_for_what_was_not_measured() -> None:
+    pytest.importorskip("deepchem", reason="DeepChem is not installed here")
+    dataset = make()
+
+    class Counts:
+        def featurize(self, smiles: list[str]) -> np.ndarray:
+            return np.array([[len(s)] for s in smiles])
+
+    class Fails(Counts):
+        def featurize(self, smiles: list[str]) -> np.ndarray:
+            rows = np.empty(len(smiles), dtype=object)
+            rows[:] = [np.ones(1) if s != "CCC" else np.array([]) for s in smiles]
+            return rows
+
+    plain, counted = dataset.to_deepchem(), dataset.to_deepchem(Counts())
+    assert list(plain.ids) == list(dataset.inputs) == list(plain.X)
+    np.testing.assert_array_equal(plain.w, ~np.isnan(dataset.targets))
+    assert not np.isnan(plain.y).any()
+    np.testing.assert_array_equal(counted.X.ravel(), np.arange(1, 41))
+    with pytest.raises(DatasetError, match="row 2: 'CCC'"):
+        dataset.to_deepchem(Fails())

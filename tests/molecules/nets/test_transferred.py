@@ -1,0 +1,31 @@
+"""A net that learned one set answers for another, through a line."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import chemdl
+from chemdl.learn import catalogue
+from chemdl.molecules.nets import transferred as transfer
+
+
+def test_what_is_asked_about_was_not_learned(monkeypatch) -> None:
+    whole = chemdl.load("freesolv")
+    few = whole.subset(np.arange(40))
+    sets = {"many": whole, "few": few}
+    monkeypatch.setattr(transfer.chemdl, "load", lambda name: sets[name])
+    net = catalogue.net("fingerprint_net", "regression", epochs=3, device="cpu")
+    learned: list[int] = []
+    fit = type(net).fit
+    monkeypatch.setattr(
+        type(net), "fit", lambda self, X, y: (learned.append(len(X)), fit(self, X, y))[1]
+    )
+    model = transfer.Transferred(net, "many", "few")
+    model.prepare(few.inputs)
+    y = few.targets[:, 0]
+    model.fit(few.inputs, y)
+    assert learned == [len(whole) - 40]
+    found = model.predict(few.inputs)
+    # The line is the one of least squares: residuals have no mean and no slope.
+    np.testing.assert_allclose((y - found).mean(), 0, atol=1e-6)
+    np.testing.assert_allclose((y - found) @ found, 0, atol=1e-3)

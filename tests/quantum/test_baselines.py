@@ -1,0 +1,107 @@
+"""The rivals over geometries: against scikit-learn, on what was not seen, and by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.kernel_ridge import KernelRidge as Reference
+from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
+
+import chemdl
+from chemdl.quantum import baselines as geometry_baselines
+from chemdl.quantum.baselines import REGRESSORS, DressedAtoms, KernelRidge, Neighbours, regressor
+from chemdl.quantum.coulomb import bag_sizes, most_atoms, represent
+from chemdl.quantum.geometries import composition, elements
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[np.ndarray, np.ndarray]:
+    qm7 = chemdl.load("qm7")
+    rows = np.random.default_rng(0).permutation(7101)[:118]
+    return qm7.inputs[rows], qm7.targets[rows]
+
+
+def test_dressed_atoms_by_hand() -> None:
+    inputs = ["H 0 0 0; H 0 0 0.74", "O 0 0 0; H 0 0 0.97", "O 0 0 0"]
+    model = DressedAtoms().fit(inputs, [-2.0, -11.0, -10.0])
+    water = "O 0 0 0; H 0 0 1; H 0 1 0"
+    np.testing.assert_allclose(model.predict([water]), [-12.0])
+    assert model.kind == "trivial"
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "laplacian"])
+@pytest.mark.parametrize("representation", ["eigenvalues", "sorted", "bonds"])
+def test_kernel_ridge_is_scikit_learns(data, kernel: str, representation: str) -> None:
+    inputs, targets = data[0], data[1][:, 0]
+    train, test = inputs[:80], inputs[80:]
+    model = KernelRidge(representation, kernel, scales=(2.0,), ridges=(1e-4,))
+    found = model.fit(train, targets[:80]).predict(test)
+
+    size, bags = most_atoms(inputs), bag_sizes(inputs)
+    x, z = (represent(part, representation, size=size, bags=bags) for part in (train, test))
+    x, z = x.astype(np.float64), z.astype(np.float64)
+    sigma = 2.0 * model.unit_
+    if kernel == "laplacian":
+        grams = laplacian_kernel(x, x, 1 / sigma), laplacian_kernel(z, x, 1 / sigma)
+    else:
+        grams = rbf_kernel(x, x, 0.5 / sigma**2), rbf_kernel(z, x, 0.5 / sigma**2)
+    counts, asked = (composition(part, elements(train)) for part in (train, test))
+    atomic = np.linalg.lstsq(counts, targets[:80], rcond=None)[0]
+    residual = targets[:80] - counts @ atomic
+    reference = Reference(alpha=1e-4, kernel="precomputed").fit(grams[0], residual)
+    expected = reference.predict(grams[1]) + asked @ atomic
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-2)
+
+
+def test_settings_are_chosen_on_rows_of_its_own(data) -> None:
+    inputs, targets = data[0], data[1][:, 0]
+    model = regressor("krr_bonds").fit(inputs[:90], targets[:90])
+    (chosen,) = model.chosen_
+    assert chosen in {(s, r) for s in model.scales for r in model.ridges}
+    again = clone(model).fit(inputs[:90], targets[:90])
+    np.testing.assert_array_equal(again.predict(inputs[90:]), model.predict(inputs[90:]))
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_no_rival_is_far_worse_than_the_composition(data, name: str) -> None:
+    inputs, targets = data
+    model = regressor(name).fit(inputs[:90], targets[:90])
+    found = model.predict(inputs[90:])
+    assert found.shape == targets[90:].shape
+    dressed = DressedAtoms().fit(inputs[:90], targets[:90]).predict(inputs[90:])
+    error, bound = (np.abs(p - targets[90:]).mean() for p in (found, dressed))
+    assert error <= 1.25 * bound
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_prepared_distances_change_nothing(data, name: str, monkeypatch) -> None:
+    inputs, targets = data[0][:60], data[1][:60, 0]
+    monkeypatch.setattr(geometry_baselines, "_tables", type(geometry_baselines._tables)())
+    plain = regressor(name).fit(inputs[:50], targets[:50]).predict(inputs[50:])
+    model = regressor(name)
+    if hasattr(model, "prepare"):
+        model.prepare(inputs)
+    prepared = model.fit(inputs[:50], targets[:50]).predict(inputs[50:])
+    np.testing.assert_allclose(prepared, plain, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_an_element_that_was_not_seen_is_an_error(data, name: str) -> None:
+    model = regressor(name).fit(data[0][:30], data[1][:30, 0])
+    with pytest.raises(ValueError, match="has F, which was not seen in training"):
+        model.predict(["C 0 0 0; F 0 0 1.35"])
+
+
+def test_the_nearest_molecule_itself_is_found(data) -> None:
+    model = Neighbours(counts=(1,)).fit(data[0][:40], data[1][:40, 0])
+    np.testing.assert_allclose(model.predict(data[0][:5]), data[1][:5, 0], rtol=1e-6)
+
+
+def test_missing_targets_and_unknown_names_are_errors(data) -> None:
+    with pytest.raises(ValueError, match="must all be measured"):
+        DressedAtoms().fit(data[0][:2], [1.0, np.nan])
+    with pytest.raises(ValueError, match="unknown baseline 'krr_bond'"):
+        regressor("krr_bond")
+    with pytest.raises(ValueError, match="unknown kernel"):
+        KernelRidge(kernel="linear").fit(data[0][:5], data[1][:5, 0])  # type: ignore[arg-type]

@@ -1,0 +1,102 @@
+"""The rivals over docked complexes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from chemdl.data import Dataset
+from chemdl.evidence import metrics, replicas, splits
+from chemdl.evidence.study import Study
+from chemdl.learn import catalogue
+from chemdl.screening import scoring
+from chemdl.screening.contacts import scores
+from chemdl.screening.errors import MissingPoseError
+from chemdl.settings import Settings
+
+
+@pytest.mark.parametrize("name", scoring.CLASSIFIERS)
+def test_each_rival_keeps_the_contract(workbench, name: str) -> None:
+    inputs, labels = workbench.complexes(16)
+    model = replicas.seeded(clone(scoring.classifier(name, trees=20)), 1).fit(inputs, labels)
+    proba = model.predict_proba(inputs)
+    assert proba.shape == (16, 2) and model.kind == ("trivial" if name == "trivial" else "other")
+    np.testing.assert_allclose(proba.sum(1), 1.0)
+    again = replicas.seeded(scoring.classifier(name, trees=20), 1).fit(inputs, labels)
+    np.testing.assert_array_equal(again.predict_proba(inputs), proba)
+    auc = metrics.get("roc_auc").function(labels, proba[:, 1])
+    if name == "trivial":
+        assert auc == 0.5
+    elif name != "vina":
+        assert auc == 1.0
+
+
+def test_vina_ranks_by_its_score_and_learns_nothing(workbench) -> None:
+    inputs, labels = workbench.complexes(12)
+    found = scoring.classifier("vina").fit(inputs, labels).predict_proba(inputs)[:, 1]
+    assert (np.argsort(-found) == np.argsort(scores(inputs))).all()
+    other = scoring.classifier("vina").fit(inputs, 1.0 - labels).predict_proba(inputs)[:, 1]
+    np.testing.assert_array_equal(other, found)
+
+
+def test_ligand_forests_need_no_pose_and_the_others_do(workbench) -> None:
+    inputs, labels = workbench.complexes(12)
+    for name in ("ligand_forest", "properties_only", "random_forest", "vina"):
+        model = scoring.classifier(name, trees=5).fit(inputs, labels)
+        if name in ("ligand_forest", "properties_only"):
+            # The same ligand in either protein is the same to them.
+            pair = model.predict_proba(["left c1ccccc1CO", "right c1ccccc1CO"])
+            np.testing.assert_array_equal(pair[0], pair[1])
+        else:
+            with pytest.raises(MissingPoseError):
+                model.predict_proba(["left c1ccccc1CO"])
+
+
+def test_an_unknown_rival_lists_near_misses() -> None:
+    with pytest.raises(ValueError, match="Did you mean 'vina'"):
+        scoring.classifier("vyna")
+
+
+def test_docked_complexes_run_through_a_study(workbench, tmp_path) -> None:
+    inputs, labels = workbench.complexes(18)
+    groups = np.array(["left", "right", "third"])[np.arange(18) % 3]
+    data = Dataset(
+        "docked",
+        inputs,
+        labels[:, None],
+        ("active",),
+        "classification",
+        "active (1) or decoy (0)",
+        {"title": "by hand", "input": "complex", "cleaning": {"raw": 18, "kept": 18}},
+        {"target": groups},
+    )
+    study = Study(
+        "dude_docking",
+        chapter="virtual-screening",
+        dataset=data,
+        models={
+            "contact_net": catalogue.net("contact_net", "classification", width=8, epochs=2),
+            "random_forest": scoring.classifier("random_forest", trees=5),
+            "vina": scoring.classifier("vina"),
+        },
+        protocol=splits.leave_group_out(data),
+        metrics=["roc_auc"],
+        settings=Settings("quick", 0, "cpu", tmp_path),
+    )
+    card = study.run()
+    assert len(card["scores"]) == 9 and card["protocol"]["name"] == "leave_group_out"
+    assert {model["name"]: model["kind"] for model in card["models"]} == {
+        "contact_net": "deep",
+        "random_forest": "other",
+        "vina": "other",
+    }
+    # A replica's key changes with what makes the features of a pose.
+    sources = replicas._imported("chemdl.screening.nets.contacts") & replicas._imported(
+        "chemdl.screening.scoring"
+    )
+    assert {
+        "chemdl.screening.contacts",
+        "chemdl.screening.poses",
+        "chemdl.screening.receptors",
+    } <= sources
