@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from chemdl import __version__
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 from chemdl.settings import DEVICES, PROFILES
 
 _EXTRAS = "pip install 'chemdl[run]' brings what chapters need, 'chemdl[book]' what the book needs"
@@ -32,7 +32,9 @@ class _Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
-            raise argparse.ArgumentError(None, unknown(action.dest, str(value), action.choices))
+            raise argparse.ArgumentError(
+                None, str(UnknownNameError(action.dest, str(value), action.choices))
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,7 +76,7 @@ def _unrecognized(argument: str, parser: argparse.ArgumentParser) -> str:
     if not argument.startswith("-"):
         return f"unexpected argument {argument!r}"
     known = [name for action in parser._actions for name in action.option_strings]
-    return unknown("option", argument.partition("=")[0], known)
+    return str(UnknownNameError("option", argument.partition("=")[0], known))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -179,7 +181,7 @@ def _chosen(kind: str, asked: Iterable[str], known: Collection[str]) -> list[str
     asked = list(asked)
     for name in asked:
         if name not in known:
-            raise UsageError(unknown(kind, name, known))
+            raise UsageError(str(UnknownNameError(kind, name, known)))
     return asked or list(known)
 
 

@@ -1,14 +1,131 @@
-"""Registries: what a name stands for, and what is near a name that stands for nothing."""
+"""Registries: the domains bring readers, metrics, models … under names; the spine looks them up.
+
+A domain is a subpackage with a module ``domain`` that holds a :class:`Domain`, or another
+package's object of that kind under the entry point ``chemdl.domains``.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import functools
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+ENTRY_POINTS = "chemdl.domains"
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Say that ``name`` is unknown, and which known names it nearly is."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}"
+class UnknownNameError(ValueError):
+    """A name that stands for nothing; the message lists the near misses and all known names.
+
+    Parameters
+    ----------
+    kind : what the name should stand for, such as ``metric``.
+    name : what was given.
+    known : all names that stand for something.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Which modules of a domain register what, by their full names.
+
+    They are imported when a name of their kind is first asked for, so that listing data sets, say,
+    imports no network.
+
+    Attributes
+    ----------
+    name : of the domain.
+    data : modules that register readers of files and kinds of input.
+    splits : modules that register protocols.
+    metrics : modules that register metrics.
+    baselines : modules that register classical models.
+    nets : modules that register nets.
+    """
+
+    name: str
+    data: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
+    nets: tuple[str, ...] = ()
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """What is registered under names of one kind, by the spine and by every domain.
+
+    Parameters
+    ----------
+    kind : what a name stands for; error messages use it.
+    part : the field of :class:`Domain` that names the modules which register such names.
+    """
+
+    def __init__(self, kind: str, part: str) -> None:
+        self.kind, self.part = kind, part
+        self._values: dict[str, T] = {}
+        self._complete = False
+
+    def add(self, name: str, value: T) -> None:
+        """Register a value.
+
+        Raises
+        ------
+        ValueError
+            where the name stands for something else already.
+        """
+        if self._values.setdefault(name, value) is not value:
+            raise ValueError(f"{self.kind} {name!r} is registered twice")
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that registers what it decorates and leaves it as it is."""
+
+        def decorate(value: T) -> T:
+            self.add(name, value)
+            return value
+
+        return decorate
+
+    def __getitem__(self, name: str) -> T:
+        """Return what the name stands for; an unknown one is an :class:`UnknownNameError`."""
+        if name not in self._loaded():
+            raise UnknownNameError(self.kind, name, self._values)
+        return self._values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._loaded()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded())
+
+    def __len__(self) -> int:
+        return len(self._loaded())
+
+    def _loaded(self) -> dict[str, T]:
+        """Import what registers names of this kind, once."""
+        if not self._complete:
+            # Set first: the modules that are imported here may look a name up themselves.
+            self._complete = True
+            for domain in domains():
+                for module in getattr(domain, self.part):
+                    import_module(module)
+        return self._values
+
+
+@functools.cache
+def domains() -> tuple[Domain, ...]:
+    """Return every domain: this package's own, by name, then those of other packages."""
+    package = Path(__file__).parent
+    own = sorted(path.parent.name for path in package.glob("*/domain.py"))
+    found = [pkgutil.resolve_name(f"{__package__}.{name}.domain:DOMAIN") for name in own]
+    found += [entry.load() for entry in metadata.entry_points(group=ENTRY_POINTS)]
+    return tuple(found)

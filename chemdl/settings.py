@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from chemdl.files import project_root
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 
 PROFILES = ("smoke", "quick", "full")
 DEVICES = ("auto", "cpu", "cuda")
@@ -79,10 +79,10 @@ def read_settings(namespace: Mapping[str, Any]) -> Settings:
     given = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
     for name in given:
         if name not in known | {_SETUP_NAME}:
-            raise SettingsError(unknown("parameter", name, known))
+            raise SettingsError(str(UnknownNameError("parameter", name, known)))
     profile = str(given.get("profile", "quick"))
     if profile not in PROFILES:
-        raise SettingsError(unknown("profile", profile, PROFILES))
+        raise SettingsError(str(UnknownNameError("profile", profile, PROFILES)))
     return Settings(
         profile=profile,
         seed=_whole_number("seed", given.get("seed", 0), minimum=0),
@@ -103,7 +103,7 @@ def resolve_device(device: str) -> str:
         for an unknown device, or ``cuda`` where PyTorch sees none.
     """
     if device not in DEVICES:
-        raise SettingsError(unknown("device", device, DEVICES))
+        raise SettingsError(str(UnknownNameError("device", device, DEVICES)))
     if device == "cpu":
         return device
     import torch

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import chemdl
-from chemdl import settings
+from chemdl import files, settings
 from chemdl.files import write_atomically
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 from chemdl.settings import Settings, SettingsError, read_settings, spawn
 
 
@@ -135,12 +135,12 @@ def test_auto_takes_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_unknown_lists_near_misses_and_all_known_names() -> None:
-    message = unknown("model", "randomforest", ["trivial", "random_forest", "knn"])
+    message = str(UnknownNameError("model", "randomforest", ["trivial", "random_forest", "knn"]))
     assert message == (
         "unknown model 'randomforest'. Did you mean 'random_forest'? "
         "Known: knn, random_forest, trivial"
     )
-    assert "Did you mean" not in unknown("model", "zzz", ["trivial"])
+    assert "Did you mean" not in str(UnknownNameError("model", "zzz", ["trivial"]))
 
 
 def test_spawned_seeds_stay_what_they_are() -> None:
@@ -163,11 +163,11 @@ def test_spawned_seeds_differ_by_seed_name_and_order() -> None:
 def test_output_defaults_to_a_folder_of_the_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(profiles, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(settings, "project_root", lambda: tmp_path)
     assert read_settings({"device": "cpu"}).output == tmp_path / "_build" / "runs" / "quick"
     full = read_settings({"profile": "full", "device": "cpu", "output": ""})
     assert full.output == tmp_path / "_build" / "runs" / "full"
-    monkeypatch.setattr(profiles, "project_root", lambda: None)
+    monkeypatch.setattr(settings, "project_root", lambda: None)
     monkeypatch.chdir(tmp_path)
     assert read_settings({"device": "cpu"}).output == tmp_path / "chemdl-output" / "quick"
 
@@ -181,17 +181,17 @@ def test_the_checkout_is_found_from_its_chapters(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(root / "chapters")
-    assert profiles.project_root() == root
-    assert (profiles.data_dir() / "datasets.yml").is_file()
+    assert files.project_root() == root
+    assert (files.data_dir() / "datasets.yml").is_file()
 
 
 def test_the_cache_is_where_the_variable_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHEMDL_CACHE", str(tmp_path))
-    assert profiles.cache_dir() == tmp_path
+    assert files.cache_dir() == tmp_path
     monkeypatch.delenv("CHEMDL_CACHE")
-    assert profiles.cache_dir().name == "chemdl"
+    assert files.cache_dir().name == "chemdl"
 
 
 # --- atomic writes --------------------------------------------------------------------------------

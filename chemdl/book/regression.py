@@ -19,7 +19,8 @@ import numpy as np
 
 from chemdl.evidence import cards, metrics
 from chemdl.evidence import statistics as stats
-from chemdl.registry import unknown
+from chemdl.evidence.metrics import METRICS
+from chemdl.registry import UnknownNameError
 
 FAMILY_ERROR = 0.001
 MOST_NUMBERS = 10
@@ -140,10 +141,10 @@ def value_of(card: Mapping[str, Any], name: str) -> float:
     rows = [r for r in card["scores"] if r["model"] == model and r["condition"] == "all"]
     if not rows:
         models = {row["model"] for row in card["scores"]}
-        raise NumberError(f"{card['study']}: {unknown('model', model, models)}")
+        raise NumberError(f"{card['study']}: {UnknownNameError('model', model, models)}")
     if metric not in rows[0]["values"]:
         known = rows[0]["values"]
-        raise NumberError(f"{card['study']}: {unknown('metric', metric, known)}")
+        raise NumberError(f"{card['study']}: {UnknownNameError('metric', metric, known)}")
     return float(np.mean([_mean_of_defined(row["values"][metric]) for row in rows]))
 
 
@@ -175,7 +176,7 @@ def parse(name: str) -> tuple[str, str, str]:
     parts = name.split("/")
     if len(parts) != 3 or not all(parts):
         raise NumberError(f"{name!r} is not of the form study/model/metric")
-    metrics.get(parts[2])
+    METRICS[parts[2]]
     return parts[0], parts[1], parts[2]
 
 

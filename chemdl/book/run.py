@@ -16,7 +16,7 @@ from typing import Any
 
 from chemdl.book import fingerprint, kernel, progress
 from chemdl.files import project_root, write_atomically
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 from chemdl.settings import Settings, read_settings
 
 RECORDED_PACKAGES = (
@@ -101,7 +101,7 @@ def find_chapter(chapter: str | Path) -> Path:
     name = chapter_name(path) if path.suffix in ("", ".ipynb") else str(chapter)
     if name in known and (path.name == str(path) or path.suffix != ".ipynb"):
         return known[name]
-    raise UnknownChapterError(unknown("chapter", str(chapter), known))
+    raise UnknownChapterError(str(UnknownNameError("chapter", str(chapter), known)))
 
 
 def run_chapters(
@@ -159,7 +159,7 @@ def check_parameters(notebook: Path, names: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             chapter = chapter_name(notebook)
-            raise UnknownParameterError(f"{chapter}: {unknown('parameter', name, known)}")
+            raise UnknownParameterError(f"{chapter}: {UnknownNameError('parameter', name, known)}")
 
 
 def read_run(output: Path, chapter: str) -> dict[str, Any] | None:

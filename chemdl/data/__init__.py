@@ -5,7 +5,6 @@ stand behind ``chemdl data``; ``from_csv`` makes a dataset of a table of your ow
 is a few lines of data/datasets.yml.
 """
 
-from chemdl.data.cleaning import clean_smiles
 from chemdl.data.dataset import Dataset
 from chemdl.data.errors import (
     DatasetError,
@@ -15,7 +14,7 @@ from chemdl.data.errors import (
     UnknownDatasetError,
     UnsafeArchiveError,
 )
-from chemdl.data.loading import describe, embed, embedded_sha256, fetch, from_csv, load, verify
+from chemdl.data.loading import describe, embed, embedded_sha256, fetch, load, verify
 from chemdl.data.registry import names
 
 __all__ = [
@@ -26,12 +25,10 @@ __all__ = [
     "UnavailableError",
     "UnknownDatasetError",
     "UnsafeArchiveError",
-    "clean_smiles",
     "describe",
     "embed",
     "embedded_sha256",
     "fetch",
-    "from_csv",
     "load",
     "names",
     "verify",

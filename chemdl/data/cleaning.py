@@ -1,4 +1,7 @@
-"""Cleaning of tables, by the kind of their input: done once, here, and counted."""
+"""Cleaning of tables: what cannot be used is left out, equal rows are merged, all is counted.
+
+Which rows are equal depends on the kind of input (:mod:`chemdl.data.inputs`).
+"""
 
 from __future__ import annotations
 
@@ -28,69 +31,22 @@ class Cleaned:
     lengths: np.ndarray | None = None
 
 
-def clean_smiles(
-    table: RawTable, kind: str, *, tolerance: float = 0.0, apart: str | None = None
-) -> Cleaned:
-    """Drop what cannot be used, merge what is one molecule, and count both.
-
-    In this order:
-
-    1. *unparsable*: rows whose SMILES RDKit cannot parse and sanitise, or that hold no atom.
-    2. *unlabelled*: rows without any measured target.
-    3. Rows are one molecule when their canonical isomeric SMILES are equal (salts, charges and
-       tautomers stay apart). They are merged into the first of them, task by task: equal values
-       stay; of a regression's values that differ by at most ``tolerance`` (in the set's unit)
-       the mean; contradicting values become NaN, each counted in *conflicting_labels*.
-       *duplicate* counts the rows merged into an earlier one, *conflicting* the rows dropped with
-       their molecule because nothing but contradictions was left of its labels.
-
-    Rows of a published valid or test set (``columns["set"]``) are never merged, nor are rows of
-    two sets: the published score counts them so. Nor are rows whose column ``apart`` differs, where
-    one is named: a molecule then stands once in each target's list. A merged row takes its further
-    columns from the first row that has a value.
-
-    So raw = unparsable + unlabelled + duplicate + conflicting + kept.
-
-    Raises
-    ------
-    DatasetError
-        for a class other than 0 and 1, a task without any label, or no row that is left, naming
-        file, line and remedy.
-    """
-    _check_labels(table, kind)
-    keys = canonical_smiles(table.inputs)
-    unparsable = [row for row, key in enumerate(keys) if key is None]
-    measured = ~np.isnan(table.targets).all(axis=1)
-    unlabelled = [row for row, key in enumerate(keys) if key is not None and not measured[row]]
-    merged = _merged(table, keys, measured, apart, tolerance)
-    log = {
-        "raw": len(table.inputs),
-        "unparsable": len(unparsable),
-        "unlabelled": len(unlabelled),
-        **merged.counts,
-        "rule": "rows of equal canonical SMILES merged; contradicting labels left out",
-        "tolerance": tolerance,
-        "examples": {
-            "unparsable": _examples(table, unparsable),
-            "conflicting": _examples(table, merged.conflicting),
-        },
-    }
-    if not merged.rows:
-        raise DatasetError(_nothing_left(table, log))
-    order = np.array(merged.rows, dtype=np.int64)
-    return Cleaned(order, np.array(merged.targets), merged.kept_columns(), log)
-
-
-def clean_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None = None) -> Cleaned:
+def keep_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None = None) -> Cleaned:
     """Keep every row that has a measured target, and count the others.
 
-    Equal rows of descriptors may be different molecules, and equal formulas different solids, so
-    that none are merged. Rows that do not pass ``parses`` are left out, where it is given.
+    For inputs of which equal ones may be different things, such as formulas (different solids) or
+    given descriptors (different molecules): no rows are merged.
+
+    Parameters
+    ----------
+    table : rows as the files hold them, each its own only site.
+    kind : of the targets, as in :class:`chemdl.data.Dataset`.
+    parses : says whether an input can be used; rows that fail are left out and counted.
 
     Raises
     ------
     DatasetError
-        as :func:`clean_smiles` does.
+        for a class other than 0 and 1, or a task without any label, naming file, line and remedy.
     """
     _check_labels(table, kind)
     parsed = np.array([parses is None or parses(text) for text in table.inputs])
@@ -112,33 +68,56 @@ def clean_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None 
     return Cleaned(rows, table.targets[rows], columns, log)
 
 
-def clean_sites(table: RawTable, kind: str) -> Cleaned:
-    """Clean rows with sites, such as chains with their residues, by the rules of molecules.
+def merge_rows(
+    table: RawTable,
+    keys: Sequence[str | None],
+    kind: str,
+    *,
+    rule: str,
+    tolerance: float = 0.0,
+    apart: str | None = None,
+) -> Cleaned:
+    """Drop what cannot be used, merge rows that are one thing measured twice, and count both.
 
-    *unparsable* are rows of no site or whose input is empty, *unlabelled* those without any
-    measured target. Rows are one when their inputs are equal, and are then merged site by site:
-    equal values stay, contradicting ones become NaN (*conflicting_labels*). Rows of a published
-    valid or test set are never merged.
+    In this order:
+
+    1. *unparsable*: rows without a key.
+    2. *unlabelled*: rows without any measured target.
+    3. Rows of equal key are merged into the first of them, task by task (and site by site, where
+       rows have several): equal values stay; of a regression's values that differ by at most
+       ``tolerance`` (in the set's unit) the mean; contradicting values become NaN, each counted in
+       *conflicting_labels*. *duplicate* counts the rows merged into an earlier one, *conflicting*
+       the rows dropped because nothing but contradictions was left of their labels.
+
+    Rows of a published valid or test set (``columns["set"]``) are never merged, nor are rows of
+    two sets: the published score counts them so. Nor are rows whose column ``apart`` differs,
+    where one is named. A merged row takes its further columns from the first row that has a value.
+
+    So raw = unparsable + unlabelled + duplicate + conflicting + kept.
+
+    Parameters
+    ----------
+    keys : the identity of each row's input; ``None`` where the input cannot be used.
+    rule : what was done, in words, for the card.
 
     Raises
     ------
     DatasetError
-        as :func:`clean_smiles` does, and where equal inputs have different numbers of sites.
+        for a class other than 0 and 1, a task without any label, equal keys with different numbers
+        of sites, or no row that is left, naming file, line and remedy.
     """
-    assert table.lengths is not None
     _check_labels(table, kind)
-    usable = (table.lengths > 0) & np.array([bool(text.strip()) for text in table.inputs])
     measured = table.measured()
-    keys = [text if good else None for text, good in zip(table.inputs, usable, strict=True)]
-    merged = _merged(table, keys, measured, None, 0.0)
+    usable = np.array([key is not None for key in keys])
+    merged = _merged(table, keys, measured, apart, tolerance)
     unparsable = np.flatnonzero(~usable).tolist()
     log = {
         "raw": len(table.inputs),
         "unparsable": len(unparsable),
         "unlabelled": int((usable & ~measured).sum()),
         **merged.counts,
-        "rule": "rows of equal input merged site by site; contradicting labels left out",
-        "tolerance": 0.0,
+        "rule": rule,
+        "tolerance": tolerance,
         "examples": {
             "unparsable": _examples(table, unparsable),
             "conflicting": _examples(table, merged.conflicting),
@@ -147,24 +126,28 @@ def clean_sites(table: RawTable, kind: str) -> Cleaned:
     if not merged.rows:
         raise DatasetError(_nothing_left(table, log))
     order = np.array(merged.rows, dtype=np.int64)
+    columns = merged.kept_columns()
+    if table.lengths is None:
+        return Cleaned(order, np.array(merged.targets), columns, log)
     targets = np.concatenate(merged.targets)
-    return Cleaned(order, targets, merged.kept_columns(), log, table.lengths[order])
+    return Cleaned(order, targets, columns, log, table.lengths[order])
 
 
-def canonical_smiles(inputs: Sequence[str]) -> list[str | None]:
-    """Return RDKit's canonical isomeric SMILES of each input, ``None`` for what does not parse.
+def clean_as_text(
+    table: RawTable, kind: str, *, tolerance: float = 0.0, apart: str | None = None
+) -> Cleaned:
+    """Clean rows whose input is its own identity, such as the sequence of a chain.
 
-    RDKit's messages are held back while this runs, and only then.
+    Rows with several sites are merged where their inputs are equal (:func:`merge_rows`); a row of
+    no site or with an empty input is *unparsable*. Rows that are their own only site are kept as
+    they are (:func:`keep_rows`).
     """
-    from rdkit import Chem, rdBase
-
-    canonical: list[str | None] = []
-    with rdBase.BlockLogs():
-        for smiles in inputs:
-            molecule = Chem.MolFromSmiles(smiles)
-            usable = molecule is not None and molecule.GetNumAtoms() > 0
-            canonical.append(Chem.MolToSmiles(molecule) if usable else None)
-    return canonical
+    if table.lengths is None:
+        return keep_rows(table, kind)
+    usable = (table.lengths > 0) & np.array([bool(text.strip()) for text in table.inputs])
+    keys = [text if good else None for text, good in zip(table.inputs, usable, strict=True)]
+    rule = "rows of equal input merged site by site; contradicting labels left out"
+    return merge_rows(table, keys, kind, rule=rule)
 
 
 def _check_labels(table: RawTable, kind: str) -> None:
@@ -294,5 +277,5 @@ def _nothing_left(table: RawTable, log: dict[str, Any]) -> str:
     first = f"; the first, {table.where(0)}, reads {table.inputs[0]!r}"
     return (
         f"no row is left of {log['raw']}: {log['unparsable']} unparsable, {log['unlabelled']} "
-        f"without a label, {log['conflicting']} contradicting{first}: check the SMILES column"
+        f"without a label, {log['conflicting']} contradicting{first}: check the column of the inputs"
     )

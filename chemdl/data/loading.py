@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import json
 import os
-import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -20,14 +19,11 @@ from chemdl.data import cleaning, sources
 from chemdl.data.dataset import Dataset
 from chemdl.data.embedded import embedded_text, read_embedded
 from chemdl.data.errors import DatasetError, HashMismatchError
-from chemdl.data.readers import RawTable, read_table
-from chemdl.data.registry import READERS, Entry, Source, entry
+from chemdl.data.inputs import INPUTS
+from chemdl.data.readers import READERS, RawTable
+from chemdl.data.registry import Entry, Source, entry
 from chemdl.files import cache_dir, data_dir, write_atomically
-from chemdl.materials.data import is_formula
-from chemdl.registry import unknown
-
-# By kind of input, what a row must pass to be kept; SMILES have a cleaning of their own.
-PARSES = {"formula": is_formula}
+from chemdl.registry import UnknownNameError
 
 
 def load(
@@ -66,7 +62,7 @@ def load(
     wanted, folder = entry(name), _cache(cache)
     for task in tasks or ():
         if task not in wanted.tasks:
-            raise DatasetError(f"dataset {name!r}: {unknown('task', task, wanted.tasks)}")
+            raise DatasetError(f"dataset {name!r}: {UnknownNameError('task', task, wanted.tasks)}")
     if inactives is not None and wanted.kind != "classification":
         raise DatasetError(f"dataset {name!r} is of kind {wanted.kind}: it has no inactives")
     if tasks is not None and not tasks:
@@ -170,66 +166,6 @@ def describe(name: str) -> dict[str, Any]:
     return described
 
 
-def from_csv(
-    path: str | os.PathLike[str],
-    *,
-    smiles: str,
-    targets: list[str] | Mapping[str, str],
-    kind: str,
-    unit: str = "",
-    name: str | None = None,
-    tolerance: float = 0.0,
-) -> Dataset:
-    """Make a dataset of your own table; cleaned by the same rules as the registered sets.
-
-    Parameters
-    ----------
-    path : a comma separated table with a header; ``.gz`` is unpacked.
-    smiles : the column with the molecules.
-    targets : the columns with the targets, or a mapping of task names to columns; an empty cell
-        is a value that was not measured.
-    kind, unit, name, tolerance : as in :class:`Dataset`, :func:`chemdl.data.clean_smiles`.
-
-    Warns
-    -----
-    UserWarning
-        when molecules were left out, naming file, line and remedy.
-    """
-    file = Path(path)
-    raw = read_table({file.name: file}, {"smiles": smiles, "targets": targets})
-    cleaned = cleaning.clean_smiles(raw, kind, tolerance=tolerance)
-    lost = cleaned.log["unparsable"] + cleaned.log["conflicting"]
-    if lost:
-        first = (cleaned.log["examples"]["unparsable"] + cleaned.log["examples"]["conflicting"])[0]
-        warnings.warn(
-            f"{file.name}: {lost} of {cleaned.log['raw']} rows were left out "
-            f"({cleaned.log['unparsable']} unparsable, {cleaned.log['conflicting']} contradicting "
-            f"duplicates), the first is {first}, column {smiles!r}; mend them to use them. All "
-            "are in the card",
-            stacklevel=2,
-        )
-    title = name or file.stem
-    card = {
-        "title": title,
-        "source": file.name,
-        "licence": {"name": "your own"},
-        "citation": "",
-        "input": "smiles",
-        "cleaning": cleaned.log,
-    }
-    inputs = [raw.inputs[row] for row in cleaned.rows]
-    return Dataset(
-        title,
-        np.array(inputs, object),
-        cleaned.targets,
-        raw.tasks,
-        kind,
-        unit,
-        card,
-        cleaned.columns,
-    )
-
-
 def read_raw(wanted: Entry, obtained: sources.Obtained) -> RawTable:
     """Read a set's files as they are, before any cleaning.
 
@@ -267,15 +203,9 @@ def _cleaned(
             raw = raw.with_tasks(tasks)
         if inactives is not None:
             raw = raw.with_inactives(inactives)
-        if wanted.input == "smiles":
-            apart = wanted.read.get("apart")
-            cleaned = cleaning.clean_smiles(
-                raw, wanted.kind, tolerance=wanted.tolerance, apart=apart
-            )
-        elif raw.lengths is not None:
-            cleaned = cleaning.clean_sites(raw, wanted.kind)
-        else:
-            cleaned = cleaning.clean_rows(raw, wanted.kind, PARSES.get(wanted.input))
+        clean = INPUTS[wanted.input].clean
+        apart = wanted.read.get("apart")
+        cleaned = clean(raw, wanted.kind, tolerance=wanted.tolerance, apart=apart)
         inputs = np.array([raw.inputs[row] for row in cleaned.rows], dtype=object)
         dataset = _assembled(
             wanted,
@@ -316,8 +246,6 @@ def _assembled(
 
 def _key(wanted: Entry, source: Source) -> str:
     """Name the cleaned set by all that decides it."""
-    from rdkit import rdBase
-
     parts = [
         sorted((file.name, file.sha256) for file in source.files),
         wanted.kind,
@@ -326,7 +254,7 @@ def _key(wanted: Entry, source: Source) -> str:
         wanted.tasks,
         dict(source.read),
         cleaning.VERSION,
-        rdBase.rdkitVersion,
+        INPUTS[wanted.input].version(),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -11,26 +11,14 @@ from typing import Any
 
 import yaml
 
-from chemdl.data import readers
 from chemdl.data.dataset import KINDS
 from chemdl.data.errors import RegistryError, UnknownDatasetError
+from chemdl.data.inputs import DEFAULT_INPUT, INPUTS
+from chemdl.data.readers import READERS
 from chemdl.files import data_dir
-from chemdl.materials import data as materials
-from chemdl.proteins import data as proteins
-from chemdl.proteins import structures
-from chemdl.quantum import data as geometries
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-INPUTS = ("smiles", "descriptors", "sequence", "geometry", "formula", "crystal")
-# By the name that an entry gives.
-READERS = {
-    **readers.READERS,
-    **proteins.READERS,
-    **structures.READERS,
-    **geometries.READERS,
-    **materials.READERS,
-}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -98,7 +86,7 @@ class Entry:
     citation: str
     collection: str | None
     sources: tuple[Source, ...]
-    input: str = "smiles"
+    input: str = DEFAULT_INPUT
     reader: str = "table"
     tolerance: float = 0.0
     read: Mapping[str, Any] = field(default_factory=dict)
@@ -121,7 +109,7 @@ def entry(name: str) -> Entry:
     """
     registry = _registry()
     if name not in registry:
-        raise UnknownDatasetError(unknown("dataset", name, registry))
+        raise UnknownDatasetError(str(UnknownNameError("dataset", name, registry)))
     return registry[name]
 
 
@@ -157,9 +145,9 @@ def _entry(name: str, raw: Mapping[str, Any], releases: Mapping[str, Release]) -
     known = {*required, "sources", "collection", "input", "reader", "tolerance"}
     for given in raw:
         if given not in known:
-            raise RegistryError(f"{record}: {unknown('field', given, known)}")
+            raise RegistryError(f"{record}: {UnknownNameError('field', given, known)}")
     _one_of(record, "kind", raw["kind"], KINDS)
-    _one_of(record, "input", raw.get("input", "smiles"), INPUTS)
+    _one_of(record, "input", raw.get("input", DEFAULT_INPUT), INPUTS)
     _one_of(record, "reader", raw.get("reader", "table"), READERS)
     if "name" not in raw["licence"]:
         raise RegistryError(f"{record}: field 'licence' needs a 'name'")
@@ -239,4 +227,4 @@ def _safe(record: str, path: str) -> str:
 
 def _one_of(record: str, what: str, value: str, known: Any) -> None:
     if value not in known:
-        raise RegistryError(f"{record}: {unknown(what, str(value), known)}")
+        raise RegistryError(f"{record}: {UnknownNameError(what, str(value), known)}")

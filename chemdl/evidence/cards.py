@@ -16,7 +16,7 @@ import numpy as np
 
 from chemdl.evidence.verdicts import MEANING
 from chemdl.files import data_dir, write_atomically
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 from chemdl.settings import PROFILES
 
 SCHEMA_VERSION = 1
@@ -57,7 +57,7 @@ class Predictions:
         parts = [k for k in self.arrays if k.startswith(f"{model}/{condition}/{repeat}/")]
         if not parts:
             models = {k.split("/")[0] for k in self.arrays if not k.startswith("test/")}
-            raise KeyError(unknown("model with predictions", model, models))
+            raise KeyError(str(UnknownNameError("model with predictions", model, models)))
         for key in parts:
             out[self.arrays[f"test/{repeat}/{key.rsplit('/', 1)[1]}"]] = self.arrays[key]
         return out
@@ -183,7 +183,7 @@ def record(source: Path, profile: str) -> list[Path]:
         if ``source`` has no cards.
     """
     if profile not in PROFILES:
-        raise CardError(unknown("profile", profile, PROFILES))
+        raise CardError(str(UnknownNameError("profile", profile, PROFILES)))
     cards = sorted((Path(source) / "cards").glob("[!.]*.json"))
     if not cards:
         raise FileNotFoundError(f"no cards in {source}/cards; run a chapter first")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chemdl.files import data_dir
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 
 KINDS = ("difference", "count", "level", "qualitative")
 SIDES = ("deep", "other", "neither")
@@ -126,7 +126,7 @@ def load_claims(path: Path | None = None) -> dict[str, Claim]:
 def for_chapter(chapter: str) -> list[Claim]:
     """Return the claims that a chapter judges."""
     if chapter not in CHAPTERS:
-        raise ClaimError(unknown("chapter", chapter, CHAPTERS))
+        raise ClaimError(str(UnknownNameError("chapter", chapter, CHAPTERS)))
     return [claim for claim in load_claims().values() if claim.chapter == chapter]
 
 
@@ -139,7 +139,7 @@ def get(name: str) -> Claim:
     """Return one claim; an unknown id is an error with the near misses."""
     found = load_claims()
     if name not in found:
-        raise ClaimError(unknown("claim", name, found))
+        raise ClaimError(str(UnknownNameError("claim", name, found)))
     return found[name]
 
 
@@ -150,7 +150,7 @@ def orphans(claims: Iterable[Claim], chapters: Collection[str] = CHAPTERS) -> li
         if claim.test is None and not claim.reason:
             found.append(f"{claim.id}: neither a test nor a reason why there is none")
         if claim.chapter not in chapters:
-            found.append(f"{claim.id}: {unknown('chapter', claim.chapter, chapters)}")
+            found.append(f"{claim.id}: {UnknownNameError('chapter', claim.chapter, chapters)}")
     return found
 
 
@@ -279,7 +279,7 @@ def _keys(
 ) -> Iterator[str]:
     for name in found:
         if name not in allowed:
-            yield f"{where}{name}: {unknown('field', str(name), allowed)}"
+            yield f"{where}{name}: {UnknownNameError('field', str(name), allowed)}"
     for name in required:
         if name not in found:
             yield f"{where}{name} is missing"
@@ -304,7 +304,7 @@ def _choices(record: Mapping[str, Any]) -> Iterator[str]:
         choices.append(("test.fidelity", record["test"]["fidelity"], FIDELITIES))
     for name, value, known in choices:
         if value not in known:
-            yield f"{name}: {unknown('value', str(value), known)}"
+            yield f"{name}: {UnknownNameError('value', str(value), known)}"
     if record.get("in_review", "unchecked") not in (True, False, "unchecked"):
         yield f"in_review: {record['in_review']!r} is neither true, false nor unchecked"
 

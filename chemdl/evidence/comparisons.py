@@ -12,6 +12,7 @@ from chemdl.evidence import metrics
 from chemdl.evidence import statistics as stats
 from chemdl.evidence.cards import Predictions
 from chemdl.evidence.claims import Claim
+from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.verdicts import Verdict, is_provisional, judge_difference, judge_level
 
 Row = dict[str, Any]
@@ -215,7 +216,7 @@ def _judge_level(claim: Claim, evidence: Evidence, profile: str) -> Row:
         low, high = stats.level_interval(values, ratios)
     else:
         low, high = stats.prediction_interval(values)
-    higher = metrics.get(test.metric).higher_is_better
+    higher = METRICS[test.metric].higher_is_better
     verdict = judge_level(low, high, reported, higher_is_better=higher)
     estimate = _estimate(float(values.mean()), low, high, "95 % prediction interval")
     return _verdict(claim, verdict, "", profile, estimate)

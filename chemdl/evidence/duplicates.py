@@ -1,4 +1,4 @@
-"""Twins across a split: the same molecule, or the same input, in test and in what was learned."""
+"""Duplicates across a split: the same thing in test and among the rows that were learned from."""
 
 from __future__ import annotations
 
@@ -8,30 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chemdl.data.inputs import DEFAULT_INPUT, INPUTS
 from chemdl.evidence.folds import Rows
 
 
-def key_codes(dataset: Any) -> dict[str, Rows]:
-    """Number the identity of each row; -1 where it has no twin in the set or no key."""
-    inputs = np.asarray(dataset.inputs)
-    kind = (getattr(dataset, "card", None) or {}).get("input", "smiles")
-    if kind == "complex":
-        # One molecule in two receptors is one molecule all the same.
-        inputs = np.array([text.partition(" ")[2] for text in inputs], dtype=object)
-    elif kind in ("formula", "crystal"):
-        from chemdl.materials.compositions import composition_keys
+def identity_codes(dataset: Any) -> dict[str, Rows]:
+    """Number the identity of each row, by kind of identity, as the kind of input defines them.
 
-        # GaAs and Ga2As2 are one composition, and so are the polymorphs of a crystal.
-        return {"composition": _shared_codes(composition_keys(inputs.tolist()))}
-    elif kind != "smiles":
-        return {"input": _shared_codes(inputs.astype(str))}
-    from chemdl.molecules.smiles import inchikeys
-
-    keys = inchikeys(inputs)
-    return {
-        "inchikey": _shared_codes(keys),
-        "inchikey_no_stereo": _shared_codes(keys.astype("U14")),
-    }
+    Returns
+    -------
+    for each kind of identity the codes (n,); -1 where a row has no duplicate in the set, or no key.
+    """
+    card = getattr(dataset, "card", None) or {}
+    kind = INPUTS[card.get("input", DEFAULT_INPUT)]
+    identities = kind.identities(np.asarray(dataset.inputs, dtype=object))
+    return {name: _shared_codes(keys) for name, keys in identities.items()}
 
 
 def _shared_codes(keys: NDArray[np.str_]) -> Rows:
@@ -39,16 +30,19 @@ def _shared_codes(keys: NDArray[np.str_]) -> Rows:
     return np.where((counts[codes] > 1) & (keys != ""), codes, -1).astype(np.int64)
 
 
-def twins(splits: Sequence[Any], codes: Mapping[str, Rows]) -> dict[str, int]:
-    """Count, by key, the rows that stand in test while a twin stands in train or valid."""
+def count_duplicates(splits: Sequence[Any], codes: Mapping[str, Rows]) -> dict[str, int]:
+    """Count, by kind of identity, the test rows with a duplicate in train or valid.
+
+    A row counts once, in however many of the splits it has one.
+    """
     result = {}
-    for key, code in codes.items():
-        apart = np.zeros(len(code), dtype=bool)
+    for name, code in codes.items():
+        duplicated = np.zeros(len(code), dtype=bool)
         for split in splits:
-            seen = np.zeros(int(code.max(initial=-1)) + 2, dtype=bool)
-            seen[code[split.train]] = True
-            seen[code[split.valid]] = True
-            seen[-1] = False  # where code is -1: no twin at all
-            apart[split.test] |= seen[code[split.test]]
-        result[key] = int(apart.sum())
+            learned = np.zeros(int(code.max(initial=-1)) + 2, dtype=bool)
+            learned[code[split.train]] = True
+            learned[code[split.valid]] = True
+            learned[-1] = False  # where code is -1: no duplicate at all
+            duplicated[split.test] |= learned[code[split.test]]
+        result[name] = int(duplicated.sum())
     return result

@@ -10,11 +10,9 @@ from typing import Any
 from typing import Protocol as Interface
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
-# Tanimoto distance between ECFP4 fingerprints up to which two molecules are neighbours.
-CLUSTER_CUTOFF = 0.6
 
 
 class Rule(Interface):
@@ -117,38 +115,6 @@ def strata(dataset: Any) -> Rows:
     first = positive[:, rarest_first].argmax(axis=1)
     codes = np.where(positive.any(axis=1), first + 1, 0)
     return np.where(measured, codes, -1).astype(np.int64)
-
-
-def butina(smiles: ArrayLike, cutoff: float = CLUSTER_CUTOFF) -> Rows:
-    """Return the cluster of each molecule, shape (n,), by Butina's algorithm on ECFP4.
-
-    The molecule with most neighbours (Tanimoto distance ≤ ``cutoff``) takes them all as its
-    cluster, then the next that is still free takes its free neighbours, and so on (Butina, J. Chem.
-    Inf. Comput. Sci. 39, 747, 1999). Equal to RDKit's ``Butina.ClusterData`` without reordering.
-    Similarities are computed in blocks, so that only the neighbour lists are held.
-    """
-    from chemdl.molecules.fingerprints import ECFP
-    from chemdl.molecules.similarity import tanimoto
-
-    if not 0 < cutoff < 1:
-        raise ValueError(f"cutoff {cutoff} must lie between 0 and 1 (a Tanimoto distance)")
-    rows = ECFP().transform(smiles)
-    # Distances are compared as RDKit does, with room for float32's rounding.
-    least = 1 - cutoff - 1e-6
-    neighbours: list[Rows] = []
-    for start in range(0, len(rows), 1000):
-        block = tanimoto(rows[start : start + 1000], rows) >= least
-        neighbours.extend(np.flatnonzero(line) for line in block)
-    order = sorted(range(len(rows)), key=lambda i: (len(neighbours[i]), i), reverse=True)
-    codes = np.full(len(rows), -1, dtype=np.int64)
-    found = 0
-    for centre in order:
-        if codes[centre] >= 0:
-            continue
-        free = neighbours[centre][codes[neighbours[centre]] < 0]
-        codes[free] = found
-        found += 1
-    return codes
 
 
 def _targets(dataset: Any) -> NDArray[np.float64]:

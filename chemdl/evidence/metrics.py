@@ -14,9 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chemdl.proteins import metrics as labels
-from chemdl.proteins import segments
-from chemdl.registry import unknown
+from chemdl.registry import Registry
 
 Floats = NDArray[np.float64]
 # Pairs of a positive and a negative up to which ROC-AUC is counted pair by pair under resampling.
@@ -69,6 +67,9 @@ class Metric:
         return self.task in ("", task)
 
 
+METRICS: Registry[Metric] = Registry("metric", "metrics")
+
+
 def score_tasks(
     metric: str | Metric,
     y: ArrayLike,
@@ -97,7 +98,7 @@ def score_tasks(
         for shapes that differ, a prediction that is not finite, or a class other than 0 and 1; row
         and column are named.
     """
-    metric = get(metric) if isinstance(metric, str) else metric
+    metric = METRICS[metric] if isinstance(metric, str) else metric
     labels, predictions = check_scored(y, p, metric.kind)
     scores = np.full(labels.shape[1], np.nan)
     for task, rows in enumerate(scored_rows(metric, labels, tasks)):
@@ -127,7 +128,7 @@ def mean_of_defined(scores: ArrayLike) -> tuple[float, int]:
 
 def improvement(metric: str | Metric, a: ArrayLike, b: ArrayLike) -> Floats:
     """Return by how much a is better than b: a - b, or b - a where lower is better."""
-    metric = get(metric) if isinstance(metric, str) else metric
+    metric = METRICS[metric] if isinstance(metric, str) else metric
     difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     return difference if metric.higher_is_better else -difference
 
@@ -140,7 +141,7 @@ def margin(metric: str | Metric, rival_value: float | None = None) -> float:
     ValueError
         where the margin is a share of the rival's value and that is missing or not finite.
     """
-    metric = get(metric) if isinstance(metric, str) else metric
+    metric = METRICS[metric] if isinstance(metric, str) else metric
     if not metric.relative_margin:
         return metric.margin
     if rival_value is None or not np.isfinite(rival_value):
@@ -149,13 +150,6 @@ def margin(metric: str | Metric, rival_value: float | None = None) -> float:
             f"{rival_value} was given"
         )
     return metric.margin * abs(float(rival_value))
-
-
-def get(name: str) -> Metric:
-    """Return the metric of this name; a ``ValueError`` for an unknown one lists near misses."""
-    if name not in METRICS:
-        raise ValueError(unknown("metric", name, METRICS))
-    return METRICS[name]
 
 
 def check_scored(y: ArrayLike, p: ArrayLike, kind: str) -> tuple[Floats, Floats]:
@@ -323,13 +317,8 @@ def _pearson_r2(y: Floats, p: Floats, w: Floats) -> Floats:
     return _pearson_r(y, p, w) ** 2
 
 
-def _table(*metrics: Metric) -> dict[str, Metric]:
-    return {metric.name: metric for metric in metrics}
-
-
-# Margins by the rule of the verdicts: .01 for areas and accuracies, .02 for R², 0.5 points for Q3
-# and Q8, 3 % for errors.
-METRICS = _table(
+# Margins by the rule of the verdicts: .01 for areas and accuracies, .02 for R², 3 % for errors.
+for metric in (
     Metric("roc_auc", "", True, 0.01, False, "classification", _roc_auc),
     Metric("pr_auc", "", True, 0.01, False, "classification", _pr_auc),
     Metric("bedroc", "", True, 0.01, False, "classification", _bedroc),
@@ -344,24 +333,5 @@ METRICS = _table(
     Metric("pearson_r", "", True, 0.02, False, "regression", _pearson_r),
     Metric("rmse", "target", False, 0.03, True, "regression", _rmse),
     Metric("mae", "target", False, 0.03, True, "regression", _mae),
-    Metric("q3", "%", True, 0.5, False, "labelling", labels.percent_right, "q3"),
-    Metric("q8", "%", True, 0.5, False, "labelling", labels.percent_right, "q8"),
-    Metric("sov", "%", True, 0.5, False, "labelling", segments.overlap, "q3", by_unit=True),
-    Metric("recall_helix", "%", True, 1.0, False, "labelling", labels.recall_of(0), "q3"),
-    Metric("recall_strand", "%", True, 1.0, False, "labelling", labels.recall_of(1), "q3"),
-    Metric("recall_coil", "%", True, 1.0, False, "labelling", labels.recall_of(2), "q3"),
-    Metric("q2_exposed", "%", True, 0.5, False, "labelling", labels.percent_right, "exposed"),
-    Metric("r_exposed", "", True, 0.02, False, "labelling", labels.correlation, "exposed"),
-    Metric("angle_error", "°", False, 0.03, True, "labelling", labels.angle_error),
-    Metric(
-        "precision_l5",
-        "%",
-        True,
-        1.0,
-        False,
-        "labelling",
-        labels.long_range_precision,
-        "contact",
-        by_unit=True,
-    ),
-)
+):
+    METRICS.add(metric.name, metric)

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chemdl.evidence import folds as dealing
-from chemdl.evidence.duplicates import key_codes, twins
-from chemdl.evidence.folds import CLUSTER_CUTOFF, Rows
-from chemdl.registry import unknown
+from chemdl.evidence.duplicates import count_duplicates, identity_codes
+from chemdl.evidence.folds import Rows
+from chemdl.registry import Registry, UnknownNameError
 from chemdl.settings import spawn
 
 SIDES = ("train", "valid", "test")
+PROTOCOLS: Registry[Callable[..., Protocol]] = Registry("protocol", "splits")
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +122,11 @@ class Protocol:
             repeats=repeats,
             folds=folds,
             index_sha256=index_hash(kept),
-            duplicates=twins(kept, self.codes),
+            duplicates=count_duplicates(kept, self.codes),
         )
 
 
+@PROTOCOLS.register("random")
 def random(
     dataset: Any, *, repeats: int = 5, folds: int = 5, valid: float = 0.1, seed: int = 0
 ) -> Protocol:
@@ -136,9 +138,10 @@ def random(
     valid : share of the rows outside test that is cut off as valid.
     seed : root seed; repeats and folds take seeds spawned from it by name.
     """
-    return _resampled("random", dataset, dealing.AtRandom(), repeats, folds, valid, seed)
+    return resampled("random", dataset, dealing.AtRandom(), repeats, folds, valid, seed)
 
 
+@PROTOCOLS.register("stratified")
 def stratified(
     dataset: Any, *, repeats: int = 5, folds: int = 5, valid: float = 0.1, seed: int = 0
 ) -> Protocol:
@@ -154,72 +157,10 @@ def stratified(
         for several regression targets, which have no common strata.
     """
     rule = dealing.Stratified(dealing.strata(dataset))
-    return _resampled("stratified", dataset, rule, repeats, folds, valid, seed)
+    return resampled("stratified", dataset, rule, repeats, folds, valid, seed)
 
 
-def scaffold_balanced(
-    dataset: Any, *, repeats: int = 5, folds: int = 5, valid: float = 0.1, seed: int = 0
-) -> Protocol:
-    """Deal whole Bemis-Murcko scaffolds by chance into folds of nearly equal size.
-
-    Scaffolds larger than half a fold are placed first, each into the emptiest fold, then the others
-    in seeded order, those of one molecule last. Molecules without a ring share the empty scaffold
-    and stay together. A scaffold larger than a fold makes that fold larger.
-    """
-    rule = dealing.Grouped(_scaffolds(dataset), "scaffolds")
-    return _resampled("scaffold_balanced", dataset, rule, repeats, folds, valid, seed)
-
-
-def cluster(
-    dataset: Any,
-    *,
-    repeats: int = 5,
-    folds: int = 5,
-    valid: float = 0.1,
-    seed: int = 0,
-    cutoff: float = CLUSTER_CUTOFF,
-) -> Protocol:
-    """Deal whole Butina clusters by chance into folds of nearly equal size.
-
-    Two molecules are neighbours when the Tanimoto distance of their ECFP4 fingerprints is at most
-    ``cutoff`` (0.6, a similarity of 0.4); see :func:`chemdl.evidence.folds.butina`. The clusters have no
-    seed, their dealing has.
-    """
-    rule = dealing.Grouped(dealing.butina(dataset.inputs, cutoff), "clusters")
-    return _resampled("cluster", dataset, rule, repeats, folds, valid, seed, cutoff=cutoff)
-
-
-def scaffold_moleculenet(
-    dataset: Any, *, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
-) -> Protocol:
-    """Fill train, then valid, then test with scaffolds from the largest to the smallest.
-
-    The split of MoleculeNet (Wu et al., Chem. Sci. 9, 513, 2018): one, without a seed, the same
-    rows as DeepChem's ``ScaffoldSplitter``. Scaffolds of equal size go by their first row, the
-    later first.
-    """
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise ValueError(f"fractions {fractions} must be three positive numbers with sum 1")
-    members = _members(_scaffolds(dataset))
-    members.sort(key=lambda rows: (len(rows), rows[0]), reverse=True)
-    n = len(dataset.inputs)
-    # Written as DeepChem writes it: .8 + .1 is not .9 in floating point.
-    train_limit, valid_limit = fractions[0] * n, (fractions[0] + fractions[1]) * n
-    sides: dict[str, list[int]] = {side: [] for side in SIDES}
-    for rows in members:
-        if len(sides["train"]) + len(rows) <= train_limit:
-            side = "train"
-        elif len(sides["train"]) + len(sides["valid"]) + len(rows) <= valid_limit:
-            side = "valid"
-        else:
-            side = "test"
-        sides[side].extend(rows.tolist())
-    train, valid, test = (np.array(sides[side], dtype=np.int64) for side in SIDES)
-    split = Split(train, valid, test)
-    return _assemble("scaffold_moleculenet", dataset, [split], 1, 1, None,
-                     {"fractions": list(fractions)})  # fmt: skip
-
-
+@PROTOCOLS.register("grouped")
 def grouped(
     dataset: Any,
     *,
@@ -240,9 +181,10 @@ def grouped(
         where there is no such column, or it holds fewer groups than folds.
     """
     rule = dealing.Grouped(_column_codes(dataset, column)[1], f"groups of {column!r}")
-    return _resampled("grouped", dataset, rule, repeats, folds, valid, seed, column=column)
+    return resampled("grouped", dataset, rule, repeats, folds, valid, seed, column=column)
 
 
+@PROTOCOLS.register("published")
 def published(dataset: Any, *, repeats: int = 1, seed: int = 0, valid: float = 0.1) -> Protocol:
     """Take the split that the source published, from ``dataset.columns["set"]``.
 
@@ -265,9 +207,10 @@ def published(dataset: Any, *, repeats: int = 1, seed: int = 0, valid: float = 0
         splits.append(Split(np.setdiff1d(train, held), held, test, repeat, 0))
     parameters = {} if len(kept) else {"valid": "fold" if folds is not None else valid}
     used_seed = None if "valid" not in parameters or folds is not None else seed
-    return _assemble("published", dataset, splits, repeats, 1, used_seed, parameters)
+    return assemble("published", dataset, splits, repeats, 1, used_seed, parameters)
 
 
+@PROTOCOLS.register("leave_group_out")
 def leave_group_out(
     dataset: Any,
     *,
@@ -301,23 +244,7 @@ def leave_group_out(
             held = dealing.AtRandom().cut(outside, valid, generator)
         splits.append(Split(np.setdiff1d(outside, held), held, test, repeat, fold))
     parameters = {"column": column, "valid": valid, "groups": names.tolist()}
-    return _assemble("leave_group_out", dataset, splits, repeats, len(names), seed, parameters)
-
-
-PROTOCOLS: Mapping[str, Callable[..., Protocol]] = {
-    function.__name__: function
-    for function in (
-        random, stratified, scaffold_balanced, scaffold_moleculenet, cluster, grouped, published,
-        leave_group_out,
-    )
-}  # fmt: skip
-
-
-def get(name: str) -> Callable[..., Protocol]:
-    """Return the protocol of this name; a ``ValueError`` for an unknown one lists near misses."""
-    if name not in PROTOCOLS:
-        raise ValueError(unknown("protocol", name, PROTOCOLS))
-    return PROTOCOLS[name]
+    return assemble("leave_group_out", dataset, splits, repeats, len(names), seed, parameters)
 
 
 def index_hash(splits: Sequence[Split]) -> str:
@@ -331,7 +258,7 @@ def index_hash(splits: Sequence[Split]) -> str:
     return digest.hexdigest()
 
 
-def _resampled(
+def resampled(
     name: str,
     dataset: Any,
     rule: dealing.Rule,
@@ -359,10 +286,10 @@ def _resampled(
             held = rule.cut(outside, valid, generator)
             train = np.setdiff1d(outside, held, assume_unique=True)
             splits.append(Split(train, held, rows[dealt == fold], repeat, fold))
-    return _assemble(name, dataset, splits, repeats, folds, seed, {"valid": valid, **parameters})
+    return assemble(name, dataset, splits, repeats, folds, seed, {"valid": valid, **parameters})
 
 
-def _assemble(
+def assemble(
     name: str,
     dataset: Any,
     splits: Sequence[Split],
@@ -376,7 +303,7 @@ def _assemble(
         last = max(int(getattr(split, side)[-1]) for side in SIDES)
         if last >= n:
             raise ValueError(f"{split._place}: row {last} is out of range for {n} rows")
-    codes = key_codes(dataset)
+    codes = identity_codes(dataset)
     return Protocol(
         name=name,
         splits=tuple(splits),
@@ -384,27 +311,23 @@ def _assemble(
         folds=folds,
         seed=seed,
         index_sha256=index_hash(splits),
-        duplicates=twins(splits, codes),
+        duplicates=count_duplicates(splits, codes),
         parameters=dict(parameters),
         codes=codes,
     )
-
-
-def _scaffolds(dataset: Any) -> Rows:
-    from chemdl.molecules.smiles import scaffold_keys
-
-    return np.unique(scaffold_keys(dataset.inputs), return_inverse=True)[1].astype(np.int64)
 
 
 def _column_codes(dataset: Any, column: str) -> tuple[NDArray[np.str_], Rows]:
     """Return the names in a column, sorted, and each row's number among them."""
     columns = dataset.columns or {}
     if column not in columns:
-        raise ValueError(f"data set {dataset.name!r}: {unknown('column', column, columns)}")
+        raise ValueError(
+            f"data set {dataset.name!r}: {UnknownNameError('column', column, columns)}"
+        )
     return np.unique(np.asarray(columns[column]).astype(str), return_inverse=True)
 
 
-def _members(codes: Rows) -> list[Rows]:
+def members(codes: Rows) -> list[Rows]:
     order = np.argsort(codes, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
 

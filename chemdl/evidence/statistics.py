@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chemdl.evidence.intervals import Interval, around, finite, noncentrality, t_interval
-from chemdl.evidence.metrics import Metric, check_scored, get, scored_rows
+from chemdl.evidence.metrics import METRICS, Metric, check_scored, scored_rows
 
 Floats = NDArray[np.float64]
 # Cells of one block of bootstrap weights (resamples × rows): 32 MB of float64.
@@ -116,7 +116,7 @@ def paired_bootstrap(
         for shapes that do not fit, predictions that are not finite, fewer than two units, or a
         metric that is undefined for every task.
     """
-    metric = get(metric) if isinstance(metric, str) else metric
+    metric = METRICS[metric] if isinstance(metric, str) else metric
     labels, left, right = _checked(y, a, b, metric)
     codes = _unit_codes(units, len(labels))
     count = int(codes.max()) + 1

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from chemdl.data import Dataset
-from chemdl.evidence import cards, claims, metrics
+from chemdl.evidence import cards, claims
 from chemdl.evidence.cards import Predictions
 from chemdl.evidence.comparisons import Evidence, against, judge
 from chemdl.evidence.conditions import Condition
+from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.replicas import (
     Replica,
     ReplicaStore,
@@ -36,9 +37,9 @@ from chemdl.evidence.replicas import (
 )
 from chemdl.evidence.splits import Protocol, Split
 from chemdl.evidence.tuning import FULL_TRIALS, RandomSearch
-from chemdl.learn import baselines, catalogue
+from chemdl.learn.models import every_name
 from chemdl.progress import Progress
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 from chemdl.settings import Settings, SettingsError, spawn
 
 KINDS = ("deep", "other", "trivial")
@@ -141,21 +142,20 @@ class Study:
 
     def _check(self) -> None:
         for metric in self.metrics:
-            metrics.get(metric)
+            METRICS[metric]
         names = [condition.name for condition in self.conditions]
         if len(set(names)) < len(names):
             raise ValueError(f"conditions need names of their own, not {names}")
         if self.reference is not None and self.reference not in self.models:
-            raise ValueError(unknown("reference model", self.reference, self.models))
+            raise UnknownNameError("reference model", self.reference, self.models)
         everywhere = {
             m for c in claims.load_claims().values() if c.test for m in (c.test.a, c.test.b)
         }
         # A run may ask for a model that only some of its chapter's studies have.
-        named = {*catalogue.NETS, *baselines.every_name()}
-        known = {*self.models, *KINDS, "all", *named, *(m for m in everywhere if m)}
+        known = {*self.models, *KINDS, "all", *every_name(), *(m for m in everywhere if m)}
         for name in self.settings.models:
             if name not in known:
-                raise SettingsError(unknown("model", name, known))
+                raise SettingsError(str(UnknownNameError("model", name, known)))
 
     def _tune(self) -> None:
         """Freeze every model's configuration before any test row is seen."""
@@ -334,7 +334,7 @@ class Study:
                     "unit": data.unit if m.unit == "target" else m.unit,
                     "higher_is_better": m.higher_is_better,
                 }
-                for m in map(metrics.get, self.metrics)
+                for m in (METRICS[name] for name in self.metrics)
             ],
             "models": [self._model_row(name, stored) for name in present],
             "scores": scores,
@@ -423,7 +423,7 @@ def _undefined(scores: list[dict[str, Any]]) -> list[str]:
         for row in scores
         for metric, values in row["values"].items()
         for task, value in values.items()
-        if value is None and metrics.get(metric).is_about(task)
+        if value is None and METRICS[metric].is_about(task)
     )
     return [
         f"{metric} of {task}: undefined in {n} replicas" for (metric, task), n in counts.items()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chemdl.data import Dataset
-from chemdl.evidence import metrics
+from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.replicas import (
     Replica,
     ReplicaStore,
@@ -114,7 +114,7 @@ class RandomSearch:
         """Return the metric's mean over tasks on the valid rows, higher is better."""
         if np.isnan(predictions).all():
             return -np.inf
-        metric = metrics.get(self.metric)
+        metric = METRICS[self.metric]
         scores = score(metric.name, self.dataset, self.split.valid, predictions)
         mean = float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")
         return mean if metric.higher_is_better else -mean

@@ -7,10 +7,11 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from chemdl.learn.classification import BinaryClassifier
 from chemdl.learn.ragged import Ragged
 from chemdl.learn.training import FittedReplica, Recipe, ReplicaRows, initialised, predict, train
 from chemdl.settings import resolve_device, spawn
@@ -28,21 +29,37 @@ class Trained:
     stack_size: int
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NeuralEstimator(BaseEstimator):
-    """What every deep model shares; a subclass gives :meth:`featurize` and :meth:`build`.
+    """What every net shares; a net is a subclass with :meth:`featurize` and :meth:`build`.
 
-    Constructor parameters named like fields of :class:`chemdl.learn.training.Recipe` make up the
-    training recipe. ``fit`` takes raw inputs (n,) and targets (n,) or (n, tasks) with NaN where
-    nothing was measured; ``valid`` names the rows that stop the training (10 % drawn by seed when
-    left out).
+    Parameters are fields; those below make up the training recipe
+    (:class:`chemdl.learn.training.Recipe`), and a net gives them defaults of its own. ``fit`` takes
+    raw inputs (n,) and targets (n,) or (n, tasks) with NaN where nothing was measured; ``valid``
+    names the rows that stop the training (10 % drawn by seed when left out).
     """
 
     kind: ClassVar[str] = "deep"
     stackable: ClassVar[bool] = True
     search_space: ClassVar[dict[str, list[Any]]] = {}
+    # Made by the decorator that registers a net, as far as it learns such targets.
+    Classifier: ClassVar[Any]
+    Regressor: ClassVar[Any]
+    Labeller: ClassVar[Any]
 
-    seed: int
-    device: str
+    epochs: int = 50
+    batch_size: int = 128
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    clip: float | None = None
+    patience: int = 10
+    warmup: float = 0.0
+    decay: float = 1.0
+    bucketed: bool = False
+    seed: int = 0
+    device: str = "auto"
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Turn n raw inputs into arrays of n rows each, or ragged rows."""
@@ -175,7 +192,7 @@ class NeuralEstimator(BaseEstimator):
         """Set what scikit-learn's mixins expect."""
 
 
-class NeuralClassifier(ClassifierMixin, NeuralEstimator):
+class NeuralClassifier(BinaryClassifier, NeuralEstimator):
     """Binary classification of one or several tasks from logits."""
 
     _loss: ClassVar[Any] = "bce"
@@ -192,18 +209,6 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
     def probabilities(self, X: Sequence[Any]) -> np.ndarray:
         """Return the probability of the positive class: (n, tasks)."""
         return _sigmoid(self.outputs(X))
-
-    def predict_proba(self, X: Sequence[Any]) -> np.ndarray:
-        """Return (n, 2) for one task as scikit-learn does, else (n, tasks) of the positives."""
-        positive = self.probabilities(X)
-        if self.n_tasks_ == 1:
-            return np.column_stack([1.0 - positive[:, 0], positive[:, 0]])
-        return positive
-
-    def predict(self, X: Sequence[Any]) -> np.ndarray:
-        """Return classes: (n,) for one task, (n, tasks) else."""
-        labels = (self.probabilities(X) >= 0.5).astype(int)
-        return labels[:, 0] if self.n_tasks_ == 1 else labels
 
 
 class NeuralRegressor(RegressorMixin, NeuralEstimator):

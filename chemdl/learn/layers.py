@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.noise import Noise
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 
 Precision = Literal["float32", "bfloat16", "native"]
 _PRECISIONS = ("float32", "bfloat16", "native")
@@ -86,7 +86,7 @@ class Product(nn.Linear):
     ) -> None:
         super().__init__(n_in, n_out, bias=bias)
         if precision not in _PRECISIONS:
-            raise ValueError(unknown("precision", precision, _PRECISIONS))
+            raise UnknownNameError("precision", precision, _PRECISIONS)
         self.precision = precision
 
     def forward(self, x: Tensor) -> Tensor:
@@ -106,3 +106,28 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     # Not public, and absent from older releases: then the answer is no.
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in names)
+
+
+class RunningNorm(BatchNorm):
+    """Batch normalisation of x (rows, features) whose running statistics begin with nothing.
+
+    Those of :class:`BatchNorm` begin at mean 0 and variance 1, and it takes some fifty steps until
+    that is forgotten: several epochs of a small set, whose validation losses then say little.
+    Here they are divided by the share of them that was seen, as Adam does with its moments.
+    """
+
+    seen: Tensor
+
+    def __init__(self, features: int, momentum: float = 0.1) -> None:
+        super().__init__(features, momentum)
+        self.variance.zero_()
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
+        if self.training:
+            with torch.no_grad():
+                self.seen.mul_(1.0 - self.momentum).add_(self.momentum)
+            return super().forward(x, weight)
+        seen = self.seen.clamp(min=self.eps)
+        spread = torch.rsqrt(self.variance / seen + self.eps)
+        return (x - self.mean / seen) * spread * self.gain + self.bias

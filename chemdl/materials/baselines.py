@@ -27,7 +27,7 @@ from sklearn.svm import SVC
 
 from chemdl.materials.compositions import composition_descriptors, element_fractions
 from chemdl.molecules.baselines import BaselineClassifier, BaselineRegressor, TaskwiseBaseline
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 
 _TREES = (
     RandomForestRegressor,
@@ -172,7 +172,7 @@ def classifier(name: str, *, trees: int = 300, seed: int = 0) -> MaterialClassif
 
 def _rival(cls: Any, name: str, settings: dict[str, Any], seed: int) -> Any:
     if name not in settings:
-        raise ValueError(unknown("rival", name, settings))
+        raise UnknownNameError("rival", name, settings)
     estimator, space = settings[name]
     kind = "trivial" if name == "trivial" else "other"
     representation = "none" if name == "trivial" else "descriptors"

@@ -12,15 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from chemdl.data.cleaning import Cleaned, keep_rows
 from chemdl.data.errors import DatasetError
-from chemdl.data.readers import RawTable, read_table
+from chemdl.data.inputs import INPUTS, InputKind
+from chemdl.data.readers import READERS, RawTable, read_table
+from chemdl.materials.compositions import composition_keys
 from chemdl.materials.formulas import FormulaError, parse_formula
 
 # Matbench's folds are scikit-learn's five, shuffled by this seed, over the rows in their order.
 _MATBENCH_SEED = 18012019
 
 
+@READERS.register("matbench")
 def read_matbench(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read a set of Matbench and number its published folds (Dunn et al. 2020).
 
@@ -42,6 +47,7 @@ def read_matbench(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawT
     return table
 
 
+@READERS.register("flla")
 def read_flla(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read crystals and their energies as the package matminer carries them (Faber et al. 2015).
 
@@ -102,6 +108,7 @@ def is_formula(text: str) -> bool:
     return True
 
 
+@READERS.register("packed_table")
 def read_packed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read a table that lies inside a tar archive.
 
@@ -118,4 +125,17 @@ def read_packed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> 
         return read_table({member: table}, options)
 
 
-READERS = {"packed_table": read_packed_table, "matbench": read_matbench, "flla": read_flla}
+def clean_formulas(
+    table: RawTable, kind: str, *, tolerance: float = 0.0, apart: str | None = None
+) -> Cleaned:
+    """Leave out what is no formula; equal formulas may be different solids and are not merged."""
+    return keep_rows(table, kind, is_formula)
+
+
+def composition_identities(inputs: NDArray[np.object_]) -> dict[str, NDArray[np.str_]]:
+    """Return what each input is made of: GaAs and Ga2As2 are one, and so are polymorphs."""
+    return {"composition": composition_keys(inputs.tolist())}
+
+
+INPUTS.add("formula", InputKind(clean_formulas, composition_identities))
+INPUTS.add("crystal", InputKind(identities=composition_identities))

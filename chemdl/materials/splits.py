@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chemdl.data import Dataset
 from chemdl.evidence import splits
-from chemdl.evidence.splits import Protocol
+from chemdl.evidence.splits import PROTOCOLS, Protocol
 from chemdl.materials.compositions import composition_keys, element_fractions
 from chemdl.materials.formulas import symbols
 
@@ -35,6 +35,7 @@ def with_clusters(dataset: Dataset, clusters: int = 6, seed: int = 0) -> Dataset
     return _with_column(dataset, "cluster", names[found.labels_])
 
 
+@PROTOCOLS.register("published_folds")
 def published_folds(dataset: Dataset, *, repeats: int = 1, seed: int = 0) -> Protocol:
     """Return Matbench's five folds, from ``columns["fold"]``; valid is a tenth of the others.
 

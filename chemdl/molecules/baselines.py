@@ -1,18 +1,13 @@
-"""The rivals: classical models over the same raw inputs, with strong, stated settings.
-
-Every baseline keeps scikit-learn's contract, takes SMILES and targets (n,) or (n, tasks) with NaN
-where nothing was measured, and fits one model per task on the rows measured for it.
-"""
+"""Classical models of molecules: over SMILES, or over the descriptors that a data set brings."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -22,29 +17,18 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC
-from sklearn.utils.validation import check_is_fitted
 
+from chemdl.learn.models import baseline
+from chemdl.learn.taskwise import TaskwiseBaseline, TaskwiseClassifier, TaskwiseRegressor
 from chemdl.molecules.descriptors import Descriptors2D
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.similarity import TanimotoGram
 from chemdl.molecules.tabulated import Tabulated
-from chemdl.registry import unknown
-from chemdl.settings import spawn
+from chemdl.registry import UnknownNameError
 
-Representation = Literal[
-    "bits",
-    "counts",
-    "descriptors",
-    "tabulated",
-    "tanimoto",
-    "tanimoto_counts",
-    "tanimoto_tabulated",
-    "none",
-]
 # What stands in for each where the data set brings its descriptors instead of SMILES.
-_TABULATED: dict[Representation, Representation] = {
+_TABULATED = {
     "bits": "tabulated",
     "counts": "tabulated",
     "descriptors": "tabulated",
@@ -53,111 +37,49 @@ _TABULATED: dict[Representation, Representation] = {
 }
 
 
-class TaskwiseBaseline(BaseEstimator):
-    """One scikit-learn estimator per task over one representation of the molecules.
+class _OverMolecules(TaskwiseBaseline):
+    """What a classical model sees of a molecule.
 
-    Parameters
-    ----------
-    estimator : fitted anew for each task; its ``random_state``, if any, is spawned from ``seed``.
-    representation : ``bits`` or ``counts`` (ECFP4, 2,048), ``descriptors`` (RDKit's 2D set),
-        ``tanimoto`` or ``tanimoto_counts`` (the Gram matrix of bits or counts, for estimators with
-        a precomputed kernel or distance), ``tabulated`` or ``tanimoto_tabulated`` (the counts that
-        the data set brings, as log(1 + x) for machines that are no trees) or ``none``.
-    space : values to draw from when the model is tuned, by parameter of ``estimator``.
-    standardised : centre and scale each column by the rows that are fitted, not its logarithm; for
-        dense columns of unequal size. Trees and similarities do without.
+    ``representation`` is ``bits`` or ``counts`` (ECFP4, 2,048), ``descriptors`` (RDKit's 2D set),
+    ``tanimoto`` or ``tanimoto_counts`` (the Gram matrix of bits or counts, for estimators with a
+    precomputed kernel or distance), ``tabulated`` or ``tanimoto_tabulated`` (the counts that the
+    data set brings, as log(1 + x) for machines that are no trees) or ``none``.
     """
-
-    kind: str = "other"
-    stackable: ClassVar[bool] = False
-
-    def __init__(
-        self,
-        estimator: BaseEstimator,
-        representation: Representation = "bits",
-        space: dict[str, list[Any]] | None = None,
-        kind: str = "other",
-        seed: int = 0,
-        standardised: bool = False,
-    ) -> None:
-        self.estimator = estimator
-        self.representation = representation
-        self.standardised = standardised
-        self.space = space
-        self.kind = kind
-        self.seed = seed
-
-    @property
-    def search_space(self) -> dict[str, list[Any]]:
-        """What tuning may draw, by this model's parameter names."""
-        return {f"estimator__{name}": values for name, values in (self.space or {}).items()}
 
     def prepare(self, X: Sequence[str]) -> None:
         """Compute what all replicas share once: features, or the one Gram matrix."""
-        if self._pairwise:
-            gram = self._gram()
-            # Above that many molecules each task computes the block of its own rows.
-            if len(gram.distinct(X)) <= gram.most:
-                gram.prepare(X)
-        else:
-            self._features(X)
+        if not self._is_pairwise:
+            self.features(X)
+        # Above that many molecules each task computes the block of its own rows.
+        elif len((gram := self._gram()).distinct(X)) <= gram.most:
+            gram.prepare(X)
 
-    def fit(self, X: Sequence[str], y: np.ndarray) -> Self:
-        """Fit each task on the rows that were measured for it.
+    def features(self, X: Sequence[str]) -> Any:
+        """Return the representation of SMILES: (n, columns), sparse where that is faster."""
+        if self.representation == "none":
+            return np.zeros((len(X), 1))
+        if self.representation == "tabulated":
+            given = Tabulated().transform(X)
+            return given if self.is_tree or self.standardised else np.log1p(given)
+        if self.representation == "descriptors":
+            return Descriptors2D(missing="keep").transform(X)
+        ecfp = ECFP(counts=self.representation == "counts").transform(X)
+        # The trees read bytes; the others gain an order of magnitude from sparse rows.
+        return sparse.csr_matrix(ecfp, dtype=np.float32) if self._takes_sparse_rows else ecfp
 
-        Raises
-        ------
-        ValueError
-            if a task has no measured row at all.
-        """
-        targets = np.asarray(y, dtype=np.float64)
-        targets = targets[:, None] if targets.ndim == 1 else targets
-        self.n_tasks_ = targets.shape[1]
+    def _fitted_blocks(self, X: Sequence[str]) -> Callable[[np.ndarray], Any]:
         self.inputs_ = np.asarray(X, dtype=object)
-        features = None if self._pairwise else self._scaled(self._features(X), fit=True)
-        self.measured_ = [np.flatnonzero(np.isfinite(column)) for column in targets.T]
-        self.estimators_ = []
-        for task, rows in enumerate(self.measured_):
-            if len(rows) == 0:
-                raise ValueError(
-                    f"task {task} has no measured target in {len(targets)} train rows; "
-                    "drop the task or change the split"
-                )
-            block = self._pairs(self.inputs_[rows], rows) if features is None else features[rows]
-            self.estimators_.append(self._fit_task(task, block, targets[rows, task]))
-        return self
+        if self._is_pairwise:
+            return lambda rows: self._pairs(self.inputs_[rows], rows)
+        return super()._fitted_blocks(X)
 
-    def _fit_task(self, task: int, features: Any, target: np.ndarray) -> BaseEstimator:
-        estimator = clone(self.estimator)
-        if "random_state" in estimator.get_params():
-            estimator.set_params(random_state=spawn(self.seed, "task", task))
-        if self._is_classifier and len(np.unique(target)) == 1:
-            # A fold may hold one class only: say so with a constant, the metric will be NaN.
-            estimator = DummyClassifier(strategy="prior")
-        if estimator.get_params().get("n_neighbors", 0) > len(target):
-            # A task may have fewer measured molecules than kNN asks for: then all are neighbours.
-            estimator.set_params(n_neighbors=len(target))
-        return estimator.fit(features, target)
-
-    def _outputs(self, X: Sequence[str], of: Callable[[Any, Any], np.ndarray]) -> np.ndarray:
-        """Return (n, tasks) by applying ``of(estimator, features)`` to each task."""
-        check_is_fitted(self, "estimators_")
-        features = None if self._pairwise else self._scaled(self._features(X))
-        columns = [
-            of(estimator, self._pairs(X, rows) if features is None else features)
-            for estimator, rows in zip(self.estimators_, self.measured_, strict=True)
-        ]
-        return np.column_stack(columns)
-
-    def _scaled(self, features: Any, fit: bool = False) -> Any:
-        if not self.standardised or self._is_tree:
-            return features
-        if fit:
-            self.scaler_ = StandardScaler().fit(features)
-        return self.scaler_.transform(features)
+    def _blocks(self, X: Sequence[str]) -> Callable[[np.ndarray], Any]:
+        if self._is_pairwise:
+            return lambda rows: self._pairs(X, rows)
+        return super()._blocks(X)
 
     @property
-    def _pairwise(self) -> bool:
+    def _is_pairwise(self) -> bool:
         return self.representation.startswith("tanimoto")
 
     def _gram(self) -> TanimotoGram:
@@ -166,129 +88,35 @@ class TaskwiseBaseline(BaseEstimator):
     def _pairs(self, X: Any, rows: np.ndarray) -> np.ndarray:
         """Return similarities, or distances for neighbours, to these rows of the fitted inputs."""
         similarity = self._gram().rows(X, self.inputs_[rows])
-        return 1.0 - similarity if self._needs_distances else similarity
-
-    @property
-    def _is_classifier(self) -> bool:
-        return isinstance(self, ClassifierMixin)
-
-    def _features(self, X: Sequence[str]) -> Any:
-        if self.representation == "none":
-            return np.zeros((len(X), 1))
-        if self.representation == "tabulated":
-            given = Tabulated().transform(X)
-            return given if self._is_tree or self.standardised else np.log1p(given)
-        if self.representation == "descriptors":
-            return Descriptors2D(missing="keep").transform(X)
-        ecfp = ECFP(counts=self.representation == "counts").transform(X)
-        # The trees read bytes; the others gain an order of magnitude from sparse rows.
-        return sparse.csr_matrix(ecfp, dtype=np.float32) if self._takes_sparse_rows else ecfp
-
-    @property
-    def _is_tree(self) -> bool:
-        return isinstance(
-            self.estimator,
-            RandomForestClassifier
-            | RandomForestRegressor
-            | HistGradientBoostingClassifier
-            | HistGradientBoostingRegressor,
-        )
+        needs_distances = isinstance(self.estimator, KNeighborsClassifier | KNeighborsRegressor)
+        return 1.0 - similarity if needs_distances else similarity
 
     @property
     def _takes_sparse_rows(self) -> bool:
         return isinstance(self.estimator, LogisticRegression | LinearSVC | Ridge | SVR)
 
-    @property
-    def _needs_distances(self) -> bool:
-        return isinstance(self.estimator, KNeighborsClassifier | KNeighborsRegressor)
+
+class MoleculeClassifier(_OverMolecules, TaskwiseClassifier):
+    """Binary classification of molecules, one estimator per task."""
+
+    revision: ClassVar[int] = 1
 
 
-class BaselineClassifier(ClassifierMixin, TaskwiseBaseline):
-    """Binary classification, one estimator per task."""
+class MoleculeRegressor(_OverMolecules, TaskwiseRegressor):
+    """Regression over molecules, one estimator per task, on scaled targets."""
 
-    def fit(self, X: Sequence[str], y: np.ndarray) -> Self:
-        """Fit each task; see :meth:`TaskwiseBaseline.fit`."""
-        super().fit(X, y)
-        self.classes_ = np.array([0, 1])
-        return self
-
-    def probabilities(self, X: Sequence[str]) -> np.ndarray:
-        """Return the score of the positive class: (n, tasks).
-
-        Margin classifiers have no probability: theirs is the logistic function of the margin,
-        which ranks as the margin does and is not calibrated.
-        """
-        return self._outputs(X, _positive_score)
-
-    def predict_proba(self, X: Sequence[str]) -> np.ndarray:
-        """Return (n, 2) for one task as scikit-learn does, else (n, tasks) of the positives."""
-        positive = self.probabilities(X)
-        if self.n_tasks_ == 1:
-            return np.column_stack([1.0 - positive[:, 0], positive[:, 0]])
-        return positive
-
-    def predict(self, X: Sequence[str]) -> np.ndarray:
-        """Return classes: (n,) for one task, (n, tasks) else."""
-        labels = (self.probabilities(X) >= 0.5).astype(int)
-        return labels[:, 0] if self.n_tasks_ == 1 else labels
+    revision: ClassVar[int] = 1
 
 
-class BaselineRegressor(RegressorMixin, TaskwiseBaseline):
-    """Regression, one estimator per task, on targets scaled by the rows that it is fitted on.
-
-    So one setting of a penalty or of a margin means the same for kelvin and for log units.
-    """
-
-    def fit(self, X: Sequence[str], y: np.ndarray) -> Self:
-        """Fit each task; see :meth:`TaskwiseBaseline.fit`."""
-        self.scales_: list[tuple[float, float]] = []
-        return super().fit(X, y)
-
-    def _fit_task(self, task: int, features: Any, target: np.ndarray) -> BaseEstimator:
-        mean, spread = float(target.mean()), float(target.std()) or 1.0
-        self.scales_.append((mean, spread))
-        return super()._fit_task(task, features, (target - mean) / spread)
-
-    def predict(self, X: Sequence[str]) -> np.ndarray:
-        """Return values: (n,) for one task, (n, tasks) else."""
-        scaled = self._outputs(X, lambda estimator, features: estimator.predict(features))
-        mean, spread = np.transpose(self.scales_)
-        values = scaled * spread + mean
-        return values[:, 0] if self.n_tasks_ == 1 else values
-
-
-CLASSIFIERS = (
-    "random_forest",
-    "svm_tanimoto",
-    "svm_linear",
-    "logistic",
-    "knn",
-    "gradient_boosting",
-    "trivial",
-)
-
-
-def classifier(name: str, *, trees: int = 500, seed: int = 0) -> BaselineClassifier:
+def classifier(name: str, *, trees: int = 500, seed: int = 0) -> MoleculeClassifier:
     """Return the classification baseline ``name`` with its stated settings.
-
-    ==================== ================ ==================================================
-    name                 representation   settings
-    ==================== ================ ==================================================
-    random_forest        ECFP4 bits       ``trees`` trees, √p bits a split (Breiman 2001)
-    svm_tanimoto         Tanimoto kernel  C = 1, balanced classes (Ralaivola et al. 2005)
-    svm_linear           ECFP4 bits       C = 0.01, balanced classes
-    logistic             ECFP4 bits       L2, C = 0.1, balanced classes
-    knn                  Tanimoto         15 neighbours weighted by 1 / distance
-    gradient_boosting    2D descriptors   histograms, 200 rounds at rate 0.05
-    trivial              none             share of actives in the train rows
-    ==================== ================ ==================================================
 
     Raises
     ------
     ValueError
         for an unknown name, with the near misses.
     """
-    settings: dict[str, tuple[Any, Representation, dict[str, list[Any]]]] = {
+    settings: dict[str, tuple[Any, str, dict[str, list[Any]]]] = {
         "random_forest": (
             RandomForestClassifier(trees, max_features="sqrt", n_jobs=1),
             "bits",
@@ -325,18 +153,7 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> BaselineClassif
         ),
         "trivial": (DummyClassifier(strategy="prior"), "none", {}),
     }
-    return _baseline(BaselineClassifier, name, settings, seed)
-
-
-REGRESSORS = (
-    "random_forest",
-    "svm_tanimoto",
-    "svm_rbf",
-    "ridge",
-    "knn",
-    "gradient_boosting",
-    "trivial",
-)
+    return _baseline(MoleculeClassifier, name, settings, seed)
 
 
 def regressor(
@@ -346,20 +163,8 @@ def regressor(
     tabulated: bool = False,
     standardised: bool = False,
     seed: int = 0,
-) -> BaselineRegressor:
+) -> MoleculeRegressor:
     """Return the regression baseline ``name`` with its stated settings.
-
-    ==================== ================ ==================================================
-    name                 representation   settings, in standard deviations of the targets
-    ==================== ================ ==================================================
-    random_forest        ECFP4 bits       ``trees`` trees, a third of the bits a split
-    svm_tanimoto         count Tanimoto   C = 10, ε = 0.1 (Ralaivola et al. 2005)
-    svm_rbf              ECFP4 bits       Gaussian kernel, C = 10, ε = 0.1
-    ridge                ECFP4 counts     α = 10
-    knn                  count Tanimoto   5 neighbours weighted by 1 / distance
-    gradient_boosting    2D descriptors   histograms, 300 rounds at rate 0.05
-    trivial              none             mean of the train rows
-    ==================== ================ ==================================================
 
     With ``tabulated`` all of them read the descriptors that the data set brings, ``standardised``
     where they are dense columns of unequal size.
@@ -369,7 +174,7 @@ def regressor(
     ValueError
         for an unknown name, with the near misses.
     """
-    settings: dict[str, tuple[Any, Representation, dict[str, list[Any]]]] = {
+    settings: dict[str, tuple[Any, str, dict[str, list[Any]]]] = {
         "random_forest": (
             RandomForestRegressor(trees, max_features=1 / 3, n_jobs=1),
             "bits",
@@ -402,7 +207,7 @@ def regressor(
         ),
         "trivial": (DummyRegressor(strategy="mean"), "none", {}),
     }
-    model = _baseline(BaselineRegressor, name, settings, seed)
+    model = _baseline(MoleculeRegressor, name, settings, seed)
     if tabulated:
         model.representation = _TABULATED.get(model.representation, model.representation)
     return model.set_params(standardised=standardised)
@@ -419,9 +224,9 @@ _BOOSTING_SPACE: dict[str, list[Any]] = {
 
 def _baseline(cls: Any, name: str, settings: dict[str, Any], seed: int) -> Any:
     if name not in settings:
-        raise ValueError(unknown("baseline", name, settings))
+        raise UnknownNameError("baseline", name, settings)
     estimator, representation, space = settings[name]
-    kind = "trivial" if name == "trivial" else "other"
+    kind = "trivial" if name == "trivial" else "classical"
     return cls(estimator, representation, space=space, kind=kind, seed=seed)
 
 
@@ -430,19 +235,43 @@ def _inverse_distance(distances: np.ndarray) -> np.ndarray:
     return 1.0 / np.maximum(distances, 1e-3)
 
 
-def _positive_score(estimator: Any, features: Any) -> np.ndarray:
-    if hasattr(estimator, "predict_proba"):
-        proba = estimator.predict_proba(features)
-        # Trained on one class only, the estimator has one column: all or nothing.
-        both = proba.shape[1] == 2
-        return proba[:, 1] if both else np.full(len(proba), float(estimator.classes_[0]))
-    return 0.5 * (1.0 + np.tanh(0.5 * estimator.decision_function(features)))
-
-
 @functools.cache
-def _shared_gram(representation: Representation) -> TanimotoGram:
+def _shared_gram(representation: str) -> TanimotoGram:
     """One Gram matrix serves all tasks, folds and kernel models of the dataset at hand."""
     return TanimotoGram(
         counts=representation == "tanimoto_counts",
         tabulated=representation == "tanimoto_tabulated",
+    )
+
+
+_BOTH = ("classification", "regression")
+
+
+def _make(name: str, kind: str, **parameters: Any) -> Any:
+    return (classifier if kind == "classification" else regressor)(name, **parameters)
+
+
+for _name, _family, _reads, _method, _paper, _learns in (
+    ("random_forest", "forest", "ECFP4 bits", "500 trees", "Breiman 2001", _BOTH),
+    ("svm_tanimoto", "kernel machine", "Tanimoto similarity of ECFP4 (of counts for regression)",
+     "support vector machine", "Ralaivola et al. 2005", _BOTH),
+    ("svm_linear", "linear model", "ECFP4 bits", "support vector machine", "", _BOTH[:1]),
+    ("svm_rbf", "kernel machine", "ECFP4 bits", "support vector machine, Gaussian kernel", "",
+     _BOTH[1:]),
+    ("logistic", "linear model", "ECFP4 bits", "logistic regression, L2", "", _BOTH[:1]),
+    ("ridge", "linear model", "ECFP4 counts", "ridge regression", "", _BOTH[1:]),
+    ("knn", "neighbours", "Tanimoto similarity of ECFP4", "nearest neighbours by 1 / distance",
+     "", _BOTH),
+    ("gradient_boosting", "boosting", "RDKit's 2D descriptors", "histograms", "", _BOTH),
+    ("trivial", "constant", "nothing", "share of positives, or mean, of the train rows", "", _BOTH),
+):  # fmt: skip
+    baseline(
+        _name,
+        _family,
+        _reads,
+        _method,
+        _paper,
+        _learns,
+        inputs=("smiles", "descriptors"),
+        make=functools.partial(_make, _name),
     )

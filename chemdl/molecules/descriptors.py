@@ -52,9 +52,9 @@ class Descriptors2D(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the medians of the columns from SMILES ``X`` (n,)."""
         if self.missing not in MISSING:
-            from chemdl.registry import unknown
+            from chemdl.registry import UnknownNameError
 
-            raise ValueError(unknown("value of missing", str(self.missing), MISSING))
+            raise UnknownNameError("value of missing", str(self.missing), MISSING)
         rows = self._rows(as_smiles(X)).astype(np.float64)
         known = np.isfinite(rows).any(axis=0)
         medians = np.zeros(rows.shape[1])

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from chemdl.evidence import metrics
 from chemdl.evidence import statistics as stats
 from chemdl.evidence.cards import Predictions
+from chemdl.evidence.metrics import METRICS
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.similarity import tanimoto
 from chemdl.show.lines import COLOURS, WIDTH, log_axes
@@ -53,7 +54,7 @@ def ranks(card: Card, metric: str | None = None) -> stats.Ranks:
     name = metric or first_metric(card)
     table = _target_scores(card, name)
     return stats.compare_ranks(
-        table.to_numpy(), list(table), higher_is_better=metrics.get(name).higher_is_better
+        table.to_numpy(), list(table), higher_is_better=METRICS[name].higher_is_better
     )
 
 
@@ -61,7 +62,7 @@ def rank_table(card: Card, metric: str | None = None) -> pd.DataFrame:
     """Return one row per model: its average rank, mean score and how many targets it is best on."""
     name = metric or first_metric(card)
     table, ranked = _target_scores(card, name), ranks(card, name)
-    best = table.idxmax(axis=1) if metrics.get(name).higher_is_better else table.idxmin(axis=1)
+    best = table.idxmax(axis=1) if METRICS[name].higher_is_better else table.idxmin(axis=1)
     rows = [
         {
             "model": model,

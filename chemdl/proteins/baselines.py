@@ -21,7 +21,7 @@ from chemdl.learn.ragged import Ragged
 from chemdl.proteins.nets.convolutions import ConvolutionLabeller
 from chemdl.proteins.nets.labelling import ChainNet
 from chemdl.proteins.residues import KINDS, one_hot_windows, window_places, window_profiles
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 from chemdl.settings import spawn
 
 
@@ -281,5 +281,5 @@ def baseline(
         "trivial": MajorityState(),
     }
     if name not in simple:
-        raise ValueError(unknown("baseline", name, BASELINES))
+        raise UnknownNameError("baseline", name, BASELINES)
     return simple[name].set_params(**changes)

@@ -16,16 +16,17 @@ import csv
 import difflib
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from chemdl.data.errors import DatasetError
-from chemdl.data.readers import RawTable
+from chemdl.data.inputs import INPUTS, InputKind
+from chemdl.data.readers import READERS, RawTable
 from chemdl.proteins.profiles import profile, profile_text
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 
 STATES8 = "HGIEBTSC"
 STATES3 = "HEC"
@@ -61,7 +62,7 @@ def three_states(q8: np.ndarray, reduction: str = "wide") -> np.ndarray:
         for an unknown reduction.
     """
     if reduction not in REDUCTIONS:
-        raise ValueError(unknown("reduction to three states", reduction, REDUCTIONS))
+        raise UnknownNameError("reduction to three states", reduction, REDUCTIONS)
     table = np.array([*REDUCTIONS[reduction], np.nan])
     return table[np.where(np.isnan(q8), len(STATES8), q8).astype(np.int64)]
 
@@ -146,6 +147,7 @@ class _Chains:
         )
 
 
+@READERS.register("proteinnet")
 def read_proteinnet(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read the chains of one thinning of ProteinNet with their DSSP states.
 
@@ -204,6 +206,7 @@ def _labelled(
     return found
 
 
+@READERS.register("sspro")
 def read_sspro(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read sequences and labels from files of one form, each chain in the same place of each.
 
@@ -238,6 +241,7 @@ def _fasta(text: str) -> list[tuple[str, str]]:
     return records
 
 
+@READERS.register("netsurfp2")
 def read_netsurfp2(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read three states with the mask of what was seen, and the published three sides.
 
@@ -267,6 +271,7 @@ def read_netsurfp2(files: Mapping[str, Path], options: Mapping[str, Any]) -> Raw
     return chains.table()
 
 
+@READERS.register("cb513")
 def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read the 513 chains of Cuff and Barton with profiles made of the alignments beside them.
 
@@ -332,6 +337,7 @@ def _placed(row: Sequence[str], columns: Sequence[int]) -> str:
     return "".join("." if column < 0 else row[column] for column in columns)
 
 
+@READERS.register("qian_sejnowski")
 def read_qian_sejnowski(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read the chains of 1988, a residue and its state a line, ``_`` for coil.
 
@@ -358,10 +364,4 @@ def read_qian_sejnowski(files: Mapping[str, Path], options: Mapping[str, Any]) -
     return chains.table()
 
 
-READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] = {
-    "proteinnet": read_proteinnet,
-    "sspro": read_sspro,
-    "netsurfp2": read_netsurfp2,
-    "cb513": read_cb513,
-    "qian_sejnowski": read_qian_sejnowski,
-}
+INPUTS.add("sequence", InputKind())

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from chemdl.data import Dataset
-from chemdl.evidence import cards, metrics
+from chemdl.evidence import cards
 from chemdl.evidence.cards import Predictions
+from chemdl.evidence.metrics import METRICS
 from chemdl.proteins.data import STATES3, STATES8
 from chemdl.proteins.scores import (
     Card,
@@ -222,7 +223,7 @@ def _state_handles() -> list[Patch]:
 
 
 def _axis(metric: str) -> str:
-    unit = metrics.get(metric).unit
+    unit = METRICS[metric].unit
     return f"{label(metric)} ({unit})" if unit else label(metric)
 
 

@@ -1,4 +1,4 @@
-"""Scores of labelled sites: y, p numbers of states or values (n,), w weights (r, n) → (r,)."""
+"""Metrics of labelled residues: y, p numbers of states or values (n,), w weights (r, n) → (r,)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from chemdl.evidence.metrics import METRICS, Metric
+from chemdl.proteins import segments
 
 Floats = NDArray[np.float64]
 
@@ -61,3 +64,21 @@ def long_range_precision(
 
 def _share(part: Floats, whole: Floats) -> Floats:
     return np.divide(100.0 * part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+
+
+# Margins by the rule of the verdicts: half a point for Q3 and Q8, .02 for a correlation, 3 % for
+# an error.
+for metric in (
+    Metric("q3", "%", True, 0.5, False, "labelling", percent_right, "q3"),
+    Metric("q8", "%", True, 0.5, False, "labelling", percent_right, "q8"),
+    Metric("sov", "%", True, 0.5, False, "labelling", segments.overlap, "q3", by_unit=True),
+    Metric("recall_helix", "%", True, 1.0, False, "labelling", recall_of(0), "q3"),
+    Metric("recall_strand", "%", True, 1.0, False, "labelling", recall_of(1), "q3"),
+    Metric("recall_coil", "%", True, 1.0, False, "labelling", recall_of(2), "q3"),
+    Metric("q2_exposed", "%", True, 0.5, False, "labelling", percent_right, "exposed"),
+    Metric("r_exposed", "", True, 0.02, False, "labelling", correlation, "exposed"),
+    Metric("angle_error", "°", False, 0.03, True, "labelling", angle_error),
+    Metric("precision_l5", "%", True, 1.0, False, "labelling", long_range_precision, "contact",
+           by_unit=True),
+):  # fmt: skip
+    METRICS.add(metric.name, metric)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from chemdl.evidence import metrics
 from chemdl.evidence.cards import Predictions
+from chemdl.evidence.metrics import METRICS
 from chemdl.proteins.segments import overlap_parts, recall_by_length
 from chemdl.show.tables import with_unit
 
@@ -72,10 +73,10 @@ def chain_table(
                 "seconds per fit": float(np.mean([r["fit_seconds"] for r in own])),
             }
         )
-    higher = metrics.get(metric).higher_is_better
+    higher = METRICS[metric].higher_is_better
     table = pd.DataFrame(rows).sort_values("value", ascending=not higher, ignore_index=True)
     of_task = f" of {_TASKS.get(task, task)}" if task else ""
-    named = with_unit(label(metric) + of_task, metrics.get(metric).unit)
+    named = with_unit(label(metric) + of_task, METRICS[metric].unit)
     seeds = ", first of several seeds" if card["protocol"]["repeats"] > 1 else ""
     table.attrs["caption"] = f"{named}, with 95 % bootstrap intervals over test chains{seeds}"
     return table
@@ -90,7 +91,7 @@ def chain_interval(
     task: str = "",
 ) -> tuple[float, float, float]:
     """Return a model's value and its 95 % bootstrap interval over chains."""
-    scored = metrics.get(metric)
+    scored = METRICS[metric]
     task = task or scored.task or next(iter(card["scores"][0]["values"][metric]))
     y, p, units = pooled(card, predictions, model, task, condition)
     codes = np.unique(units, return_inverse=True)[1]
@@ -109,7 +110,7 @@ def gain_table(
 
     The interval is a paired bootstrap: both models meet the same resamples of whole chains.
     """
-    scored, rows = metrics.get(metric), []
+    scored, rows = METRICS[metric], []
     for pair in pairs:
         sides = [pooled(card, predictions, name, scored.task, condition) for name in pair]
         codes = np.unique(sides[0][2], return_inverse=True)[1]
@@ -162,7 +163,7 @@ def _ratio(
         begins[first] = 1.0
         for chain, start in enumerate(first):
             sites = codes == chain
-            share = metrics.get(metric).function(y[sites], p[sites])
+            share = METRICS[metric].function(y[sites], p[sites])
             own[start] = share
         return own, begins
     raise ValueError(f"{metric} is no ratio of sums over sites: it has no interval here")
@@ -174,12 +175,12 @@ def score_table(card: Card, predictions: Predictions, names: Sequence[str]) -> p
     for model in card["models"]:
         row = {"model": model["name"], "kind": model["kind"]}
         for name in names:
-            scored = metrics.get(name)
+            scored = METRICS[name]
             y, p, units = pooled(card, predictions, model["name"], scored.task)
             row[label(name)] = scored.function(y, p, units)
         rows.append(row)
     table = pd.DataFrame(rows).sort_values(label(names[0]), ascending=False, ignore_index=True)
-    bare = ", correlations as they are" if any(not metrics.get(n).unit for n in names) else ""
+    bare = ", correlations as they are" if any(not METRICS[n].unit for n in names) else ""
     together = ", all folds together" if card["protocol"]["folds"] > 1 else ""
     table.attrs["caption"] = f"On the test chains{together}; shares in per cent{bare}"
     return table

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chemdl.data.errors import DatasetError
-from chemdl.data.readers import RawTable
+from chemdl.data.readers import READERS, RawTable
 from chemdl.proteins.profiles import AMINO_ACIDS, profile_text
 
 _LETTERS = {
@@ -105,6 +105,7 @@ def contacts(backbone: Backbone) -> np.ndarray:
     return (np.linalg.norm(cb[first] - cb[second], axis=1) < NEAR).astype(np.float64)
 
 
+@READERS.register("structures")
 def read_structures(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read chains of PDB files, with a scoring matrix of their family where there is one.
 
@@ -165,8 +166,3 @@ def _matrix_levels(path: Path, backbone: Backbone) -> np.ndarray:
         odds = np.exp2(np.array([float(row[column]) for column in columns]) / 2.0)
         levels[place] = odds / (1.0 + odds)
     return levels
-
-
-READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] = {
-    "structures": read_structures,
-}

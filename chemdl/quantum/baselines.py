@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from chemdl.quantum.coulomb import REPRESENTATIONS, Representation, bag_sizes, most_atoms
 from chemdl.quantum.coulomb import represent as represented
 from chemdl.quantum.geometries import composition, elements
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 from chemdl.settings import spawn
 
 Floats = NDArray[np.float64]
@@ -149,7 +149,7 @@ class KernelRidge(_Similar):
     @property
     def _order(self) -> float:
         if self.kernel not in _KERNELS:
-            raise ValueError(unknown("kernel", self.kernel, _KERNELS))
+            raise UnknownNameError("kernel", self.kernel, _KERNELS)
         return 1.0 if self.kernel == "laplacian" else 2.0
 
     def _fit_residual(self, inputs: NDArray[np.object_], residual: Floats) -> None:
@@ -320,7 +320,7 @@ def regressor(name: str, **changes: Any) -> GeometryBaseline:
         for an unknown name, with the near misses.
     """
     if name not in REGRESSORS:
-        raise ValueError(unknown("baseline", name, REGRESSORS))
+        raise UnknownNameError("baseline", name, REGRESSORS)
     if name == "neighbours":
         return Neighbours(**changes)
     if name == "dressed_atoms":
@@ -346,7 +346,7 @@ _tables_lock = threading.Lock()
 def _table(representation: Representation, order: float) -> DistanceTable:
     """Return the one table of this kind; the few that were used last are kept."""
     if representation not in REPRESENTATIONS:
-        raise ValueError(unknown("representation", representation, REPRESENTATIONS))
+        raise UnknownNameError("representation", representation, REPRESENTATIONS)
     with _tables_lock:
         table = _tables.pop((representation, order), None) or DistanceTable(representation, order)
         _tables[representation, order] = table

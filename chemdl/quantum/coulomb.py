@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chemdl.quantum.geometries import BOHR, SYMBOLS, Geometry, geometry, neighbour_distances
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 
 Floats = NDArray[np.float32]
 Inputs = Sequence[Any] | NDArray[np.object_]
@@ -122,7 +122,7 @@ def represent(inputs: Inputs, representation: Representation, *, size: int, bags
         return eigenvalues(inputs, size)
     if representation == "sorted":
         return sorted_triangles(inputs, size)
-    raise ValueError(unknown("representation", representation, REPRESENTATIONS))
+    raise UnknownNameError("representation", representation, REPRESENTATIONS)
 
 
 def most_atoms(inputs: Inputs) -> int:

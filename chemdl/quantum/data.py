@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 
 from chemdl.data.dataset import Dataset
 from chemdl.data.errors import DatasetError
-from chemdl.data.readers import RawTable
+from chemdl.data.inputs import INPUTS, InputKind
+from chemdl.data.readers import READERS, RawTable
 
 HARTREE = 627.5094740631  # kcal/mol, CODATA 2018
 # Energies of free atoms at QM9's level of theory, hartree at 0 K (Ramakrishnan et al. 2014).
@@ -26,6 +27,7 @@ QM9_WHOLE, QM9_EXCLUDED = 133_885, 3_054
 _SYMBOLS = {1: "H", 6: "C", 7: "N", 8: "O", 9: "F", 16: "S", 17: "Cl"}
 
 
+@READERS.register("qm7")
 def read_qm7(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read QM7's geometries and two levels of energy, kcal/mol.
 
@@ -55,6 +57,7 @@ def read_qm7(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     )
 
 
+@READERS.register("qm9")
 def read_qm9(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read QM9's geometries and energies U0 as energies of atomisation, kcal/mol.
 
@@ -97,6 +100,7 @@ def atomisation(total: float, symbols: Sequence[str]) -> float:
     return (total - sum(QM9_ATOMS[symbol] for symbol in symbols)) * HARTREE
 
 
+@READERS.register("qm7b")
 def read_qm7b(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read QM7b's geometries, and those of its properties that the table holds.
 
@@ -129,6 +133,7 @@ def read_qm7b(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable
     )
 
 
+@READERS.register("frames")
 def read_frames(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read frames of one molecule: energies, and the forces on its atoms.
 
@@ -247,9 +252,4 @@ def _numbers(text: str) -> str:
     return text.replace(".,", ".0,").replace(".]", ".0]").replace("*^", "e")
 
 
-READERS: dict[str, Callable[[Mapping[str, Path], Mapping[str, Any]], RawTable]] = {
-    "qm7": read_qm7,
-    "qm9": read_qm9,
-    "qm7b": read_qm7b,
-    "frames": read_frames,
-}
+INPUTS.add("geometry", InputKind())

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chemdl.learn.ragged import Layout, Ragged
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 
 _PERIODIC_TABLE = (
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se "
@@ -129,7 +129,9 @@ def _geometry(text: str) -> Geometry:
         )
     for symbol, *_ in atoms:
         if symbol not in NUMBERS:
-            raise ValueError(f"molecule {text[:60]!r}: {unknown('element', symbol, NUMBERS)}")
+            raise ValueError(
+                f"molecule {text[:60]!r}: {UnknownNameError('element', symbol, NUMBERS)}"
+            )
     try:
         xyz = np.array([[float(x) for x in place] for _, *place in atoms])
     except ValueError as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from chemdl.files import cache_dir
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 from chemdl.screening.errors import DockingError, MissingPoseError
 from chemdl.screening.ligands import neutral
 from chemdl.screening.receptors import Atoms, atoms, targets
@@ -56,7 +56,7 @@ def split_input(text: str) -> tuple[str, str]:
     if not smiles:
         raise DockingError(f"{text!r} is no complex; write target and SMILES, as in 'akt1 CCO'")
     if target not in targets():
-        raise DockingError(unknown("target", target, targets()))
+        raise DockingError(str(UnknownNameError("target", target, targets())))
     return target, smiles
 
 

@@ -22,7 +22,7 @@ from chemdl.data.registry import File, Release
 from chemdl.data.sources import from_release
 from chemdl.data.transfer import is_whole
 from chemdl.files import cache_dir, data_dir
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 from chemdl.screening.errors import DockingError
 
 # Elements of AutoDock's atom types: A is an aromatic carbon, HD a hydrogen that can be donated.
@@ -195,7 +195,7 @@ def _fetched(raw: Mapping[str, Any], kind: str, progress: bool) -> Path:
 def _entry(target: str) -> Mapping[str, Any]:
     known: Mapping[str, Mapping[str, Any]] = _registry()["targets"]
     if target not in known:
-        raise DockingError(unknown("target", target, known))
+        raise DockingError(str(UnknownNameError("target", target, known)))
     return known[target]
 
 

@@ -11,7 +11,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 
 from chemdl.molecules.baselines import BaselineClassifier
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 from chemdl.screening.contacts import counts, scores
 from chemdl.screening.nets.ligands import ligand_features
 
@@ -93,7 +93,7 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
         "trivial": "none",
     }
     if name not in seen:
-        raise ValueError(unknown("baseline", name, CLASSIFIERS))
+        raise UnknownNameError("baseline", name, CLASSIFIERS)
     forest = RandomForestClassifier(trees, max_features="sqrt", n_jobs=1)
     space: dict[str, list[Any]] = {
         "max_features": ["sqrt", 0.3, 1.0],

@@ -15,8 +15,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from chemdl.evidence import metrics
 from chemdl.evidence.cards import Predictions
+from chemdl.evidence.metrics import METRICS
 from chemdl.molecules import residuals
 from chemdl.show.lines import COLOURS, WIDTH, label_ends, limits, line_styles, log_axes
 from chemdl.show.tables import (
@@ -243,7 +243,7 @@ def learning_curves(card: Card, metric: str | None = None) -> Figure:
     label = 0.4 + 0.062 * max(map(len, lines))
     figure.subplots_adjust(left=0.1, right=1 - label / WIDTH, bottom=0.14, top=0.97)
     axis = figure.subplots()
-    is_log = not metrics.get(name).higher_is_better and bool((table["mean"] > 0).all())
+    is_log = not METRICS[name].higher_is_better and bool((table["mean"] > 0).all())
     sizes = table["molecules"].unique()
     step = max(1.004, float(sizes.max() / sizes.min()) ** 0.008)
     ends = {}
@@ -292,7 +292,7 @@ def predicted_against_measured(
         axis.set(xlim=both, ylim=both, aspect="equal")
         axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axis.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        rmse, r2 = (metrics.get(m).function(y, p) for m in ("rmse", "r2"))
+        rmse, r2 = (METRICS[m].function(y, p) for m in ("rmse", "r2"))
         outside = int(((p < both[0]) | (p > both[1])).sum())
         beyond = f", {outside} outside" if outside else ""
         axis.set_title(f"{pretty(name)}\nRMSE {rmse:.2f}, R² {r2:.2f}{beyond}", fontsize=9)

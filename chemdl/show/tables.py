@@ -16,6 +16,7 @@ from chemdl.evidence import statistics as stats
 from chemdl.evidence.cards import Predictions
 from chemdl.evidence.claims import Claim, load_claims
 from chemdl.evidence.intervals import around
+from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.replicas import environment
 from chemdl.settings import Settings
 
@@ -102,7 +103,7 @@ def score_table(card: Card, metric: str | None = None, condition: str = "all") -
                 "seconds per fit": float(np.mean(seconds)),
             }
         )
-    better = metrics.get(name).higher_is_better
+    better = METRICS[name].higher_is_better
     table = pd.DataFrame(rows).sort_values("mean", ascending=not better, ignore_index=True)
     table.attrs["caption"] = f"{axis_label(name, card)}, mean over replicas and its 95 % interval"
     return table
@@ -366,7 +367,7 @@ def reported_text(claim: Claim) -> str:
 def axis_label(metric: str, card: Card | None = None) -> str:
     """Return a metric's name and unit for an axis: an error's unit is that of the card's data."""
     name = _METRIC_NAMES.get(metric, pretty(metric))
-    unit = metrics.get(metric).unit
+    unit = METRICS[metric].unit
     if unit != "target":
         return with_unit(name, unit)
     return with_unit(name, "unit of the targets" if card is None else target_unit(card))
@@ -374,7 +375,7 @@ def axis_label(metric: str, card: Card | None = None) -> str:
 
 def target_unit(card: Card) -> str:
     """Return the unit of a card's targets, from its metrics or from the registry of datasets."""
-    own = (m["unit"] for m in card["metrics"] if metrics.get(m["name"]).unit == "target")
+    own = (m["unit"] for m in card["metrics"] if METRICS[m["name"]].unit == "target")
     unit = next((unit for unit in own if unit not in ("", "target")), None)
     return unit or str(datasets.describe(card["dataset"]["name"])["unit"])
 

@@ -10,6 +10,7 @@ from rdkit.ML.Scoring.Scoring import CalcBEDROC, CalcEnrichment
 from sklearn import metrics as reference
 
 from chemdl.evidence import metrics
+from chemdl.evidence.metrics import METRICS
 
 
 def _classified(n: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +84,7 @@ def test_every_metric_has_a_reference() -> None:
 
 @pytest.mark.parametrize("name", sorted(REFERENCE))
 def test_agrees_with_the_reference(name: str) -> None:
-    metric = metrics.get(name)
+    metric = METRICS[name]
     y, p = _classified() if metric.kind == "classification" else _regressed()
     expected = REFERENCE[name](y, p, np.ones(len(y), dtype=int))
     assert metric.function(y, p) == pytest.approx(expected, rel=1e-10)
@@ -91,7 +92,7 @@ def test_agrees_with_the_reference(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(REFERENCE))
 def test_weights_are_repeated_rows(name: str) -> None:
-    metric = metrics.get(name)
+    metric = METRICS[name]
     y, p = _classified() if metric.kind == "classification" else _regressed()
     weights = np.random.default_rng(1).integers(0, 4, size=(3, len(y)))
     found = metric.weighted(y, p, weights.astype(float))
@@ -105,9 +106,9 @@ def test_roc_auc_of_many_pairs_takes_the_sorted_way_to_the_same_value(
 ) -> None:
     y, p = _classified()
     weights = np.random.default_rng(2).integers(0, 3, size=(5, len(y))).astype(float)
-    counted = metrics.get("roc_auc").weighted(y, p, weights)
+    counted = METRICS["roc_auc"].weighted(y, p, weights)
     monkeypatch.setattr(metrics, "_MOST_PAIRS", 0)
-    np.testing.assert_allclose(metrics.get("roc_auc").weighted(y, p, weights), counted, rtol=1e-12)
+    np.testing.assert_allclose(METRICS["roc_auc"].weighted(y, p, weights), counted, rtol=1e-12)
 
 
 def test_unmeasured_labels_are_ignored() -> None:
@@ -149,8 +150,8 @@ def test_constant_target_leaves_r2_undefined(constant: float) -> None:
 
 def test_spread_survives_a_large_mean() -> None:
     y, p = _regressed()
-    assert metrics.get("r2").function(y + 1e6, p + 1e6) == pytest.approx(
-        metrics.get("r2").function(y, p), rel=1e-6
+    assert METRICS["r2"].function(y + 1e6, p + 1e6) == pytest.approx(
+        METRICS["r2"].function(y, p), rel=1e-6
     )
 
 
@@ -192,7 +193,7 @@ def test_relative_margin_needs_the_rival() -> None:
 
 def test_unknown_metric_lists_near_misses() -> None:
     with pytest.raises(ValueError, match=r"'roc_acu'.*Did you mean 'roc_auc'"):
-        metrics.get("roc_acu")
+        METRICS["roc_acu"]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -203,23 +204,23 @@ def test_early_recognition_is_rdkits_on_random_rankings(n: int, seed: int) -> No
     p = generator.random(n)
     ranked = [[label] for label in y[np.argsort(-p)]]
     expected = CalcBEDROC(ranked, 0, 20.0)
-    assert metrics.get("bedroc").function(y, p) == pytest.approx(expected, rel=1e-9)
+    assert METRICS["bedroc"].function(y, p) == pytest.approx(expected, rel=1e-9)
     (expected,) = CalcEnrichment(ranked, 0, [0.01])
-    assert metrics.get("enrichment_1").function(y, p) == pytest.approx(expected, rel=1e-9)
+    assert METRICS["enrichment_1"].function(y, p) == pytest.approx(expected, rel=1e-9)
 
 
 def test_early_recognition_of_the_best_and_the_worst_ranking() -> None:
     y = np.repeat([1.0, 0.0], [20, 980])
     for name, best in (("bedroc", 1.0), ("enrichment_1", 50.0)):
-        assert metrics.get(name).function(y, np.arange(1000)[::-1]) == pytest.approx(best)
-        assert metrics.get(name).function(y, np.arange(1000)) == pytest.approx(0.0, abs=1e-12)
+        assert METRICS[name].function(y, np.arange(1000)[::-1]) == pytest.approx(best)
+        assert METRICS[name].function(y, np.arange(1000)) == pytest.approx(0.0, abs=1e-12)
     # A constant score has the enrichment of no ranking at all.
-    assert metrics.get("enrichment_1").function(y, np.zeros(1000)) == pytest.approx(1.0)
+    assert METRICS["enrichment_1"].function(y, np.zeros(1000)) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("name", sorted(REFERENCE))
 def test_the_order_of_the_rows_does_not_matter(name: str) -> None:
-    metric = metrics.get(name)
+    metric = METRICS[name]
     y, p = _classified(400) if metric.kind == "classification" else _regressed(400)
     order = np.random.default_rng(3).permutation(len(y))
     assert metric.function(y[order], p[order]) == pytest.approx(metric.function(y, p), rel=1e-12)
@@ -240,4 +241,4 @@ def test_early_recognition_of_ties_is_rdkits_mean_over_their_orders() -> None:
         ("enrichment_1", [CalcEnrichment(way, 0, [0.01])[0] for way in ways]),
     ):
         assert np.std(expected) > 0
-        assert metrics.get(name).function(y, p) == pytest.approx(np.mean(expected), rel=1e-9)
+        assert METRICS[name].function(y, p) == pytest.approx(np.mean(expected), rel=1e-9)

@@ -14,6 +14,7 @@ import chemdl
 from chemdl.evidence import folds as dealing
 from chemdl.evidence import splits
 from chemdl.evidence.splits import Protocol, Split
+from chemdl.molecules import splits as molecule_splits
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.smiles import inchikeys, scaffold_keys
 
@@ -48,7 +49,7 @@ def _rows(split: Split) -> np.ndarray:
 
 def _groups(name: str, dataset: Molecules) -> np.ndarray:
     if name == "cluster":
-        return dealing.butina(dataset.inputs)
+        return molecule_splits.butina(dataset.inputs)
     return np.unique(scaffold_keys(dataset.inputs), return_inverse=True)[1]
 
 
@@ -57,7 +58,7 @@ def _groups(name: str, dataset: Molecules) -> np.ndarray:
 
 @pytest.mark.parametrize("name", SEEDED)
 def test_every_row_is_tested_once_per_repeat(name: str, clintox: Molecules) -> None:
-    protocol = splits.get(name)(clintox, repeats=2, folds=4)
+    protocol = splits.PROTOCOLS[name](clintox, repeats=2, folds=4)
     assert (protocol.name, protocol.repeats, protocol.folds, len(protocol)) == (name, 2, 4, 8)
     assert [(s.repeat, s.fold) for s in protocol.splits] == [
         (r, f) for r in (0, 1) for f in range(4)
@@ -73,7 +74,7 @@ def test_every_row_is_tested_once_per_repeat(name: str, clintox: Molecules) -> N
 def test_seed_and_repeat_change_the_splits_and_nothing_else_does(
     name: str, clintox: Molecules
 ) -> None:
-    make = splits.get(name)
+    make = splits.PROTOCOLS[name]
     one, again, other = (make(clintox, repeats=2, seed=s) for s in (0, 0, 1))
     assert one.index_sha256 == again.index_sha256 != other.index_sha256
     # Folds have no order, so a repeat is compared by who stands together, not by number.
@@ -84,21 +85,21 @@ def test_seed_and_repeat_change_the_splits_and_nothing_else_does(
 
 @pytest.mark.parametrize("name", SEEDED)
 def test_valid_takes_its_share_of_train(name: str, clintox: Molecules) -> None:
-    for split in splits.get(name)(clintox, repeats=1, valid=0.2).splits:
+    for split in splits.PROTOCOLS[name](clintox, repeats=1, valid=0.2).splits:
         share = len(split.valid) / (len(split.valid) + len(split.train))
         assert share == pytest.approx(0.2, abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["random", "stratified"])
 def test_folds_are_of_one_size(name: str, clintox: Molecules) -> None:
-    sizes = [len(s.test) for s in splits.get(name)(clintox, repeats=1, folds=7).splits]
+    sizes = [len(s.test) for s in splits.PROTOCOLS[name](clintox, repeats=1, folds=7).splits]
     assert max(sizes) - min(sizes) <= 1
 
 
 @pytest.mark.parametrize("name", ["scaffold_balanced", "cluster", "scaffold_moleculenet"])
 def test_no_group_stands_on_two_sides(name: str, clintox: Molecules) -> None:
     groups = _groups(name, clintox)
-    for split in splits.get(name)(clintox).splits:
+    for split in splits.PROTOCOLS[name](clintox).splits:
         sides = [set(groups[rows]) for rows in (split.train, split.valid, split.test)]
         assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
 
@@ -108,7 +109,9 @@ def test_bins_are_balanced_as_far_as_the_largest_group_allows(
     name: str, clintox: Molecules
 ) -> None:
     largest = np.bincount(_groups(name, clintox)).max()
-    sizes = np.array([len(s.test) for s in splits.get(name)(clintox, repeats=3, folds=3).splits])
+    sizes = np.array(
+        [len(s.test) for s in splits.PROTOCOLS[name](clintox, repeats=3, folds=3).splits]
+    )
     assert largest < 200, "the set was chosen so that no group fills a fold"
     assert np.ptp(sizes) <= 1
 
@@ -162,7 +165,7 @@ def test_moleculenet_split_by_hand() -> None:
     # Five with a benzene scaffold, three with a pyridine, two without a ring.
     smiles = ["c1ccccc1" + "C" * i for i in range(1, 6)] + ["c1ccncc1" + "C" * i for i in (1, 2, 3)]
     dataset = Molecules(np.array([*smiles, "CC", "CCC"], dtype=object), np.zeros((10, 1)))
-    split = splits.scaffold_moleculenet(dataset, fractions=(0.5, 0.3, 0.2)).splits[0]
+    split = molecule_splits.scaffold_moleculenet(dataset, fractions=(0.5, 0.3, 0.2)).splits[0]
     assert [r.tolist() for r in (split.train, split.valid, split.test)] == [
         [0, 1, 2, 3, 4],
         [5, 6, 7],
@@ -183,7 +186,7 @@ def test_moleculenet_split_is_deepchems(
         X=np.zeros(len(dataset.inputs)), ids=dataset.inputs
     )
     expected = peer.split(data, **dict(zip(("frac_train", "frac_valid", "frac_test"), fractions)))  # noqa: B905
-    split = splits.scaffold_moleculenet(dataset, fractions=fractions).splits[0]
+    split = molecule_splits.scaffold_moleculenet(dataset, fractions=fractions).splits[0]
     for ours, theirs in zip((split.train, split.valid, split.test), expected, strict=True):
         np.testing.assert_array_equal(ours, np.sort(theirs))
 
@@ -212,7 +215,7 @@ def test_clusters_are_rdkits(cutoff: float, clintox: Molecules) -> None:
     for i in range(1, len(vectors)):
         apart += [1 - s for s in DataStructs.BulkTanimotoSimilarity(vectors[i], vectors[:i])]
     expected = Butina.ClusterData(apart, len(vectors), cutoff, isDistData=True)
-    codes = dealing.butina(smiles, cutoff)
+    codes = molecule_splits.butina(smiles, cutoff)
     ours = {frozenset(np.flatnonzero(codes == c).tolist()) for c in np.unique(codes)}
     assert ours == {frozenset(members) for members in expected}
 
@@ -221,7 +224,7 @@ def test_cluster_mates_are_neighbours_of_one_centre(clintox: Molecules) -> None:
     from chemdl.molecules.similarity import tanimoto
 
     rows = ECFP().transform(clintox.inputs)
-    codes = dealing.butina(clintox.inputs, 0.5)
+    codes = molecule_splits.butina(clintox.inputs, 0.5)
     for code in np.unique(codes)[:50]:
         mine = rows[codes == code]
         assert (tanimoto(mine, mine).min(axis=1) >= 0.5 - 1e-6).any()
@@ -230,20 +233,20 @@ def test_cluster_mates_are_neighbours_of_one_centre(clintox: Molecules) -> None:
 @pytest.mark.parametrize("cutoff", [0.0, 1.0, -1.0])
 def test_cutoff_is_a_distance(cutoff: float, clintox: Molecules) -> None:
     with pytest.raises(ValueError, match="Tanimoto distance"):
-        splits.cluster(clintox, cutoff=cutoff)
+        molecule_splits.cluster(clintox, cutoff=cutoff)
 
 
 def test_too_few_groups_for_the_folds() -> None:
     dataset = Molecules(_alkanes(20), np.zeros((20, 1)))
     with pytest.raises(ValueError, match="1 scaffolds cannot fill 5 folds"):
-        splits.scaffold_balanced(dataset)
+        molecule_splits.scaffold_balanced(dataset)
 
 
 def test_no_group_is_left_for_valid() -> None:
     smiles = [*_alkanes(10), *("c1ccccc1" + "C" * i for i in range(1, 11))]
     dataset = Molecules(np.array(smiles, dtype=object), np.zeros((20, 1)))
     with pytest.raises(ValueError, match="no valid side"):
-        splits.scaffold_balanced(dataset, folds=2)
+        molecule_splits.scaffold_balanced(dataset, folds=2)
 
 
 # --- published -----------------------------------------------------------------------------------
@@ -301,7 +304,7 @@ def grouped(groups: str) -> Molecules:
 
 def test_each_group_is_left_out_once_a_repeat_and_valid_is_another() -> None:
     data = grouped("cabbacdd")
-    protocol = splits.get("leave_group_out")(data, repeats=6, seed=3)
+    protocol = splits.PROTOCOLS["leave_group_out"](data, repeats=6, seed=3)
     assert (protocol.folds, protocol.repeats, len(protocol)) == (4, 6, 24)
     names = data.columns["target"]
     held: dict[str, set[str]] = {}
@@ -436,7 +439,7 @@ def test_more_folds_than_rows() -> None:
 
 def test_unknown_protocol_lists_near_misses() -> None:
     with pytest.raises(ValueError, match=r"'scafold_balanced'.*Did you mean 'scaffold_balanced'"):
-        splits.get("scafold_balanced")
+        splits.PROTOCOLS["scafold_balanced"]
 
 
 def test_protocols_carry_their_names() -> None:
@@ -448,11 +451,11 @@ def test_protocols_carry_their_names() -> None:
         "leave_group_out",
     }
     for left, right in pairwise(sorted(splits.PROTOCOLS)):
-        assert splits.get(left) is not splits.get(right)
+        assert splits.PROTOCOLS[left] is not splits.PROTOCOLS[right]
 
 
 def test_protocol_is_made_of_splits(clintox: Molecules) -> None:
-    protocol = splits.scaffold_moleculenet(clintox)
+    protocol = molecule_splits.scaffold_moleculenet(clintox)
     assert isinstance(protocol, Protocol)
     assert (protocol.seed, len(protocol)) == (None, 1)
     assert protocol.parameters == {"fractions": [0.8, 0.1, 0.1]}

@@ -75,7 +75,7 @@ def test_a_linear_net_has_them_exactly() -> None:
             self.w = nn.Linear(72, 2, bias=False)
 
         def forward(self, batch, noise, weight):
-            from chemdl.learn.graphs import GraphBatch
+            from chemdl.molecules.nets.graphs import GraphBatch
 
             graph = GraphBatch.read(batch)
             return self.w(graph.sum_atoms(graph.atoms))

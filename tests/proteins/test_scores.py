@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from chemdl.data import Dataset
-from chemdl.evidence import claims, metrics, splits
+from chemdl.evidence import claims, splits
 from chemdl.evidence.cards import Predictions
 from chemdl.evidence.conditions import Condition
+from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.study import Study
 from chemdl.proteins import figures as protein_plots
 from chemdl.proteins import scores as chain_scores
@@ -76,7 +77,7 @@ def test_an_interval_is_the_metrics_own_on_resamples(metric: str) -> None:
     y, p = rng.integers(0, 2, 135).astype(float), rng.integers(0, 2, 135).astype(float)
     over, under = chain_scores._ratio(metric, y, p, units)
     drawn = rng.integers(0, 4, 9).astype(float)
-    expected = metrics.get(metric).weigh(y, p, drawn[None, units], units)[0]
+    expected = METRICS[metric].weigh(y, p, drawn[None, units], units)[0]
     assert (drawn[units] @ over) / (drawn[units] @ under) == pytest.approx(expected)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chemdl.evidence import metrics
+from chemdl.evidence.metrics import METRICS
 from chemdl.proteins.segments import overlap, overlap_parts, recall_by_length, segments
 
 NUMBERS = {"H": 0.0, "E": 1.0, "C": 2.0}
@@ -86,12 +87,12 @@ def test_correlation_of_two_states_is_matthews() -> None:
 
     rng = np.random.default_rng(0)
     y, p = rng.integers(0, 2, 50).astype(float), rng.integers(0, 2, 50).astype(float)
-    assert metrics.get("r_exposed").function(y, p) == pytest.approx(matthews_corrcoef(y, p))
-    assert np.isnan(metrics.get("r_exposed").function(y, np.ones(50)))
+    assert METRICS["r_exposed"].function(y, p) == pytest.approx(matthews_corrcoef(y, p))
+    assert np.isnan(METRICS["r_exposed"].function(y, np.ones(50)))
 
 
 def test_angles_go_the_short_way_round() -> None:
-    error = metrics.get("angle_error").function([170.0, -10.0], [-170.0, 10.0])
+    error = METRICS["angle_error"].function([170.0, -10.0], [-170.0, 10.0])
     assert error == pytest.approx(20.0)
 
 
@@ -101,7 +102,7 @@ def test_precision_takes_the_likeliest_fifth() -> None:
     y[[14, 13, 0]] = 1
     other = np.zeros(15)
     units = np.repeat([0, 1], 15)
-    both = metrics.get("precision_l5").function(
+    both = METRICS["precision_l5"].function(
         np.concatenate([y, other]), np.concatenate([p, p]), units
     )
     assert both == pytest.approx((40.0 + 0.0) / 2)

@@ -21,12 +21,11 @@ from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralEstimator
 from chemdl.learn.graphs import Readout, rows_at, sum_into
-from chemdl.learn.layers import Dropout
+from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Packed
 from chemdl.materials.crystals import RADIUS, crystal_graphs
 from chemdl.materials.nets.compositions import CompositionRegressor, ElementTable
-from chemdl.molecules.nets.depictions import RunningNorm
 
 # A Gaussian every 0.4 Å, as wide as they stand apart.
 _STEP = 0.4

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
-from chemdl.learn.layers import BatchNorm, Dropout
+from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch
 from chemdl.molecules.depictions import EMPTY, RESOLUTION, SIZE, pictures
@@ -56,10 +56,10 @@ class PictureConvolution(nn.Module):
         self.register_buffer("empty", torch.tensor(EMPTY, dtype=torch.float32)[:, None, None])
         # A bias before batch normalisation has no gradient but rounding.
         self.stem = nn.Conv2d(len(EMPTY), width, 5, stride=2, padding=2, bias=False)
-        self.stem_norm = ChannelNorm(width)
+        self.stem_norm = PixelNorm(width)
         self.fine = nn.ModuleList(Residual(width) for _ in range(blocks))
         self.reduction = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=False)
-        self.reduction_norm = ChannelNorm(2 * width)
+        self.reduction_norm = PixelNorm(2 * width)
         self.coarse = nn.ModuleList(Residual(2 * width) for _ in range(blocks))
         # Most cells are empty and their mean is small: without this the loss falls far slower.
         # All features grow together while the net learns, which the statistics must follow.
@@ -113,33 +113,8 @@ class Residual(nn.Module):
         return torch.relu(x + self.leave(torch.relu(self.enter(x))))
 
 
-class RunningNorm(BatchNorm):
-    """Batch normalisation of x (rows, features) whose running statistics begin with nothing.
-
-    Those of :class:`BatchNorm` begin at mean 0 and variance 1, and it takes some fifty steps until
-    that is forgotten: several epochs of a small set, whose validation losses then say little.
-    Here they are divided by the share of them that was seen, as Adam does with its moments.
-    """
-
-    seen: Tensor
-
-    def __init__(self, features: int, momentum: float = 0.1) -> None:
-        super().__init__(features, momentum)
-        self.variance.zero_()
-        self.register_buffer("seen", torch.zeros(()))
-
-    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
-        if self.training:
-            with torch.no_grad():
-                self.seen.mul_(1.0 - self.momentum).add_(self.momentum)
-            return super().forward(x, weight)
-        seen = self.seen.clamp(min=self.eps)
-        spread = torch.rsqrt(self.variance / seen + self.eps)
-        return (x - self.mean / seen) * spread * self.gain + self.bias
-
-
-class ChannelNorm(RunningNorm):
-    """The same for each channel of x (B, channels, H, W), by the weight (B, 1, H, W) of cells."""
+class PixelNorm(RunningNorm):
+    """Batch normalisation of each channel of x (B, channels, H, W), cells weighted (B, 1, H, W)."""
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
         cells = x.movedim(1, 3)

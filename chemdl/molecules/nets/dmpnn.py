@@ -18,11 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralRegressor
-from chemdl.learn.graphs import GraphBatch, GraphEstimator, Readout, rows_at, sum_into
+from chemdl.learn.graphs import Readout, rows_at, sum_into
 from chemdl.learn.layers import Dropout, Precision, Product
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch
-from chemdl.registry import unknown
+from chemdl.molecules.nets.graphs import GraphBatch, GraphEstimator
+from chemdl.registry import UnknownNameError
 
 Aggregation = Literal["norm", "mean"]
 _AGGREGATIONS = ("norm", "mean")
@@ -49,7 +50,7 @@ class DirectedMessagePassing(nn.Module):
     ) -> None:
         super().__init__()
         if aggregation not in _AGGREGATIONS:
-            raise ValueError(unknown("aggregation", aggregation, _AGGREGATIONS))
+            raise UnknownNameError("aggregation", aggregation, _AGGREGATIONS)
         self.depth, self.aggregation = depth, aggregation
         self.W_i = nn.Linear(n_atom_features + n_bond_features, width, bias=False)
         self.W_h = Product(width, width, bias=False, precision=precision)

@@ -8,57 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
+from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import BatchNorm, Dropout
+from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.training import ReplicaRows
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.tabulated import Tabulated
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 from chemdl.settings import spawn
 
-PRESETS: dict[str, dict[str, Any]] = {
-    # Ramsundar et al. 2015 (arXiv:1502.02072): pyramid (2000, 100), ReLU, dropout 0.25; hidden
-    # biases start at 1, as in the authors' own library, DeepChem.
-    "pyramid": {"hidden": (2000, 100), "dropout": (0.0, 0.25, 0.25), "initial_bias": 1.0},
-    # Ma et al. 2015: log counts, 4000-2000-1000-1000 ReLU, dropout 0/25/25/25/10 %, batches of
-    # 128, 30 epochs of stochastic gradient descent at 0.05 with momentum 0.9 and a weight cost of
-    # 1e-4. The authors' code (Merck's DeepNeuralNet-QSAR) takes a tenth (1 - momentum) of each
-    # gradient of half the squared error: with whole squares and gradients 0.05 is 0.0025.
-    "ma2015": {
-        "hidden": (4000, 2000, 1000, 1000),
-        "dropout": (0.0, 0.25, 0.25, 0.25, 0.1),
-        "counts": True,
-        "optimizer": "sgd",
-        "learning_rate": 0.0025,
-        "weight_decay": 2e-4,
-        "epochs": 30,
-    },
-    # The rival that Duvenaud et al. 2015 give the neural fingerprint: circular fingerprints, here
-    # with counts, and one hidden layer of 100 ReLU units, normalised; Adam, batches of 100.
-    "duvenaud": {
-        "hidden": (100,),
-        "dropout": (0.0, 0.0),
-        "batch_norm": True,
-        "counts": True,
-        "batch_size": 100,
-        "weight_decay": 1e-4,
-        "epochs": 100,
-        "patience": 20,
-    },
-    # The old way: one small sigmoid layer without dropout.
-    "sigmoid": {
-        "hidden": (32,),
-        "dropout": (0.0, 0.0),
-        "activation": "sigmoid",
-        "learning_rate": 0.01,
-    },
+# Log counts, 4000-2000-1000-1000 ReLU, dropout 0/25/25/25/10 %, batches of 128, 30 epochs of
+# stochastic gradient descent at 0.05 with momentum 0.9 and a weight cost of 1e-4 (Ma et al. 2015).
+# The authors' code (Merck's DeepNeuralNet-QSAR) takes a tenth (1 - momentum) of each gradient of
+# half the squared error: with whole squares and gradients 0.05 is 0.0025.
+MA_2015: dict[str, Any] = {
+    "hidden": (4000, 2000, 1000, 1000),
+    "dropout": (0.0, 0.25, 0.25, 0.25, 0.1),
+    "counts": True,
+    "optimizer": "sgd",
+    "learning_rate": 0.0025,
+    "weight_decay": 2e-4,
+    "epochs": 30,
 }
 _ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 
@@ -106,7 +83,7 @@ class FullyConnected(nn.Module):
                 f"{len(hidden) + 1} numbers, not {len(dropout)}"
             )
         if activation not in _ACTIVATIONS:
-            raise ValueError(unknown("activation", activation, _ACTIVATIONS))
+            raise UnknownNameError("activation", activation, _ACTIVATIONS)
         self.log_counts = log_counts
         self.activation = _ACTIVATIONS[activation]
         sizes = [n_features, *hidden]
@@ -161,8 +138,83 @@ def _initialise(layers: Sequence[nn.Linear], activation: str, initial_bias: floa
             nn.init.constant_(layer.bias, initial_bias)
 
 
-class _MultitaskNet(NeuralEstimator):
-    """Shared by the classifier and the regressor: parameters, features and the network."""
+@net(
+    "multitask",
+    family="net on vectors",
+    reads="ECFP4 bits",
+    method="pyramid of two layers, one output for each task",
+    paper="Ramsundar et al. 2015, arXiv:1502.02072",
+    inputs=("smiles", "descriptors"),
+    # Hidden biases start at 1, as in the authors' own library, DeepChem.
+    initial_bias=1.0,
+)
+@net(
+    "single_task",
+    family="net on vectors",
+    reads="ECFP4 bits",
+    method="the pyramid, a net for each task",
+    paper="Ramsundar et al. 2015, arXiv:1502.02072",
+    inputs=("smiles", "descriptors"),
+    initial_bias=1.0,
+    shared=False,
+)
+@net(
+    "multitask_ma",
+    family="net on vectors",
+    reads="ECFP4 counts",
+    method="four wide layers",
+    paper="Ma et al. 2015, doi:10.1021/ci500747n",
+    inputs=("smiles", "descriptors"),
+    **MA_2015,
+)
+@net(
+    "multitask_ma_bn",
+    family="net on vectors",
+    reads="ECFP4 counts",
+    method="four wide layers with batch normalisation",
+    paper="Ma et al. 2015, doi:10.1021/ci500747n",
+    inputs=("smiles", "descriptors"),
+    **MA_2015,
+    batch_norm=True,
+)
+@net(
+    "fingerprint_net",
+    family="net on vectors",
+    reads="ECFP counts",
+    method="one hidden layer, the rival of the neural fingerprint",
+    paper="Duvenaud et al. 2015, arXiv:1509.09292",
+    # 100 ReLU units, normalised; Adam, batches of 100.
+    hidden=(100,),
+    dropout=(0.0, 0.0),
+    batch_norm=True,
+    counts=True,
+    batch_size=100,
+    weight_decay=1e-4,
+    epochs=100,
+    patience=20,
+)
+@net(
+    "sigmoid",
+    family="net on vectors",
+    reads="ECFP4 bits",
+    method="one small sigmoid layer without dropout, as nets were before 2012",
+    hidden=(32,),
+    dropout=(0.0, 0.0),
+    activation="sigmoid",
+    learning_rate=0.01,
+)
+class Multitask(NeuralEstimator):
+    """Fully connected net over fingerprints of SMILES; see :class:`FullyConnected`.
+
+    Parameters
+    ----------
+    hidden, dropout, activation, batch_norm, initial_bias : of the network; a pair of dropout rates
+        is for the input and for every hidden layer.
+    counts, radius, size : of the fingerprint.
+    tabulated, standardised : read the descriptors that the data set brings instead.
+    shared : one network for all tasks; ``False`` trains one for each task.
+    networks : average so many networks, trained from seeds of their own.
+    """
 
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 3e-3],
@@ -172,52 +224,18 @@ class _MultitaskNet(NeuralEstimator):
         "batch_size": [64, 128, 256],
     }
 
-    def __init__(
-        self,
-        hidden: Sequence[int] = (2000, 100),
-        dropout: Sequence[float] = (0.0, 0.25, 0.25),
-        activation: str = "relu",
-        batch_norm: bool = False,
-        initial_bias: float = 0.0,
-        counts: bool = False,
-        radius: int = 2,
-        size: int = 2048,
-        tabulated: bool = False,
-        standardised: bool = False,
-        shared: bool = True,
-        networks: int = 1,
-        epochs: int = 50,
-        batch_size: int = 128,
-        optimizer: str = "adam",
-        learning_rate: float = 1e-3,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
-        clip: float | None = None,
-        patience: int = 10,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.hidden, self.dropout, self.activation = hidden, dropout, activation
-        self.batch_norm, self.initial_bias = batch_norm, initial_bias
-        self.counts, self.radius, self.size = counts, radius, size
-        self.tabulated, self.standardised = tabulated, standardised
-        self.shared, self.networks = shared, networks
-        self.epochs, self.batch_size, self.optimizer = epochs, batch_size, optimizer
-        self.learning_rate, self.momentum, self.weight_decay = learning_rate, momentum, weight_decay
-        self.clip, self.patience, self.seed, self.device = clip, patience, seed, device
-
-    @classmethod
-    def preset(cls, name: str, **changes: Any) -> Self:
-        """Return the published recipe ``name`` (see ``PRESETS``), with ``changes`` to it.
-
-        Raises
-        ------
-        ValueError
-            for an unknown preset, with the near misses.
-        """
-        if name not in PRESETS:
-            raise ValueError(unknown("preset", name, PRESETS))
-        return cls(**{**PRESETS[name], **changes})
+    hidden: Sequence[int] = (2000, 100)
+    dropout: Sequence[float] = (0.0, 0.25, 0.25)
+    activation: str = "relu"
+    batch_norm: bool = False
+    initial_bias: float = 0.0
+    counts: bool = False
+    radius: int = 2
+    size: int = 2048
+    tabulated: bool = False
+    standardised: bool = False
+    shared: bool = True
+    networks: int = 1
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the fingerprints of SMILES: packed bits (n, size / 8) or counts (n, size), uint8.
@@ -282,14 +300,3 @@ class _MultitaskNet(NeuralEstimator):
         own = [output[:, i % n_tasks] for i, output in enumerate(outputs)]
         rounds = np.reshape(own, (self.networks, n_tasks, -1))
         return rounds.mean(axis=0).T
-
-
-class MultitaskClassifier(NeuralClassifier, _MultitaskNet):
-    """Fully connected multitask classifier over SMILES; see :class:`FullyConnected`.
-
-    ``shared=False`` trains one network per task; ``networks=5`` an ensemble of five.
-    """
-
-
-class MultitaskRegressor(NeuralRegressor, _MultitaskNet):
-    """Fully connected multitask regressor over SMILES; see :class:`FullyConnected`."""

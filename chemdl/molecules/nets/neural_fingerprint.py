@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralRegressor
-from chemdl.learn.graphs import GraphBatch, GraphEstimator, Readout, rows_at, sum_into
+from chemdl.learn.graphs import Readout, rows_at, sum_into
 from chemdl.learn.layers import BatchNorm, Dropout, Precision, Product
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch
+from chemdl.molecules.nets.graphs import GraphBatch, GraphEstimator
 
 # Carbon has four neighbours; sulfur or phosphorus may have six, and share the matrix of five.
 _DEGREES = 6

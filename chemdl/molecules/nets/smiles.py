@@ -19,7 +19,7 @@ from chemdl.learn.layers import Dropout
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Padded
 from chemdl.molecules.tokens import PADDING, VOCABULARY, smiles_tokens
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 
 Pooling = Literal["max", "mean", "final"]
 # Streams of random numbers: which variant is read, and which units of its vector are kept.
@@ -141,7 +141,7 @@ class SmilesRecurrence(SmilesNet):
     ) -> None:
         super().__init__(n_tasks, embedding, 2 * width, dropout)
         if pooling not in _POOLINGS:
-            raise ValueError(unknown("pooling", pooling, _POOLINGS))
+            raise UnknownNameError("pooling", pooling, _POOLINGS)
         self.pooling = pooling
         bound = width**-0.5
 

@@ -27,11 +27,12 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralRegressor
-from chemdl.learn.graphs import GraphBatch, GraphEstimator, Readout, rows_at, sum_into
+from chemdl.learn.graphs import Readout, rows_at, sum_into
 from chemdl.learn.layers import Dropout
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Packed
 from chemdl.learn.training import ReplicaRows
+from chemdl.molecules.nets.graphs import GraphBatch, GraphEstimator
 from chemdl.molecules.pairs import directed_graphs
 from chemdl.settings import spawn
 

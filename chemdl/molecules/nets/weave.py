@@ -27,11 +27,12 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
-from chemdl.learn.graphs import GraphBatch, rows_at, sum_into
+from chemdl.learn.graphs import rows_at, sum_into
 from chemdl.learn.layers import BatchNorm, Dropout
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Packed
 from chemdl.molecules.graphs import molecular_graphs
+from chemdl.molecules.nets.graphs import GraphBatch
 from chemdl.molecules.pairs import atom_pairs
 
 # Means and deviations of the memberships, as DeepChem's WeaveGather has them; those below zero

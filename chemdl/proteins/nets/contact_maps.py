@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Padded, Ragged
-from chemdl.proteins.nets.convolutions import ChannelNorm
+from chemdl.proteins.nets.convolutions import ResidueNorm
 from chemdl.proteins.nets.labelling import ResidueDropout
 from chemdl.proteins.residues import KINDS, chain_residues, sequence_of
 from chemdl.proteins.structures import long_range_pairs
@@ -66,7 +66,7 @@ class ContactMapNet(nn.Module):
         self.layers = nn.ModuleList(
             nn.Conv2d(width, width, 3, padding=reach, dilation=reach) for reach in reaches
         )
-        self.norms = nn.ModuleList(ChannelNorm(width) for _ in reaches)
+        self.norms = nn.ModuleList(ResidueNorm(width) for _ in reaches)
         self.dropout = ResidueDropout(dropout, layer=0)
         self.output = nn.Linear(width, 1)
 

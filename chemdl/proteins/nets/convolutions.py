@@ -17,7 +17,7 @@ from chemdl.proteins.nets.crf import FORBIDDEN, log_likelihood, marginals
 from chemdl.proteins.nets.labelling import ChainLabeller, ChainNet, ResidueDropout, chain_lengths
 
 
-class ChannelNorm(nn.Module):
+class ResidueNorm(nn.Module):
     """Layer normalisation (Ba et al. 2016) of each residue over its channels, (B, C, L).
 
     A residue's result depends on no other and on no batch, so that padding cannot leak.
@@ -51,7 +51,7 @@ class DeepConvolution(ChainNet):
         self.layers = nn.ModuleList(
             nn.Conv1d(n_in, n_out, kernel, padding=kernel // 2) for n_in, n_out in pairwise(sizes)
         )
-        self.norms = nn.ModuleList(ChannelNorm(width) for _ in range(depth))
+        self.norms = nn.ModuleList(ResidueNorm(width) for _ in range(depth))
         self.dropouts = nn.ModuleList(ResidueDropout(dropout, layer=i) for i in range(depth))
 
     def encode(self, x: Tensor, mask: Tensor, noise: Noise | None) -> Tensor:
@@ -84,7 +84,7 @@ class DilatedResidual(ChainNet):
             nn.Conv1d(width, width, kernel, padding=kernel // 2 * d, dilation=d) for d in dilations
         )
         count = len(self.layers) + 1
-        self.norms = nn.ModuleList(ChannelNorm(width) for _ in range(count))
+        self.norms = nn.ModuleList(ResidueNorm(width) for _ in range(count))
         self.dropouts = nn.ModuleList(ResidueDropout(dropout, layer=i) for i in range(count))
 
     def encode(self, x: Tensor, mask: Tensor, noise: Noise | None) -> Tensor:

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
-from chemdl.learn.layers import Dropout
+from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Padded, Ragged
-from chemdl.molecules.nets.depictions import RunningNorm
 from chemdl.screening.contacts import complexes, surroundings
 
 

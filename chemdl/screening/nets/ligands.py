@@ -15,12 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
-from chemdl.learn.layers import Dropout
+from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch
 from chemdl.molecules.fingerprints import ECFP
-from chemdl.molecules.nets.depictions import RunningNorm
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 from chemdl.screening.poses import split_input
 from chemdl.screening.properties import physical_properties
 
@@ -37,7 +36,7 @@ def ligand_features(inputs: Sequence[Any], representation: str) -> np.ndarray:
         for an unknown representation, or text that is no complex.
     """
     if representation not in REPRESENTATIONS:
-        raise ValueError(unknown("representation", representation, REPRESENTATIONS))
+        raise UnknownNameError("representation", representation, REPRESENTATIONS)
     smiles = [split_input(text)[1] for text in inputs]
     return ECFP().transform(smiles) if representation == "ecfp" else physical_properties(smiles)
 

@@ -11,6 +11,7 @@ from rdkit import Chem
 from torch import nn
 
 import chemdl
+from chemdl.evidence.metrics import METRICS
 from chemdl.learn import stacking
 from chemdl.learn.noise import Noise
 from chemdl.molecules.nets.depictions import (
@@ -243,7 +244,7 @@ def test_classifiers_tell_rings_from_chains(molecules) -> None:
     )
     proba = model.fit(smiles, labels, valid=np.arange(0, 48, 5)).predict_proba(smiles)
     assert proba.shape == (48, 2)
-    assert chemdl.evidence.metrics.get("roc_auc").function(labels, proba[:, 1]) > 0.95
+    assert METRICS["roc_auc"].function(labels, proba[:, 1]) > 0.95
 
 
 def test_every_drawn_configuration_can_be_built() -> None:

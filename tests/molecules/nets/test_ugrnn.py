@@ -12,7 +12,8 @@ from rdkit import Chem
 from torch import Tensor
 
 import chemdl
-from chemdl.learn.graphs import GraphBatch
+from chemdl.evidence.metrics import METRICS
+from chemdl.molecules.nets.graphs import GraphBatch
 from chemdl.learn.ragged import DeviceFeatures, first_replica
 from chemdl.molecules.graphs import molecular_graphs
 from chemdl.molecules.nets.ugrnn import RecursiveNet, UGRNNClassifier, UGRNNRegressor
@@ -206,4 +207,4 @@ def test_the_classifier_tells_alcohols_from_the_rest(molecules) -> None:
     model = UGRNNClassifier(**{**SMALL, "epochs": 25}, learning_rate=2e-2)
     proba = model.fit(smiles, labels, valid=np.arange(0, 48, 7)).predict_proba(smiles)
     assert proba.shape == (48, 2)
-    assert chemdl.evidence.metrics.get("roc_auc").function(labels, proba[:, 1]) > 0.95
+    assert METRICS["roc_auc"].function(labels, proba[:, 1]) > 0.95

@@ -1,0 +1,221 @@
+"""The registry of models: every net and every classical model, by the names that claims use.
+
+A net is a class with the decorator :func:`net`; a classical model is registered by a function that
+makes it (:func:`baseline`). What the registry says of a model is what chapters print and what a
+claim's test is checked against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, dataclass_transform
+
+import numpy as np
+
+from chemdl.data import Dataset
+from chemdl.registry import Registry, UnknownNameError
+
+T = TypeVar("T", bound=type)
+# Groups of learners that are tuned alike and compared with each other.
+FAMILIES = (
+    "net on vectors",
+    "graph net",
+    "sequence net",
+    "image net",
+    "forest",
+    "boosting",
+    "kernel machine",
+    "linear model",
+    "neighbours",
+    "equation",
+    "constant",
+)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a model before it is fitted.
+
+    Attributes
+    ----------
+    name : the name that claims, chapters and cards use.
+    family : one of ``FAMILIES``.
+    reads : what the model sees of an input, in words.
+    method : the model in a few words.
+    paper : whose model it is, and of which year.
+    learns : kinds of targets that it can learn: classification, regression, labelling.
+    make : (kind of targets, further parameters) → unfitted estimator.
+    inputs : kinds of input that it takes, as in :mod:`chemdl.data.inputs`.
+    parameters : those that tell it from other models of the same class.
+    """
+
+    name: str
+    family: str
+    reads: str
+    method: str
+    paper: str
+    learns: tuple[str, ...]
+    make: Callable[..., Any] = field(repr=False)
+    inputs: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise UnknownNameError("family of models", self.family, FAMILIES)
+
+    def estimator(self, kind: str, **changes: Any) -> Any:
+        """Return the unfitted model for targets of this kind, with ``changes`` to its parameters.
+
+        Raises
+        ------
+        UnknownNameError
+            for targets that it cannot learn.
+        """
+        if kind not in self.learns:
+            raise UnknownNameError(f"kind of dataset for {self.name}", kind, self.learns)
+        return self.make(kind, **{**self.parameters, **changes})
+
+
+NETS: Registry[ModelInfo] = Registry("net", "nets")
+# By input and name, since a forest over molecules is another model than one over formulas.
+BASELINES: Registry[ModelInfo] = Registry("baseline", "baselines")
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False)
+def net(
+    name: str,
+    *,
+    family: str,
+    reads: str,
+    method: str,
+    paper: str = "",
+    inputs: Sequence[str] = ("smiles",),
+    learns: Sequence[str] = ("classification", "regression"),
+    revision: int = 1,
+    **parameters: Any,
+) -> Callable[[T], T]:
+    """Return the decorator that makes an estimator of a class and registers it as a net.
+
+    The class's annotated fields become keyword parameters. For each kind of target that it learns
+    it gets an attribute: ``Classifier``, ``Regressor`` or ``Labeller``. Decorators on top of each
+    other register one class under several names, with different ``parameters``.
+
+    Parameters
+    ----------
+    name, family, reads, method, paper, inputs, learns : as in :class:`ModelInfo`.
+    revision : a whole number, raised by hand whenever predictions change: replicas are stored and
+        found again by it. One number for the class.
+    parameters : those that make the net of this name.
+    """
+
+    def decorate(cls: T) -> T:
+        if "__dataclass_fields__" not in vars(cls):
+            cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
+            _add_learners(cls, learns, revision)
+        info = ModelInfo(
+            name=name,
+            family=family,
+            reads=reads,
+            method=method,
+            paper=paper,
+            learns=tuple(learns),
+            make=lambda kind, **chosen: getattr(cls, _LEARNERS[kind])(**chosen),
+            inputs=tuple(inputs),
+            parameters=parameters,
+        )
+        NETS.add(name, info)
+        return cls
+
+    return decorate
+
+
+_LEARNERS = {
+    "classification": "Classifier",
+    "regression": "Regressor",
+    "labelling": "Labeller",
+}
+
+
+def _add_learners(cls: Any, learns: Sequence[str], revision: int) -> None:
+    """Give a net's class an estimator for each kind of target: ``cls.Classifier`` and so on."""
+    from chemdl.learn.estimator import NeuralClassifier, NeuralRegressor
+    from chemdl.learn.labelling import NeuralLabeller
+
+    mixins = {
+        "classification": NeuralClassifier,
+        "regression": NeuralRegressor,
+        "labelling": NeuralLabeller,
+    }
+    for kind in learns:
+        learner = _LEARNERS[kind]
+        # Under this name pickle and joblib find the class again.
+        names = {
+            "__module__": cls.__module__,
+            "__qualname__": f"{cls.__qualname__}.{learner}",
+            "__doc__": cls.__doc__,
+            "revision": revision,
+        }
+        setattr(cls, learner, type(f"{cls.__name__}{learner}", (mixins[kind], cls), names))
+
+
+def baseline(
+    name: str,
+    family: str,
+    reads: str,
+    method: str,
+    paper: str,
+    learns: Sequence[str],
+    *,
+    inputs: Sequence[str],
+    make: Callable[..., Any],
+) -> None:
+    """Register a classical model for these kinds of input; see :class:`ModelInfo`."""
+    info = ModelInfo(name, family, reads, method, paper, tuple(learns), make, tuple(inputs))
+    for kind in inputs:
+        BASELINES.add(f"{kind}/{name}", info)
+
+
+def make_net(name: str, kind: str, **changes: Any) -> Any:
+    """Return the unfitted net ``name`` for targets of this kind, with ``changes`` to it.
+
+    Raises
+    ------
+    UnknownNameError
+        for an unknown name, or a kind that the net cannot learn, with the near misses.
+    """
+    return NETS[name].estimator(kind, **changes)
+
+
+def make_nets(
+    changes: Mapping[str, Mapping[str, Any]], dataset: Dataset, *, batches: int
+) -> dict[str, Any]:
+    """Return the nets that ``changes`` names, each training for at most so many batches.
+
+    One budget for small and large sets: epochs over the whole dataset are cut where they would
+    take more batches than this, and stay as they are where early stopping ends them sooner. For a
+    net of one task the budget counts for each task's own molecules, on the average.
+    """
+    nets = {name: make_net(name, dataset.kind, **own) for name, own in changes.items()}
+    measured = int(np.isfinite(dataset.targets).sum()) // len(dataset.tasks)
+    for estimator in nets.values():
+        rows = len(dataset) if getattr(estimator, "shared", True) else measured
+        longest = max(1, batches * estimator.batch_size // rows)
+        estimator.set_params(epochs=min(estimator.epochs, longest))
+    return nets
+
+
+def make_baseline(name: str, dataset: Dataset, **changes: Any) -> Any:
+    """Return the unfitted classical model ``name`` for a dataset's inputs and kind of targets.
+
+    Raises
+    ------
+    UnknownNameError
+        for a name that no model of such inputs has, or targets that it cannot learn.
+    """
+    return BASELINES[f"{dataset.card['input']}/{name}"].estimator(dataset.kind, **changes)
+
+
+def every_name() -> frozenset[str]:
+    """Return the names of all nets and classical models, whatever they read."""
+    return frozenset({*NETS, *(key.partition("/")[2] for key in BASELINES)})

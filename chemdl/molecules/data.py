@@ -1,0 +1,314 @@
+"""Data sets of molecules: readers of their files, the cleaning of SMILES, and your own table."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chemdl.data.cleaning import Cleaned, merge_rows
+from chemdl.data.dataset import Dataset
+from chemdl.data.errors import DatasetError
+from chemdl.data.inputs import INPUTS, InputKind
+from chemdl.data.readers import (
+    MISSING,
+    READERS,
+    RawTable,
+    column_positions,
+    delimited_rows,
+    parsed_numbers,
+    read_table,
+)
+from chemdl.molecules.smiles import inchikeys
+
+# The challenge's own file names and sets, in the words of this package.
+_CHALLENGE_SETS = {"training": "train", "validation": "valid", "test": "test"}
+_CHALLENGE_FOLDERS = {"train": "train", "test": "valid", "score": "test"}
+
+
+@READERS.register("tox21_challenge")
+def read_tox21_challenge(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Join the 2014 challenge's SMILES to the table of compounds with DeepTox's folds.
+
+    The table names each sample's set, fold and labels, the challenge's files its SMILES and, per
+    assay, its label; both are joined by sample id and every label is compared. Folds number the
+    training samples that DeepTox's cross-validation used (Mayr et al. 2016); the others have -1.
+
+    Raises
+    ------
+    DatasetError
+        for a sample without SMILES, or a label that the two disagree about.
+    """
+    tasks: Mapping[str, str] = options["targets"]
+    file = options["table"]
+    lines = delimited_rows(file, files[file], ",")
+    header, rows = lines[0][1], lines[1:]
+    key, of_set, fold = column_positions(file, header, ["ID", "set", "CVfold"])
+    places = [(file, line) for line, _ in rows]
+    ids = [row[key] for _, row in rows]
+    numbers = column_positions(file, header, list(tasks.values()))
+    targets = parsed_numbers([[row[i] for i in numbers] for _, row in rows], list(tasks), places)
+    smiles = _challenge_smiles(files, list(tasks), {i: n for n, i in enumerate(ids)}, targets)
+    without = [i for i in ids if i not in smiles]
+    if without:
+        raise DatasetError(f"{file}: {len(without)} samples have no SMILES, {without[0]} is one")
+    sets = np.array([_CHALLENGE_SETS[row[of_set]] for _, row in rows], dtype=str)
+    folds = np.array([-1 if row[fold] in MISSING else int(row[fold]) for _, row in rows])
+    columns = {
+        "id": np.array(ids, dtype=str),
+        "set": sets,
+        "fold": np.where(sets == "train", folds, -1).astype(np.int64),
+    }
+    return RawTable([smiles[i] for i in ids], targets, tuple(tasks), columns, places)
+
+
+def _challenge_smiles(
+    files: Mapping[str, Path], tasks: Sequence[str], rows: Mapping[str, int], targets: np.ndarray
+) -> dict[str, str]:
+    """Collect each sample's SMILES; compare the labels beside it with the table's."""
+    smiles: dict[str, str] = {}
+    for folder in _CHALLENGE_FOLDERS:
+        for column, task in enumerate(tasks):
+            file = f"{folder}/{task.lower()}.smiles"
+            text = files[file].read_text(encoding="utf-8")
+            for line, row in enumerate(text.splitlines(), start=1):
+                structure, sample, label = row.split("\t")
+                smiles[sample] = structure
+                if targets[rows[sample], column] != float(label):
+                    raise DatasetError(
+                        f"{file} line {line}: {sample} has label {label}, but "
+                        f"{targets[rows[sample], column]:g} in the table of compounds"
+                    )
+    return smiles
+
+
+@READERS.register("keyed_table")
+def read_keyed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Join a table of values to lists of structures by a key such as the CAS number.
+
+    ``options``: ``table`` (file with a header), ``key`` (its column), ``targets`` as in
+    :func:`read_table`, ``delimiter``, and ``structures``: ``files`` (lists without a header, a
+    later one above an earlier), ``key`` and ``smiles`` (positions of their columns). Rows whose
+    key no list holds are left out: they have no structure to learn from.
+
+    Raises
+    ------
+    DatasetError
+        as :func:`read_table` does, and where no row has a structure.
+    """
+    file, wanted, lists = options["table"], dict(options["targets"]), options["structures"]
+    lines = delimited_rows(file, files[file], options.get("delimiter", ","))
+    header, rows = lines[0][1], lines[1:]
+    key, *numbers = column_positions(file, header, [options["key"], *wanted.values()])
+    smiles: dict[str, str] = {}
+    for name in lists["files"]:
+        # Names in these lists hold quotation marks that quote nothing: plain splitting it is.
+        with files[name].open(encoding="utf-8") as stream:
+            cells = (line.rstrip("\n").split(options.get("delimiter", ",")) for line in stream)
+            smiles.update((row[lists["key"]], row[lists["smiles"]]) for row in cells)
+    known = [(line, row) for line, row in rows if smiles.get(row[key])]
+    if not known:
+        raise DatasetError(f"{file}: no {options['key']} of its {len(rows)} rows has a structure")
+    places = [(file, line) for line, _ in known]
+    targets = parsed_numbers([[row[i] for i in numbers] for _, row in known], list(wanted), places)
+    ids = np.array([row[key] for _, row in known], dtype=str)
+    return RawTable([smiles[i] for i in ids.tolist()], targets, tuple(wanted), {"id": ids}, places)
+
+
+@READERS.register("tables_by_task")
+def read_tables_by_task(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Read tables that each hold the values of one task into one table with a column per task.
+
+    A molecule of two tasks has two rows here; cleaning joins them where no published split keeps
+    them apart. ``options``: ``targets`` (mapping task: its files), ``value`` (the column of its
+    values), and ``smiles``, ``columns`` and ``delimiter`` as in :func:`read_table`.
+
+    Raises
+    ------
+    DatasetError
+        as :func:`read_table` does, and for a task whose file is not there.
+    """
+    tasks = tuple(options["targets"])
+    parts = []
+    for task, its_files in options["targets"].items():
+        chosen = {file: path for file, path in files.items() if file in its_files}
+        if len(chosen) < len(its_files):
+            raise DatasetError(
+                f"task {task!r} needs {its_files}; the set's files are {list(files)}"
+            )
+        parts.append(read_table(chosen, {**options, "targets": {task: options["value"]}}))
+    targets = np.full((sum(len(part.inputs) for part in parts), len(tasks)), np.nan)
+    start = 0
+    for column, part in enumerate(parts):
+        targets[start : start + len(part.inputs), column] = part.targets[:, 0]
+        start += len(part.inputs)
+    return RawTable(
+        [smiles for part in parts for smiles in part.inputs],
+        targets,
+        tasks,
+        {
+            name: np.concatenate([part.columns[name] for part in parts])
+            for name in options.get("columns", {})
+        },
+        [place for part in parts for place in part.places],
+    )
+
+
+@READERS.register("merck")
+def read_merck(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
+    """Read one assay of Merck's challenge: counts of atom pairs by molecule, split by time.
+
+    The descriptors are anonymous and the structures secret, so that a row of counts is the input:
+    see :mod:`chemdl.molecules.tabulated` for its form. ``options``: ``targets`` ({assay: column}),
+    ``archive`` (the zip file) and ``set`` (mapping table inside it: side of the split).
+
+    Raises
+    ------
+    DatasetError
+        where the tables have other columns than each other.
+    """
+    import pandas as pd
+
+    (assay, value), sets = next(iter(options["targets"].items())), options["set"]
+    with zipfile.ZipFile(files[options["archive"]]) as opened:
+        tables = {name: pd.read_csv(opened.open(name)) for name in sets}
+    first, *others = tables.values()
+    for name, table in tables.items():
+        if list(table.columns) != list(first.columns):
+            raise DatasetError(f"{name} has other columns than {next(iter(tables))}")
+    joined = pd.concat([first, *others])
+    counts = joined.drop(columns=["MOLECULE", value]).to_numpy(np.float64)
+    return RawTable(
+        tabulated_rows(counts),
+        joined[[value]].to_numpy(np.float64),
+        (assay,),
+        {
+            "id": joined["MOLECULE"].to_numpy(str),
+            "set": np.repeat(list(sets.values()), [len(table) for table in tables.values()]),
+        },
+        [(name, line) for name, table in tables.items() for line in range(2, len(table) + 2)],
+    )
+
+
+def tabulated_rows(values: np.ndarray) -> list[str]:
+    """Write rows of numbers (n, width) as text, ``"<width> <column>:<value> …"`` without zeros."""
+    width = values.shape[1]
+    rows = []
+    for row in values:
+        cells = (f"{column}:{row[column]:g}" for column in np.flatnonzero(row))
+        rows.append(" ".join([str(width), *cells]))
+    return rows
+
+
+def clean_smiles(
+    table: RawTable, kind: str, *, tolerance: float = 0.0, apart: str | None = None
+) -> Cleaned:
+    """Clean a table of SMILES: rows are one molecule when their canonical SMILES are equal.
+
+    Salts, charges and tautomers stay apart, and so do stereoisomers. *unparsable* are rows whose
+    SMILES RDKit cannot parse and sanitise, or that hold no atom. How rows are merged and counted,
+    and what is refused: :func:`chemdl.data.cleaning.merge_rows`.
+    """
+    rule = "rows of equal canonical SMILES merged; contradicting labels left out"
+    keys = canonical_smiles(table.inputs)
+    return merge_rows(table, keys, kind, rule=rule, tolerance=tolerance, apart=apart)
+
+
+def canonical_smiles(inputs: Sequence[str]) -> list[str | None]:
+    """Return RDKit's canonical isomeric SMILES of each input, ``None`` for what does not parse.
+
+    RDKit's messages are held back while this runs, and only then.
+    """
+    from rdkit import Chem, rdBase
+
+    canonical: list[str | None] = []
+    with rdBase.BlockLogs():
+        for smiles in inputs:
+            molecule = Chem.MolFromSmiles(smiles)
+            usable = molecule is not None and molecule.GetNumAtoms() > 0
+            canonical.append(Chem.MolToSmiles(molecule) if usable else None)
+    return canonical
+
+
+def rdkit_version() -> str:
+    """Return the release of RDKit, on which canonical SMILES depend."""
+    from rdkit import rdBase
+
+    return str(rdBase.rdkitVersion)
+
+
+def molecule_identities(inputs: NDArray[np.object_]) -> dict[str, NDArray[np.str_]]:
+    """Return the InChIKey of each molecule, and its first block, which knows no stereochemistry."""
+    keys = inchikeys(inputs)
+    return {"inchikey": keys, "inchikey_no_stereo": keys.astype("U14")}
+
+
+INPUTS.add("smiles", InputKind(clean_smiles, molecule_identities, rdkit_version))
+# Equal rows of given descriptors may be different molecules: none are merged.
+INPUTS.add("descriptors", InputKind())
+
+
+def from_csv(
+    path: str | os.PathLike[str],
+    *,
+    smiles: str,
+    targets: list[str] | Mapping[str, str],
+    kind: str,
+    unit: str = "",
+    name: str | None = None,
+    tolerance: float = 0.0,
+) -> Dataset:
+    """Make a dataset of your own table; cleaned by the same rules as the registered sets.
+
+    Parameters
+    ----------
+    path : a comma separated table with a header; ``.gz`` is unpacked.
+    smiles : the column with the molecules.
+    targets : the columns with the targets, or a mapping of task names to columns; an empty cell
+        is a value that was not measured.
+    kind, unit, name, tolerance : as in :class:`Dataset`, :func:`clean_smiles`.
+
+    Warns
+    -----
+    UserWarning
+        when molecules were left out, naming file, line and remedy.
+    """
+    file = Path(path)
+    raw = read_table({file.name: file}, {"smiles": smiles, "targets": targets})
+    cleaned = clean_smiles(raw, kind, tolerance=tolerance)
+    lost = cleaned.log["unparsable"] + cleaned.log["conflicting"]
+    if lost:
+        first = (cleaned.log["examples"]["unparsable"] + cleaned.log["examples"]["conflicting"])[0]
+        warnings.warn(
+            f"{file.name}: {lost} of {cleaned.log['raw']} rows were left out "
+            f"({cleaned.log['unparsable']} unparsable, {cleaned.log['conflicting']} contradicting "
+            f"duplicates), the first is {first}, column {smiles!r}; mend them to use them. All "
+            "are in the card",
+            stacklevel=2,
+        )
+    title = name or file.stem
+    card = {
+        "title": title,
+        "source": file.name,
+        "licence": {"name": "your own"},
+        "citation": "",
+        "input": "smiles",
+        "cleaning": cleaned.log,
+    }
+    inputs = [raw.inputs[row] for row in cleaned.rows]
+    return Dataset(
+        title,
+        np.array(inputs, object),
+        cleaned.targets,
+        raw.tasks,
+        kind,
+        unit,
+        card,
+        cleaned.columns,
+    )

@@ -1,0 +1,14 @@
+"""What the domain of molecules registers, and where."""
+
+from chemdl.registry import Domain
+
+DOMAIN = Domain(
+    name="molecules",
+    data=("chemdl.molecules.data",),
+    splits=("chemdl.molecules.splits",),
+    baselines=(
+        "chemdl.molecules.baselines",
+        "chemdl.molecules.equations",
+    ),
+    nets=("chemdl.molecules.nets.multitask",),
+)

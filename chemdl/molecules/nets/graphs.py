@@ -1,0 +1,73 @@
+"""A batch of molecules as one graph, and the estimator of nets that read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from chemdl.learn.estimator import Feature, NeuralEstimator
+from chemdl.learn.graphs import sum_into
+from chemdl.learn.ragged import Batch, Packed
+from chemdl.molecules.graphs import molecular_graphs
+
+
+class GraphBatch(NamedTuple):
+    """A batch of B molecules as one graph of P atoms and Q bonds, padding included.
+
+    atoms : (P, 72) features; bonds : (Q, 13) features.
+    begin, end : (Q,) the atoms that a bond joins. Padding bonds join a padding atom to itself.
+    molecule : (P,) the molecule in the batch that an atom belongs to; B for padding.
+    size : B.
+    """
+
+    atoms: Tensor
+    bonds: Tensor
+    begin: Tensor
+    end: Tensor
+    molecule: Tensor
+    size: int
+
+    @classmethod
+    def read(cls, batch: Batch) -> GraphBatch:
+        """Number the atoms through the batch and join the features of each."""
+        atoms, mass, bonds, ends = (batch[n] for n in ("atoms", "mass", "bonds", "ends"))
+        assert isinstance(atoms, Packed) and isinstance(bonds, Packed)
+        assert isinstance(mass, Packed) and isinstance(ends, Packed)
+        first = torch.gather(atoms.start, 0, bonds.row)
+        joined = ends.values.long() + first[:, None]
+        return cls(
+            torch.cat([atoms.values.float(), mass.values], dim=1),
+            bonds.values.float(),
+            joined[:, 0],
+            joined[:, 1],
+            atoms.row,
+            len(atoms.start) - 1,
+        )
+
+    def directed(self) -> tuple[Tensor, Tensor]:
+        """Return source and target (2 Q,) of the directed edges; i and Q + i are reverse."""
+        return torch.cat([self.begin, self.end]), torch.cat([self.end, self.begin])
+
+    def atom_weight(self, weight: Tensor) -> Tensor:
+        """Return each atom's weight (P,): its molecule's, zero for padding."""
+        return torch.gather(torch.cat([weight, weight.new_zeros(1)]), 0, self.molecule)
+
+    def sum_atoms(self, values: Tensor) -> Tensor:
+        """Sum values (P, h) over the atoms of each molecule: (B, h)."""
+        return sum_into(values, self.molecule, self.size + 1)[:-1]
+
+    def mean_atoms(self, values: Tensor) -> Tensor:
+        """Average values (P, h) over the atoms of each molecule: (B, h)."""
+        count = sum_into(torch.ones_like(values[:, :1]), self.molecule, self.size + 1)[:-1]
+        return self.sum_atoms(values) / count.clamp(min=1.0)
+
+
+class GraphEstimator(NeuralEstimator):
+    """An estimator whose network reads molecular graphs."""
+
+    def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
+        """Return the graphs of SMILES; see :func:`chemdl.molecules.graphs.molecular_graphs`."""
+        return dict(molecular_graphs(inputs))
