@@ -1,7 +1,7 @@
-"""Molecules as pictures: their 2D drawing on a grid of pixels, properties in place of colours.
+"""Depictions: 2D drawings of molecules on a grid of pixels, properties in place of colours.
 
 Drawn as Goh et al. 2017 have it (Chemception, arXiv:1706.06689): half an Å per pixel. The four
-channels are those of their augmented pictures (arXiv:1710.02238): atomic number, bond order,
+channels are those of their augmented depictions (arXiv:1710.02238): atomic number, bond order,
 partial charge, hybridisation. Atoms are soft spots and bonds smooth lines, so that a molecule
 moved by part of a pixel looks nearly the same.
 
@@ -60,14 +60,14 @@ class _Drawing(NamedTuple):
     orders: NDArray[np.float64]
 
 
-def pictures(
+def depictions(
     smiles: Sequence[str], size: int = SIZE, resolution: float = RESOLUTION
 ) -> NDArray[np.uint8]:
     """Draw n molecules: uint8 of shape (n, 4, size, size), channels as in ``CHANNELS``. Cached.
 
     A molecule is drawn from its canonical SMILES, so that its spelling does not matter, in RDKit's
-    canonical orientation and in the middle of the picture. One that is larger than the
-    picture is scaled down until it fits.
+    canonical orientation and in the middle. One that is larger than the depiction is scaled down
+    until it fits.
 
     Parameters
     ----------
@@ -82,14 +82,14 @@ def pictures(
     """
     if size < 8 or not resolution > 0:
         raise ValueError(
-            f"size={size}, resolution={resolution}: a picture has at least 8 pixels on each side, "
-            "and a pixel more than 0 Å"
+            f"size={size}, resolution={resolution}: a depiction has at least 8 pixels on each "
+            "side, and a pixel more than 0 Å"
         )
     parameters: dict[str, Any] = {"size": int(size), "resolution": float(resolution)}
-    return cached_rows("picture", parameters, as_smiles(smiles), partial(_pictures, **parameters))
+    return cached_rows("picture", parameters, as_smiles(smiles), partial(_depictions, **parameters))
 
 
-def _pictures(smiles: Sequence[str], size: int, resolution: float) -> NDArray[np.uint8]:
+def _depictions(smiles: Sequence[str], size: int, resolution: float) -> NDArray[np.uint8]:
     rows = []
     with rdBase.BlockLogs():
         for molecules in parsed_blocks(smiles):

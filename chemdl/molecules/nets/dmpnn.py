@@ -17,12 +17,13 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralRegressor
+from chemdl.learn.estimator import Feature
 from chemdl.learn.graphs import Readout, rows_at, sum_into
 from chemdl.learn.layers import Dropout, Precision, Product
+from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch
-from chemdl.molecules.nets.graphs import GraphBatch, GraphEstimator
+from chemdl.molecules.nets.graph_net import GraphBatch, GraphEstimator
 from chemdl.registry import UnknownNameError
 
 Aggregation = Literal["norm", "mean"]
@@ -95,8 +96,24 @@ def _reverse(h: Tensor) -> Tensor:
     return torch.cat(h.chunk(2)[::-1])
 
 
-class _DirectedMessagePassing(GraphEstimator):
-    """Shared by the classifier and the regressor: parameters and the network."""
+@net(
+    "dmpnn",
+    family="graph net",
+    reads="molecular graph",
+    method="messages along directed bonds",
+    paper="Yang et al. 2019, doi:10.1021/acs.jcim.9b00237",
+)
+class DMPNN(GraphEstimator):
+    """D-MPNN over SMILES; see :class:`DirectedMessagePassing`.
+
+    The defaults are those of chemprop: width 300, depth 3, batches of 50, and a learning rate that
+    rises to 1e-3 in two epochs and falls to a tenth by the last; but 100 epochs instead of 50,
+    after which a thousand molecules are not yet learned (train error as large as valid error).
+
+    Parameters
+    ----------
+    width, depth, dropout, aggregation, precision : of the network.
+    """
 
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 2e-3],
@@ -106,36 +123,21 @@ class _DirectedMessagePassing(GraphEstimator):
         "aggregation": ["norm", "mean"],
     }
 
-    def __init__(
-        self,
-        width: int = 300,
-        depth: int = 3,
-        dropout: float = 0.0,
-        aggregation: Aggregation = "mean",
-        precision: Precision = "float32",
-        epochs: int = 100,
-        batch_size: int = 50,
-        learning_rate: float = 1e-3,
-        warmup: float = 2.0,
-        decay: float = 0.1,
-        weight_decay: float = 0.0,
-        clip: float | None = None,
-        patience: int = 40,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.width, self.depth, self.dropout = width, depth, dropout
-        self.aggregation, self.precision = aggregation, precision
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.warmup, self.decay = warmup, decay
-        self.weight_decay, self.clip, self.patience = weight_decay, clip, patience
-        self.seed, self.device = seed, device
+    width: int = 300
+    depth: int = 3
+    dropout: float = 0.0
+    aggregation: Aggregation = "mean"
+    precision: Precision = "float32"
+    epochs: int = 100
+    batch_size: int = 50
+    warmup: float = 2.0
+    decay: float = 0.1
+    patience: int = 40
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network for graphs with these features."""
         return DirectedMessagePassing(
-            features["atoms"].shape[-1] + features["mass"].shape[-1],
-            features["bonds"].shape[-1],
+            *self.feature_sizes(features),
             n_tasks,
             self.width,
             self.depth,
@@ -143,16 +145,3 @@ class _DirectedMessagePassing(GraphEstimator):
             self.aggregation,
             self.precision,
         )
-
-
-class DirectedMessagePassingClassifier(NeuralClassifier, _DirectedMessagePassing):
-    """D-MPNN over SMILES, binary tasks; see :class:`DirectedMessagePassing`.
-
-    The defaults are those of chemprop: width 300, depth 3, batches of 50, and a learning rate that
-    rises to 1e-3 in two epochs and falls to a tenth by the last; but 100 epochs instead of 50,
-    after which a thousand molecules are not yet learned (train error as large as valid error).
-    """
-
-
-class DirectedMessagePassingRegressor(NeuralRegressor, _DirectedMessagePassing):
-    """D-MPNN over SMILES, real targets; see :class:`DirectedMessagePassingClassifier`."""

@@ -17,18 +17,19 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralRegressor
+from chemdl.learn.estimator import Feature
 from chemdl.learn.graphs import Readout, rows_at, sum_into
 from chemdl.learn.layers import BatchNorm, Dropout, Precision, Product
+from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch
-from chemdl.molecules.nets.graphs import GraphBatch, GraphEstimator
+from chemdl.molecules.nets.graph_net import GraphBatch, GraphEstimator
 
 # Carbon has four neighbours; sulfur or phosphorus may have six, and share the matrix of five.
 _DEGREES = 6
 
 
-class NeuralFingerprint(nn.Module):
+class FingerprintNetwork(nn.Module):
     """Graphs of B molecules → fingerprints (B, length) → (B, tasks).
 
     ``width`` is the size of an atom's state, ``depth`` the number of layers, each of which adds
@@ -94,8 +95,23 @@ class NeuralFingerprint(nn.Module):
         return graph.sum_atoms(written)
 
 
-class _NeuralFingerprint(GraphEstimator):
-    """Shared by the classifier and the regressor: parameters and the network."""
+@net(
+    "neural_fingerprint",
+    family="graph net",
+    reads="molecular graph",
+    method="a circular fingerprint whose every step is a layer",
+    paper="Duvenaud et al. 2015, arXiv:1509.09292",
+)
+class NeuralFingerprint(GraphEstimator):
+    """Neural fingerprint over SMILES; see :class:`FingerprintNetwork`.
+
+    ReLU, batch normalisation, Adam and batches of 100 are the paper's; width, depth and length
+    were searched for there, within the ranges of ``search_space``.
+
+    Parameters
+    ----------
+    width, depth, length, hidden, dropout, precision : of the network.
+    """
 
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [5e-4, 1e-3, 2e-3],
@@ -106,37 +122,22 @@ class _NeuralFingerprint(GraphEstimator):
         "weight_decay": [0.0, 1e-5, 1e-4],
     }
 
-    def __init__(
-        self,
-        width: int = 50,
-        depth: int = 4,
-        length: int = 256,
-        hidden: int = 100,
-        dropout: float = 0.0,
-        precision: Precision = "float32",
-        epochs: int = 100,
-        batch_size: int = 100,
-        learning_rate: float = 2e-3,
-        warmup: float = 0.0,
-        decay: float = 0.1,
-        weight_decay: float = 0.0,
-        clip: float | None = None,
-        patience: int = 25,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.width, self.depth, self.length, self.hidden = width, depth, length, hidden
-        self.dropout, self.precision = dropout, precision
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.warmup, self.decay = warmup, decay
-        self.weight_decay, self.clip, self.patience = weight_decay, clip, patience
-        self.seed, self.device = seed, device
+    width: int = 50
+    depth: int = 4
+    length: int = 256
+    hidden: int = 100
+    dropout: float = 0.0
+    precision: Precision = "float32"
+    epochs: int = 100
+    batch_size: int = 100
+    learning_rate: float = 2e-3
+    decay: float = 0.1
+    patience: int = 25
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network for graphs with these features."""
-        return NeuralFingerprint(
-            features["atoms"].shape[-1] + features["mass"].shape[-1],
-            features["bonds"].shape[-1],
+        return FingerprintNetwork(
+            *self.feature_sizes(features),
             n_tasks,
             self.width,
             self.depth,
@@ -145,15 +146,3 @@ class _NeuralFingerprint(GraphEstimator):
             self.dropout,
             self.precision,
         )
-
-
-class NeuralFingerprintClassifier(NeuralClassifier, _NeuralFingerprint):
-    """Neural fingerprint over SMILES, binary tasks; see :class:`NeuralFingerprint`.
-
-    ReLU, batch normalisation, Adam and batches of 100 are the paper's; width, depth and length
-    were searched for there, within the ranges of ``search_space``.
-    """
-
-
-class NeuralFingerprintRegressor(NeuralRegressor, _NeuralFingerprint):
-    """Neural fingerprint over SMILES, real targets; see :class:`NeuralFingerprintClassifier`."""

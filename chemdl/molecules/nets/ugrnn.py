@@ -26,13 +26,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralRegressor
+from chemdl.learn.estimator import Feature
 from chemdl.learn.graphs import Readout, rows_at, sum_into
 from chemdl.learn.layers import Dropout
+from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Packed
 from chemdl.learn.training import ReplicaRows
-from chemdl.molecules.nets.graphs import GraphBatch, GraphEstimator
+from chemdl.molecules.nets.graph_net import GraphBatch, GraphEstimator
 from chemdl.molecules.pairs import directed_graphs
 from chemdl.settings import spawn
 
@@ -140,8 +141,24 @@ def _packed(batch: Batch, name: str) -> Packed:
     return column
 
 
-class _RecursiveNet(GraphEstimator):
-    """Shared by the classifier and the regressor: parameters and the network."""
+@net(
+    "ugrnn",
+    family="graph net",
+    reads="molecular graph",
+    method="recursive nets, one towards each atom",
+    paper="Lusci et al. 2013, doi:10.1021/ci400187y",
+)
+class UGRNN(GraphEstimator):
+    """UG-RNN over SMILES; see :class:`RecursiveNet`.
+
+    The paper averages an ensemble of 20 (``networks``) and learns by plain gradient descent; here
+    one net is the default, and Adam.
+
+    Parameters
+    ----------
+    width, hidden, dropout : of the network.
+    networks : average so many networks, trained from seeds of their own.
+    """
 
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [1e-3, 2e-3, 5e-3, 1e-2],
@@ -151,28 +168,16 @@ class _RecursiveNet(GraphEstimator):
         "weight_decay": [0.0, 1e-5, 1e-4],
     }
 
-    def __init__(
-        self,
-        width: int = 32,
-        hidden: int = 64,
-        dropout: float = 0.0,
-        networks: int = 1,
-        epochs: int = 80,
-        batch_size: int = 50,
-        learning_rate: float = 5e-3,
-        warmup: float = 0.0,
-        decay: float = 0.1,
-        weight_decay: float = 0.0,
-        clip: float | None = 1.0,
-        patience: int = 20,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.width, self.hidden, self.dropout, self.networks = width, hidden, dropout, networks
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.warmup, self.decay = warmup, decay
-        self.weight_decay, self.clip, self.patience = weight_decay, clip, patience
-        self.seed, self.device = seed, device
+    width: int = 32
+    hidden: int = 64
+    dropout: float = 0.0
+    networks: int = 1
+    epochs: int = 80
+    batch_size: int = 50
+    learning_rate: float = 5e-3
+    decay: float = 0.1
+    clip: float | None = 1.0
+    patience: int = 20
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the graphs of SMILES, and how each is directed towards its atoms."""
@@ -181,12 +186,7 @@ class _RecursiveNet(GraphEstimator):
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network for graphs with these features."""
         return RecursiveNet(
-            features["atoms"].shape[-1] + features["mass"].shape[-1],
-            features["bonds"].shape[-1],
-            n_tasks,
-            self.width,
-            self.hidden,
-            self.dropout,
+            *self.feature_sizes(features), n_tasks, self.width, self.hidden, self.dropout
         )
 
     def replica_rows(
@@ -199,15 +199,3 @@ class _RecursiveNet(GraphEstimator):
     def combine(self, outputs: list[np.ndarray]) -> np.ndarray:
         """Average an ensemble's outputs."""
         return np.mean(outputs, axis=0)
-
-
-class UGRNNClassifier(NeuralClassifier, _RecursiveNet):
-    """UG-RNN over SMILES, binary tasks; see :class:`RecursiveNet`.
-
-    The paper averages an ensemble of 20 (``networks``) and learns by plain gradient descent; here
-    one net is the default, and Adam.
-    """
-
-
-class UGRNNRegressor(NeuralRegressor, _RecursiveNet):
-    """UG-RNN over SMILES, real targets; see :class:`UGRNNClassifier`."""

@@ -26,13 +26,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
+from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.graphs import rows_at, sum_into
 from chemdl.learn.layers import BatchNorm, Dropout
+from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Packed
 from chemdl.molecules.graphs import molecular_graphs
-from chemdl.molecules.nets.graphs import GraphBatch
+from chemdl.molecules.nets.graph_net import GraphBatch
 from chemdl.molecules.pairs import atom_pairs
 
 # Means and deviations of the memberships, as DeepChem's WeaveGather has them; those below zero
@@ -188,8 +189,25 @@ def memberships(x: Tensor) -> Tensor:
     return torch.softmax(-0.5 * scaled.square(), dim=1).flatten(1)
 
 
-class _Weave(NeuralEstimator):
-    """Shared by the classifier and the regressor: parameters and the network."""
+@net(
+    "weave",
+    family="graph net",
+    reads="molecular graph, pairs of atoms",
+    method="states of atoms and of pairs of atoms, each fed by the other",
+    paper="Kearnes et al. 2016, doi:10.1007/s10822-016-9938-8",
+)
+class Weave(NeuralEstimator):
+    """Weave over SMILES; see :class:`WeaveNet`.
+
+    Two modules of 50 with pairs up to two bonds apart and dropout of 0.25 are the paper's W2N2; its
+    last layer of 128 and dense layers of 2000 and 100 are scaled down to 64, 200 and 100: a
+    fifteenth of the weights, in half the time on a CPU.
+
+    Parameters
+    ----------
+    width, modules, length, histogram, hidden, dropout : of the network.
+    max_distance : bonds between the atoms of a pair, at most.
+    """
 
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 2e-3],
@@ -201,33 +219,17 @@ class _Weave(NeuralEstimator):
         "dropout": [0.0, 0.1, 0.25],
     }
 
-    def __init__(
-        self,
-        width: int = 50,
-        modules: int = 2,
-        max_distance: int = 2,
-        length: int = 64,
-        histogram: bool = True,
-        hidden: tuple[int, ...] = (200, 100),
-        dropout: float = 0.25,
-        epochs: int = 80,
-        batch_size: int = 50,
-        learning_rate: float = 1e-3,
-        warmup: float = 0.0,
-        decay: float = 0.1,
-        weight_decay: float = 0.0,
-        clip: float | None = None,
-        patience: int = 20,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.width, self.modules, self.max_distance = width, modules, max_distance
-        self.length, self.histogram = length, histogram
-        self.hidden, self.dropout = hidden, dropout
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.warmup, self.decay = warmup, decay
-        self.weight_decay, self.clip, self.patience = weight_decay, clip, patience
-        self.seed, self.device = seed, device
+    width: int = 50
+    modules: int = 2
+    max_distance: int = 2
+    length: int = 64
+    histogram: bool = True
+    hidden: tuple[int, ...] = (200, 100)
+    dropout: float = 0.25
+    epochs: int = 80
+    batch_size: int = 50
+    decay: float = 0.1
+    patience: int = 20
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return atoms and mass as in graphs, and the pairs of atoms that Weave looks at."""
@@ -248,16 +250,3 @@ class _Weave(NeuralEstimator):
             self.hidden,
             self.dropout,
         )
-
-
-class WeaveClassifier(NeuralClassifier, _Weave):
-    """Weave over SMILES, binary tasks; see :class:`WeaveNet`.
-
-    Two modules of 50 with pairs up to two bonds apart and dropout of 0.25 are the paper's W2N2; its
-    last layer of 128 and dense layers of 2000 and 100 are scaled down to 64, 200 and 100: a
-    fifteenth of the weights, in half the time on a CPU.
-    """
-
-
-class WeaveRegressor(NeuralRegressor, _Weave):
-    """Weave over SMILES, real targets; see :class:`WeaveClassifier`."""

@@ -1,4 +1,4 @@
-"""A batch of molecules as one graph, and the estimator of nets that read it."""
+"""What all graph nets share: a batch of molecules as one graph, and how it is featurized."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from chemdl.molecules.graphs import molecular_graphs
 class GraphBatch(NamedTuple):
     """A batch of B molecules as one graph of P atoms and Q bonds, padding included.
 
-    atoms : (P, 72) features; bonds : (Q, 13) features.
+    Attributes
+    ----------
+    atoms, bonds : features, (P, 72) and (Q, 13).
     begin, end : (Q,) the atoms that a bond joins. Padding bonds join a padding atom to itself.
     molecule : (P,) the molecule in the batch that an atom belongs to; B for padding.
     size : B.
@@ -66,8 +68,13 @@ class GraphBatch(NamedTuple):
 
 
 class GraphEstimator(NeuralEstimator):
-    """An estimator whose network reads molecular graphs."""
+    """An estimator over SMILES whose network reads molecular graphs."""
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the graphs of SMILES; see :func:`chemdl.molecules.graphs.molecular_graphs`."""
         return dict(molecular_graphs(inputs))
+
+    def feature_sizes(self, features: dict[str, Feature]) -> tuple[int, int]:
+        """Return the number of features of an atom, its mass included, and of a bond."""
+        atoms, mass, bonds = (features[name].shape[-1] for name in ("atoms", "mass", "bonds"))
+        return atoms + mass, bonds

@@ -1,7 +1,7 @@
-"""A convolutional net over drawings of molecules.
+"""A convolutional net over depictions of molecules.
 
 The idea is Chemception's (Goh et al. 2017, arXiv:1706.06689): a net made for photographs looks at
-the picture that a chemist would draw, and is told no more chemistry than its pixels hold.
+the structure that a chemist would draw, and is told no more chemistry than its pixels hold.
 """
 
 from __future__ import annotations
@@ -12,25 +12,26 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
+from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout, RunningNorm
+from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch
-from chemdl.molecules.depictions import EMPTY, RESOLUTION, SIZE, pictures
+from chemdl.molecules.depictions import EMPTY, RESOLUTION, SIZE, depictions
 
-# Streams of random numbers: how a picture is turned, and which units of its vector are kept.
+# Streams of random numbers: how a depiction is turned, and which units of its vector are kept.
 _TURN, _DROPOUT = range(2)
 # Levels of a pixel, 0 … 255, that count as one.
 _UNIT = 64.0
-# Pictures predicted at once: more leave the processor's cache and take twice the time.
+# Depictions predicted at once: more leave the processor's cache and take twice the time.
 _BLOCK = 64
 
 
-class PictureConvolution(nn.Module):
-    """Residual convolutions over pictures (B, 4, S, S) → (B, tasks).
+class DepictionConvolution(nn.Module):
+    """Residual convolutions over depictions (B, 4, S, S) → (B, tasks).
 
     With N batch normalisation (Ioffe and Szegedy 2015) of each channel, * a convolution with
-    padding, and x the levels of the picture above those of an empty one,
+    padding, and x the levels of the depiction above those of an empty one,
 
         h = relu(N(W_s * x))        5 × 5 pixels, every second:           (width, S/2, S/2)
         h = relu(h + W_b * relu(W_a * h))      3 × 3, ``blocks`` times,
@@ -40,11 +41,11 @@ class PictureConvolution(nn.Module):
 
     Cells that see nothing but empty pixels are zero in every layer and enter no norm: the mean
     over all cells grows with the molecule, as a sum over its atoms would, and does not depend on
-    where in the picture it lies, by steps of four pixels. Chemception has inception blocks where
+    where in the depiction it lies, by steps of four pixels. Chemception has inception blocks where
     these are residual (He et al. 2016, arXiv:1512.03385), which with so few channels are quicker
     on a CPU.
 
-    A drawing may be turned by quarters and mirrored. In training each row is seen in one of
+    A depiction may be turned by quarters and mirrored. In training each row is seen in one of
     these eight ways, drawn anew at every step; a prediction is the mean over all of them and
     hence the same for each.
     """
@@ -71,7 +72,7 @@ class PictureConvolution(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        levels = batch["picture"]
+        levels = batch["depiction"]
         assert isinstance(levels, Tensor)
         x = (levels.float() - self.empty) / _UNIT
         if noise is not None:
@@ -123,21 +124,36 @@ class PixelNorm(RunningNorm):
 
 
 def symmetries(x: Tensor) -> Iterator[Tensor]:
-    """Yield pictures (B, C, S, S) turned by quarters, each also mirrored: eight in all."""
+    """Yield depictions (B, C, S, S) turned by quarters, each also mirrored: eight in all."""
     for one in (x, x.transpose(2, 3)):
         yield from (one, one.flip(2), one.flip(3), one.flip(2, 3))
 
 
 def turned(x: Tensor, noise: Noise) -> Tensor:
-    """Draw for each picture of x (B, C, S, S) one of its eight symmetries."""
+    """Draw for each depiction of x (B, C, S, S) one of its eight symmetries."""
     transposed, upside_down, mirrored = noise.uniform(_TURN, (3, len(x), 1, 1, 1)) < 0.5
     x = torch.where(transposed, x.transpose(2, 3), x)
     x = torch.where(upside_down, x.flip(2), x)
     return torch.where(mirrored, x.flip(3), x)
 
 
-class _Picture(NeuralEstimator):
-    """Shared by the classifier and the regressor: parameters, features and the network."""
+@net(
+    "picture_cnn",
+    family="image net",
+    reads="2D depiction",
+    method="residual convolutions over pixels",
+    paper="as Goh et al. 2017, arXiv:1706.06689",
+)
+class PictureCNN(NeuralEstimator):
+    """Convolutions over depictions of SMILES; see :class:`DepictionConvolution`.
+
+    The defaults were chosen in a few short trials on train and valid rows of one split of ESOL.
+
+    Parameters
+    ----------
+    width, blocks, dropout : of the network.
+    size, resolution : of the depictions, in pixels a side and in Å a pixel.
+    """
 
     # Above 40,000 parameters replicas train one after another on a CPU: stacked, that is with
     # grouped convolutions, they take twice the time there. Hence no width below 20.
@@ -149,45 +165,21 @@ class _Picture(NeuralEstimator):
         "weight_decay": [0.0, 1e-5, 1e-4],
     }
 
-    def __init__(
-        self,
-        width: int = 24,
-        blocks: int = 1,
-        dropout: float = 0.1,
-        size: int = SIZE,
-        resolution: float = RESOLUTION,
-        epochs: int = 80,
-        batch_size: int = 32,
-        optimizer: str = "adam",
-        learning_rate: float = 2e-3,
-        decay: float = 0.1,
-        weight_decay: float = 0.0,
-        clip: float | None = None,
-        patience: int = 15,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.width, self.blocks, self.dropout = width, blocks, dropout
-        self.size, self.resolution = size, resolution
-        self.epochs, self.batch_size, self.optimizer = epochs, batch_size, optimizer
-        self.learning_rate, self.decay, self.weight_decay = learning_rate, decay, weight_decay
-        self.clip, self.patience, self.seed, self.device = clip, patience, seed, device
+    width: int = 24
+    blocks: int = 1
+    dropout: float = 0.1
+    size: int = SIZE
+    resolution: float = RESOLUTION
+    epochs: int = 80
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    decay: float = 0.1
+    patience: int = 15
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
-        """Return the pictures of SMILES, uint8 (n, 4, size, size)."""
-        return {"picture": pictures(inputs, size=self.size, resolution=self.resolution)}
+        """Return the depictions of SMILES, uint8 (n, 4, size, size)."""
+        return {"depiction": depictions(inputs, size=self.size, resolution=self.resolution)}
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network; it takes pictures of any size."""
-        return PictureConvolution(n_tasks, self.width, self.blocks, self.dropout)
-
-
-class PictureClassifier(NeuralClassifier, _Picture):
-    """Convolutions over drawings, binary tasks; see :class:`PictureConvolution`.
-
-    The defaults were chosen in a few short trials on train and valid rows of one split of ESOL.
-    """
-
-
-class PictureRegressor(NeuralRegressor, _Picture):
-    """Convolutions over drawings, real targets; see :class:`PictureConvolution`."""
+        """Make the network; it takes depictions of any size."""
+        return DepictionConvolution(n_tasks, self.width, self.blocks, self.dropout)
