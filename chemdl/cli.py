@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from chemdl import __version__
-from chemdl.registry import UnknownNameError
+from chemdl.registry import Registry, UnknownNameError
 from chemdl.settings import DEVICES, PROFILES
 
 _EXTRAS = "pip install 'chemdl[run]' brings what chapters need, 'chemdl[book]' what the book needs"
+# Functions that add the command of a domain; their modules import the rest of it late.
+COMMANDS: Registry[Callable[[Any], None]] = Registry("command", "commands")
 
 
 class UsageError(ValueError):
@@ -88,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     for add in (
         _add_run,
         _add_data,
-        _add_dock,
+        *COMMANDS.values(),
         _add_claims,
         _add_record,
         _add_calibrate,
@@ -99,9 +101,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(
+def add_command(
     commands: Any, name: str, function: Callable[[argparse.Namespace], int | None], text: str
 ) -> argparse.ArgumentParser:
+    """Add a command that calls ``function``, and return its parser; ``text`` stands in the help."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(function=function, parser=parser)
     return parser
@@ -111,7 +114,7 @@ def _command(
 
 
 def _add_run(commands: Any) -> None:
-    parser = _command(commands, "run", _run, "execute chapters and write their cards")
+    parser = add_command(commands, "run", _run, "execute chapters and write their cards")
     parser.add_argument(
         "chapters",
         nargs="*",
@@ -125,14 +128,21 @@ def _add_run(commands: Any) -> None:
         metavar="deep|other|NAME",
         help="compute these now and take the others from stored replicas",
     )
-    parser.add_argument("--repeats", type=_whole, metavar="N", help="only the first N repeats")
-    parser.add_argument("--trials", type=_whole, metavar="N", help="random configurations a model")
-    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="the root seed (0)")
+    parser.add_argument(
+        "--repeats", type=whole_number, metavar="N", help="only the first N repeats"
+    )
+    parser.add_argument(
+        "--trials", type=whole_number, metavar="N", help="random configurations a model"
+    )
+    parser.add_argument(
+        "--seed", type=whole_number, default=0, metavar="N", help="the root seed (0)"
+    )
     parser.add_argument("--device", choices=DEVICES, default="auto", help="auto takes a GPU if any")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where cards and notebooks land")
 
 
-def _whole(text: str) -> int:
+def whole_number(text: str) -> int:
+    """Read an option's value; anything but digits is refused."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
@@ -172,11 +182,11 @@ def _add_data(commands: Any) -> None:
     parser = commands.add_parser("data", help="list, fetch, verify or embed data sets")
     chosen = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|verify|embed")
     for name, (function, count, text) in actions.items():
-        action = _command(chosen, name, function, text)
+        action = add_command(chosen, name, function, text)
         action.add_argument("names", nargs=count, metavar="NAME", help="a data set (tox21)")
 
 
-def _chosen(kind: str, asked: Iterable[str], known: Collection[str]) -> list[str]:
+def names_asked(kind: str, asked: Iterable[str], known: Collection[str]) -> list[str]:
     """Return what was asked for, or everything; refuse what is not known."""
     asked = list(asked)
     for name in asked:
@@ -189,7 +199,7 @@ def _data_list(options: argparse.Namespace) -> None:
     from chemdl import data as datasets
 
     rows = [("name", "rows", "tasks", "kind", "sources", "here", "licence", "title")]
-    for name in _chosen("dataset", options.names, datasets.names()):
+    for name in names_asked("dataset", options.names, datasets.names()):
         record = datasets.describe(name)
         sources = ", ".join(source["kind"] for source in record["sources"])
         here = "yes" if record["here"] else "no"
@@ -202,7 +212,7 @@ def _data_list(options: argparse.Namespace) -> None:
 def _data_fetch(options: argparse.Namespace) -> None:
     from chemdl import data as datasets
 
-    for name in _chosen("dataset", options.names, datasets.names()):
+    for name in names_asked("dataset", options.names, datasets.names()):
         print(f"{name}: {datasets.fetch(name, progress=True)}")
 
 
@@ -210,7 +220,7 @@ def _data_verify(options: argparse.Namespace) -> int:
     from chemdl import data as datasets
 
     failed = False
-    for name in _chosen("dataset", options.names, datasets.names()):
+    for name in names_asked("dataset", options.names, datasets.names()):
         for source, ok, message in datasets.verify(name):
             failed = failed or ok is False
             print(f"{name}: {source}: {message}")
@@ -220,51 +230,18 @@ def _data_verify(options: argparse.Namespace) -> int:
 def _data_embed(options: argparse.Namespace) -> None:
     from chemdl import data as datasets
 
-    names = _chosen("dataset", options.names, datasets.names())
+    names = names_asked("dataset", options.names, datasets.names())
     for name in names:
         # Without names it is every set that may be embedded, and no error for the others.
         if options.names or datasets.describe(name)["embedded"]:
             print(f"{name}: {datasets.embed(name)}")
 
 
-# dock
-
-
-def _add_dock(commands: Any) -> None:
-    text = "dock ligands into receptors and store their poses; a stopped run goes on"
-    parser = _command(commands, "dock", _dock, text)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="akt1; all of DUD-E without")
-    parser.add_argument("--actives", type=_whole, default=40, metavar="N", help="so many (40)")
-    parser.add_argument("--decoys", type=_whole, default=200, metavar="N", help="so many (200)")
-    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="draws the sample (0)")
-    parser.add_argument(
-        "--ligands", type=Path, metavar="DIR", help="the ligand set's folder, without a mirror"
-    )
-
-
-def _dock(options: argparse.Namespace) -> None:
-    from tqdm.auto import tqdm
-
-    from chemdl.screening import complexes, ligands, receptors, sample
-    from chemdl.screening import docking as search
-
-    names = _chosen("target", options.targets, receptors.targets())
-    wanted = {"actives": options.actives, "decoys": options.decoys, "seed": options.seed}
-    for target in names if options.targets else receptors.targets("dude"):
-        rows = ligands.read_ligands(target, options.ligands)
-        with tqdm(total=options.actives + options.decoys, desc=target, unit="ligand") as bar:
-            for _, failure in search.dock(target, rows, **wanted):
-                bar.update(not failure)
-        done = sample.docked(target, rows, **wanted)
-        failed = f"{done.failed[1]} actives and {done.failed[0]} decoys failed on the way"
-        print(f"{target}: {len(done.ligands)} poses, {failed}; {complexes.summarise(done)}")
-
-
 # claims
 
 
 def _add_claims(commands: Any) -> None:
-    parser = _command(commands, "claims", _claims, "print claims, their sources and their tests")
+    parser = add_command(commands, "claims", _claims, "print claims, their sources and their tests")
     parser.add_argument("ids", nargs="*", metavar="ID", help="a claim (TOX-01); all without")
     parser.add_argument("--domain", help="only claims of this domain")
     parser.add_argument("--chapter", help="only claims of this chapter")
@@ -274,13 +251,13 @@ def _claims(options: argparse.Namespace) -> None:
     from chemdl.evidence.claims import load_claims
 
     claims = load_claims()
-    chosen = [claims[name] for name in _chosen("claim", options.ids, claims)]
+    chosen = [claims[name] for name in names_asked("claim", options.ids, claims)]
     for field in ("domain", "chapter"):
         wanted = getattr(options, field)
         if wanted is None:
             continue
         known = {str(getattr(claim, field)) for claim in claims.values()}
-        _chosen(field, [wanted], known)
+        names_asked(field, [wanted], known)
         chosen = [claim for claim in chosen if getattr(claim, field) == wanted]
     for claim in chosen:
         print(_claim_text(claim))
@@ -306,7 +283,7 @@ def _claim_text(claim: Any) -> str:
 
 
 def _add_record(commands: Any) -> None:
-    parser = _command(commands, "record", _record, "copy validated cards into data/results")
+    parser = add_command(commands, "record", _record, "copy validated cards into data/results")
     parser.add_argument("--profile", choices=PROFILES, required=True)
     parser.add_argument(
         "--from", dest="source", type=Path, metavar="DIR", help="the run's output folder"
@@ -328,7 +305,7 @@ def _record(options: argparse.Namespace) -> None:
 
 def _add_calibrate(commands: Any) -> None:
     text = "measure the distribution of the numbers that the regression tests hold"
-    parser = _command(commands, "calibrate", _calibrate, text)
+    parser = add_command(commands, "calibrate", _calibrate, text)
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER")
 
 
@@ -342,10 +319,10 @@ def _calibrate(options: argparse.Namespace) -> None:
 def _add_book(commands: Any) -> None:
     parser = commands.add_parser("book", help="build the book, check it, or renew the README")
     chosen = parser.add_subparsers(dest="action", required=True, metavar="build|check|readme")
-    build = _command(chosen, "build", _book_build, "run what has changed and build the site")
+    build = add_command(chosen, "build", _book_build, "run what has changed and build the site")
     build.add_argument("--profile", choices=PROFILES, default="quick")
-    _command(chosen, "check", _book_check, "look for what a green build hides")
-    _command(chosen, "readme", _book_readme, "renew the README's verdicts from recorded cards")
+    add_command(chosen, "check", _book_check, "look for what a green build hides")
+    add_command(chosen, "readme", _book_readme, "renew the README's verdicts from recorded cards")
 
 
 def _book_build(options: argparse.Namespace) -> None:
@@ -372,7 +349,7 @@ def _book_readme(options: argparse.Namespace) -> None:
 
 def _add_address(commands: Any) -> None:
     text = "write the repository's address into _config.yml and the chapters' set-up cells"
-    parser = _command(commands, "address", _address, text)
+    parser = add_command(commands, "address", _address, text)
     parser.add_argument("url", metavar="URL", help="for instance https://github.com/OWNER/NAME")
 
 

@@ -51,6 +51,7 @@ class Domain:
     metrics : modules that register metrics.
     baselines : modules that register classical models.
     nets : modules that register nets.
+    commands : modules that register commands of the command line.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Domain:
     metrics: tuple[str, ...] = ()
     baselines: tuple[str, ...] = ()
     nets: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
 
 
 class Registry(Mapping[str, T], Generic[T]):

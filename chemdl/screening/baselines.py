@@ -1,17 +1,20 @@
-"""The rivals of ligand-based screening; two are simple: the nearest active, six properties."""
+"""Classical models of a screen over SMILES; two are simple: the nearest active, six properties."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils.validation import check_is_fitted
 
-from chemdl.molecules.baselines import BaselineClassifier
-from chemdl.molecules.baselines import classifier as general
+from chemdl.learn.classification import BinaryClassifier
+from chemdl.learn.models import baseline
+from chemdl.learn.taskwise import TaskwiseClassifier
+from chemdl.molecules import baselines as molecules
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.similarity import tanimoto
 from chemdl.screening.properties import physical_properties
@@ -29,14 +32,15 @@ CLASSIFIERS = (
 _BLOCK = 4096
 
 
-class NearestActive(ClassifierMixin, BaseEstimator):
+class NearestActive(BinaryClassifier, BaseEstimator):
     """Rank molecules by their similarity to the nearest active of the train rows.
 
     score_t(x) = max over actives a of task t of |x ∧ a| / |x ∨ a|, Tanimoto of ECFP4 bits (2,048).
     This is what a chemist does without any model; inactives are not looked at.
     """
 
-    kind: ClassVar[str] = "other"
+    kind: ClassVar[str] = "classical"
+    revision: ClassVar[int] = 1
     stackable: ClassVar[bool] = False
     search_space: ClassVar[dict[str, list[Any]]] = {}
 
@@ -46,45 +50,36 @@ class NearestActive(ClassifierMixin, BaseEstimator):
         targets = targets[:, None] if targets.ndim == 1 else targets
         smiles = np.asarray(X, dtype=object)
         self.n_tasks_, self.classes_ = targets.shape[1], np.array([0, 1])
-        known = np.flatnonzero((targets == 1).any(axis=1))
-        self.actives_ = ECFP().transform(smiles[known]) if len(known) else np.zeros((0, 2048))
-        self.is_active_ = targets[known] == 1
+        rows = np.flatnonzero((targets == 1).any(axis=1))
+        self.actives_ = ECFP().transform(smiles[rows]) if len(rows) else np.zeros((0, 2048))
+        self.is_active_ = targets[rows] == 1
         return self
 
     def probabilities(self, X: Sequence[str]) -> np.ndarray:
-        """Return similarities (n, tasks), 0 to 1; 0 for a task that has no known active."""
+        """Return similarities (n, tasks), 0 to 1; 0 for a task without an active to compare."""
         check_is_fitted(self, "actives_")
         bits = ECFP().transform(X)
         nearest = np.zeros((len(bits), self.n_tasks_))
         for start in range(0, len(bits), _BLOCK) if len(self.actives_) else ():
-            part = slice(start, start + _BLOCK)
-            similarity = tanimoto(bits[part], self.actives_)
-            for task, own in enumerate(self.is_active_.T):
-                nearest[part, task] = similarity[:, own].max(axis=1, initial=0.0)
+            block = slice(start, start + _BLOCK)
+            similarity = tanimoto(bits[block], self.actives_)
+            for task, is_active in enumerate(self.is_active_.T):
+                nearest[block, task] = similarity[:, is_active].max(axis=1, initial=0.0)
         return nearest
 
-    def predict_proba(self, X: Sequence[str]) -> np.ndarray:
-        """Return (n, 2) for one task as scikit-learn does, else (n, tasks) of the positives."""
-        positive = self.probabilities(X)
-        if self.n_tasks_ == 1:
-            return np.column_stack([1.0 - positive[:, 0], positive[:, 0]])
-        return positive
 
-    def predict(self, X: Sequence[str]) -> np.ndarray:
-        """Return classes, (n,) or (n, tasks): 1 where the similarity is one half or more."""
-        labels = (self.probabilities(X) >= 0.5).astype(int)
-        return labels[:, 0] if self.n_tasks_ == 1 else labels
-
-
-class SixProperties(BaselineClassifier):
+class SixProperties(TaskwiseClassifier):
     """A random forest that sees six physical properties of a molecule and no structure."""
 
-    def _features(self, X: Sequence[str]) -> Any:
+    revision: ClassVar[int] = 1
+
+    def features(self, X: Sequence[str]) -> np.ndarray:
+        """Return the properties: (n, 6)."""
         return physical_properties(X)
 
 
 def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
-    """Return the rival ``name`` of a screen.
+    """Return the classical model ``name`` of a screen.
 
     ``similarity`` is :class:`NearestActive`, ``properties_only`` a forest of ``trees`` trees over
     :func:`~chemdl.screening.properties.physical_properties`; every other name is that of
@@ -105,4 +100,24 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
             "class_weight": [None, "balanced_subsample"],
         }
         return SixProperties(forest, space=space, seed=seed)
-    return general(name, trees=trees, seed=seed)
+    return molecules.classifier(name, trees=trees, seed=seed)
+
+
+def _make(name: str, kind: str, **parameters: Any) -> Any:
+    return classifier(name, **parameters)
+
+
+for _name, _family, _reads, _method, _paper in (
+    ("similarity", "neighbours", "ECFP4 bits", "Tanimoto similarity to the nearest active", ""),
+    ("properties_only", "forest", "six physical properties", "500 trees", "Breiman 2001"),
+):
+    baseline(
+        _name,
+        _family,
+        _reads,
+        _method,
+        _paper,
+        ("classification",),
+        inputs=("smiles",),
+        make=functools.partial(_make, _name),
+    )

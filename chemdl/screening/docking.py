@@ -19,17 +19,20 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from chemdl.screening import poses
-from chemdl.screening.errors import DockingError, MissingExtraError
 from chemdl.screening.ligands import Ligand
 from chemdl.screening.poses import Pose
-from chemdl.screening.receptors import Receptor, read_pdbqt, receptor
-from chemdl.screening.sample import walk
+from chemdl.screening.receptors import DockingError, Receptor, read_pdbqt, receptor
+from chemdl.screening.sample import ligands_to_dock
 
 # Steps of the force field, after which a conformer that has not converged is taken as it is.
 _MMFF_STEPS = 500
 _SCORE = re.compile(r"REMARK VINA RESULT:\s+(-?\d+\.\d+)")
-# What finds the best pose of a PDBQT ligand: the text of one model.
+# From a ligand as PDBQT text to its best pose, the text of one model.
 Engine = Callable[[str], str]
+
+
+class MissingExtraError(ImportError):
+    """The optional packages of ``chemdl[dock]`` are not installed."""
 
 
 def dock(
@@ -45,10 +48,10 @@ def dock(
 
     Parameters
     ----------
-    rows : (SMILES, label) to draw from.
+    rows : (SMILES, label) to draw from; 1 is an active, 0 a decoy.
     actives, decoys : how many of each must get a pose; one that fails is replaced by the next.
     seed : draws the sample. The search has a seed of its own, so that a pose does not depend on it.
-    engine : makes what docks into a receptor; Vina where none is given.
+    engine : from a receptor to the function that docks a ligand into it; Vina where none is given.
 
     Yields
     ------
@@ -62,10 +65,10 @@ def dock(
         where a ligand is to be docked and the packages of ``chemdl[dock]`` are not there.
     """
     find: Engine | None = None
-    for ligand in walk(target, rows, actives=actives, decoys=decoys, seed=seed):
-        known = poses.stored(target)
-        failure = "failed in an earlier run" if known.get(ligand.inchikey, 0) is None else ""
-        if ligand.inchikey not in known:
+    for ligand in ligands_to_dock(target, rows, actives=actives, decoys=decoys, seed=seed):
+        stored = poses.stored(target)
+        failure = "failed in an earlier run" if stored.get(ligand.inchikey, 0) is None else ""
+        if ligand.inchikey not in stored:
             find = find or (engine or vina)(receptor(target))
             try:
                 poses.store(target, ligand.inchikey, _pose(find(pdbqt(ligand.smiles))))
@@ -148,10 +151,10 @@ def _conformer(smiles: str) -> Chem.Mol:
 
 
 def _pose(text: str) -> Pose:
-    found = _SCORE.search(text)
-    if found is None:
+    score = _SCORE.search(text)
+    if score is None:
         raise DockingError("Vina found no pose")
-    return Pose(read_pdbqt(text, "the pose").heavy(), float(found[1]))
+    return Pose(read_pdbqt(text, "the pose").heavy(), float(score[1]))
 
 
 def _missing(error: ImportError) -> MissingExtraError:

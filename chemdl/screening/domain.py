@@ -9,4 +9,10 @@ DOMAIN = Domain(
         "chemdl.screening.baselines",
         "chemdl.screening.scoring",
     ),
+    nets=(
+        "chemdl.screening.nets.atom_surroundings",
+        "chemdl.screening.nets.voxels",
+        "chemdl.screening.nets.ligand_only",
+    ),
+    commands=("chemdl.screening.command",),
 )

@@ -1,10 +1,10 @@
-"""Ligands to dock: read from DUD-E's and DUD's files, drawn the same way, sampled by seed.
+"""Ligands of DUD-E and DUD: read from their files, made neutral, sampled by seed.
 
-The files draw actives and decoys differently: of DUD-E's akt1 no active bears a charge and 85 % of
-the decoys do, because the decoys were drawn as ZINC protonates them and the actives as
-ChEMBL stores them. A model that sees charges would tell them apart by that alone, and so
-would a docking, by its hydrogen bond donors. Here each molecule is its largest part without
-charges that protons can take away, in RDKit's canonical SMILES.
+The files write actives and decoys differently: of DUD-E's akt1 no active bears a charge and 85 % of
+the decoys do, because the decoys are written as ZINC protonates them and the actives as ChEMBL
+stores them. A model that sees charges would tell them apart by that alone, and so would a docking,
+by its hydrogen bond donors. Here each molecule is its largest part, made neutral by adding or
+removing protons, in RDKit's canonical SMILES.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import functools
 import gzip
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +23,7 @@ from rdkit import Chem, rdBase
 
 from chemdl.data import Dataset, fetch
 from chemdl.data.transfer import mirrored
-from chemdl.screening.errors import DockingError
-from chemdl.screening.receptors import ligand_set
+from chemdl.screening.receptors import DockingError, ligand_set
 
 # Folder in a mirror, and the files of a target by label, in each ligand set.
 _FILES = {
@@ -44,8 +43,8 @@ class Ligand(NamedTuple):
 def read_ligands(target: str, folder: Path | None = None) -> list[tuple[str, int]]:
     """Return (SMILES, label) of a target as its ligand set has them, actives first.
 
-    ``folder`` is the set's folder; without it, that of the folder that ``CHEMDL_MIRROR`` names, and
-    without that, for targets of DUD-E, the files as :func:`chemdl.data.fetch` brings them.
+    Without the set's ``folder`` they are read from the folder that ``CHEMDL_MIRROR`` names. Without
+    that, :func:`chemdl.data.fetch` brings the files of DUD-E, but not those of DUD.
 
     Raises
     ------
@@ -54,19 +53,19 @@ def read_ligands(target: str, folder: Path | None = None) -> list[tuple[str, int
     chemdl.data.UnavailableError
         where DUD-E cannot be fetched.
     """
-    place, files = _FILES[ligand_set(target)]
-    if folder is None and place == "dude" and not os.environ.get("CHEMDL_MIRROR"):
+    set_folder, files = _FILES[ligand_set(target)]
+    if folder is None and set_folder == "dude" and not os.environ.get("CHEMDL_MIRROR"):
         folder = fetch("dude")
     rows = []
     for label, pattern in files.items():
         name = pattern.format(target)
-        path = _located(place, name, folder)
+        path = _located(set_folder, name, folder)
         text = path.read_bytes()
         text = gzip.decompress(text) if path.suffix == ".gz" else text
         lines = text.decode("utf-8").splitlines()
         column = 2 if path.suffix == ".gz" else 0
-        found = [line.split() for line in lines if line.strip() and not line.startswith("#")]
-        rows += [(words[column], label) for words in found]
+        entries = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+        rows += [(words[column], label) for words in entries]
     return rows
 
 
@@ -74,7 +73,7 @@ def read_ligands(target: str, folder: Path | None = None) -> list[tuple[str, int
 def neutral(smiles: str) -> tuple[str, str]:
     """Return neutral canonical SMILES and InChIKey of the largest part of a molecule.
 
-    Charges that no proton takes away, such as those of nitro groups and quaternary ammonium, stay.
+    Charges that no proton can balance, such as those of nitro groups and quaternary ammonium, stay.
 
     Raises
     ------
@@ -94,12 +93,12 @@ def neutral(smiles: str) -> tuple[str, str]:
         return text, Chem.MolToInchiKey(plain)
 
 
-def as_one_question(dataset: Dataset, *, as_stored: bool = False) -> Dataset:
-    """Return the ligands of several targets as one task: is this molecule an active, of any target?
+def as_one_task(dataset: Dataset, *, as_stored: bool = False) -> Dataset:
+    """Return the ligands of several targets as one task: 1 for an active of its row's target.
 
-    A model of it sees no protein. Molecules are neutral (see above) unless ``as_stored``; each row
-    keeps the column ``target``, and rows of a target that have become one molecule are merged,
-    an active before a decoy.
+    A model of it sees no protein. Molecules are made neutral unless ``as_stored``. Rows of a target
+    that become the same molecule are merged, and one that has an active counts as active. The
+    column ``target`` stays.
 
     Raises
     ------
@@ -110,7 +109,7 @@ def as_one_question(dataset: Dataset, *, as_stored: bool = False) -> Dataset:
         raise DockingError(f"{dataset.name} has no column 'target'; take a set such as dude")
     label = np.nanmax(dataset.targets, axis=1)
     texts = dataset.inputs.tolist()
-    keys = texts if as_stored else [_read(text)[0] or text for text in texts]
+    keys = texts if as_stored else [_neutral_or_blank(text)[0] or text for text in texts]
     kept: dict[tuple[str, str], int] = {}
     # Actives first, so that a decoy that is the same molecule is the one left out.
     for row in np.argsort(-label, kind="stable"):
@@ -126,37 +125,38 @@ def as_one_question(dataset: Dataset, *, as_stored: bool = False) -> Dataset:
     )
 
 
-def in_drawn_order(rows: Sequence[tuple[str, int]], label: int, seed: int) -> Iterator[Ligand]:
+def in_random_order(rows: Sequence[tuple[str, int]], label: int, seed: int) -> Iterator[Ligand]:
     """Yield the different ligands of this label in an order that ``seed`` draws.
 
-    A molecule's place depends on the seed and its own text: whoever needs forty takes the first
-    forty that can be docked, and keeps nearly all of them when the list changes. Decoys that stand
-    among the actives, and molecules that RDKit cannot read, are passed over.
+    Molecules are sorted by a hash of the seed and their own text, so that a sample of the first
+    forty stays nearly the same when the list changes. Decoys that are also actives, and molecules
+    that RDKit cannot read, are left out.
     """
-    seen = {_read(text)[1] for text, own in rows if own == 1} if label == 0 else set()
-    for text in sorted({text for text, own in rows if own == label}, key=_drawn(seed)):
-        smiles, key = _read(text)
+
+    def place(text: str) -> bytes:
+        return hashlib.sha256(f"{seed}/{text}".encode()).digest()
+
+    seen = {_neutral_or_blank(text)[1] for text, y in rows if y == 1} if label == 0 else set()
+    for text in sorted({text for text, y in rows if y == label}, key=place):
+        smiles, key = _neutral_or_blank(text)
         if key and key not in seen:
             seen.add(key)
             yield Ligand(smiles, key, label)
 
 
-def _drawn(seed: int) -> Callable[[str], bytes]:
-    return lambda text: hashlib.sha256(f"{seed}/{text}".encode()).digest()
-
-
-def _read(text: str) -> tuple[str, str]:
+def _neutral_or_blank(text: str) -> tuple[str, str]:
     try:
         return neutral(text)
     except DockingError:
         return "", ""
 
 
-def _located(place: str, name: str, folder: Path | None) -> Path:
-    where = str(folder / name) if folder is not None else mirrored(place, name)
+def _located(set_folder: str, name: str, folder: Path | None) -> Path:
+    where = str(folder / name) if folder is not None else mirrored(set_folder, name)
     if where is None or "://" in where or not Path(where).is_file():
+        mirror_name = f"{set_folder}/{name}"
         raise DockingError(
-            f"no ligands: {where or f'{place}/{name}'} is not there. Name the folder that holds "
-            f"{name} by --ligands, or one that holds {place}/{name} by CHEMDL_MIRROR"
+            f"no ligands: {where or mirror_name} is not there. Name the folder that holds {name} "
+            f"by --ligands, or one that holds {mirror_name} by CHEMDL_MIRROR"
         )
     return Path(where)

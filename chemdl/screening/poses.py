@@ -1,8 +1,8 @@
 """Poses: where a ligand lies in a receptor, stored once and read by every model.
 
-A raw input is ``"akt1 CCO"``: a target, a space, a SMILES. Its pose is found by the InChIKey of the
-neutral molecule in the target's file of the cache, which has one line for each ligand and grows as
-ligands are docked. A line that was cut off by a stop is passed over, and docked again.
+A raw input is ``"akt1 CCO"``: a target, a space, a SMILES. The cache has a file for each target,
+with one line for each docked ligand; a pose is found there by the InChIKey of the neutral molecule.
+A line that a stop cut off is passed over, and its ligand is docked again.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ from typing import Any
 
 from chemdl.files import cache_dir
 from chemdl.registry import UnknownNameError
-from chemdl.screening.errors import DockingError, MissingPoseError
 from chemdl.screening.ligands import neutral
-from chemdl.screening.receptors import Atoms, atoms, targets
+from chemdl.screening.receptors import Atoms, DockingError, atoms, targets
 
 # How poses are searched; one that was found otherwise is not used. Two searches that stop at their
 # bound take Vina two seconds of a core; one without a bound takes twelve and found, over nine
 # ligands, scores that were higher by 0.2 kcal/mol; one of 200,000 evaluations missed one by five.
 EXHAUSTIVENESS = 2
 EVALUATIONS = 100_000
-# Not zero: Vina takes that as leave to draw a seed of its own.
+# Not zero: with zero Vina draws a seed of its own.
 SEED = 1
 SEARCH = f"vina 1.2, exhaustiveness {EXHAUSTIVENESS}, {EVALUATIONS} evaluations, seed {SEED}"
+
+
+class MissingPoseError(DockingError, LookupError):
+    """A complex without a stored pose; the message holds the command that computes it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,13 +107,13 @@ def poses(inputs: Iterable[str]) -> list[Pose]:
     DockingError
         for text that is no complex.
     """
-    known: dict[str, Mapping[str, Pose | None]] = {}
+    docked: dict[str, Mapping[str, Pose | None]] = {}
     found = []
     for text in inputs:
         target, smiles = split_input(text)
-        if target not in known:
-            known[target] = stored(target)
-        pose = known[target].get(neutral(smiles)[1])
+        if target not in docked:
+            docked[target] = stored(target)
+        pose = docked[target].get(neutral(smiles)[1])
         if pose is None:
             raise MissingPoseError(
                 f"no pose of {smiles!r} in {target} in {path_of(target).parent}; "

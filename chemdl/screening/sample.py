@@ -1,4 +1,4 @@
-"""Which ligands of a target are docked: the first so many of an order drawn by seed."""
+"""Which ligands of a target are docked: the first ones of an order that a seed draws."""
 
 from __future__ import annotations
 
@@ -6,66 +6,74 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from chemdl.screening import poses
-from chemdl.screening.errors import DockingError
-from chemdl.screening.ligands import Ligand, in_drawn_order
+from chemdl.screening.ligands import Ligand, in_random_order
+from chemdl.screening.receptors import DockingError
 
 
 @dataclass(frozen=True)
-class Docked:
-    """What a docking has: ligands with a pose, and how many of each label failed on the way."""
+class DockedSample:
+    """The ligands of a target that were docked.
+
+    Attributes
+    ----------
+    target : its name, such as ``akt1``.
+    ligands : those with a pose, actives first.
+    failed : how many got no pose on the way, by label.
+    """
 
     target: str
     ligands: tuple[Ligand, ...]
     failed: Mapping[int, int]
 
 
-def docked(
+def docked_sample(
     target: str, rows: Sequence[tuple[str, int]], *, actives: int, decoys: int, seed: int
-) -> Docked:
-    """Return the sample of a target's ligands that was docked with these numbers.
+) -> DockedSample:
+    """Return the sample of a target's ligands that was docked with these numbers and this seed.
 
     Raises
     ------
-    MissingPoseError
+    chemdl.screening.poses.MissingPoseError
         where the docking has not come to its end.
     """
     chosen: dict[int, list[Ligand]] = {1: [], 0: []}
     failed = {1: 0, 0: 0}
-    for ligand in walk(target, rows, actives=actives, decoys=decoys, seed=seed):
-        known = poses.stored(target)
-        if ligand.inchikey not in known:
-            # The message of a pose that is asked for, with the command that computes it.
+    for ligand in ligands_to_dock(target, rows, actives=actives, decoys=decoys, seed=seed):
+        stored = poses.stored(target)
+        if ligand.inchikey not in stored:
+            # Raises the error that names the missing pose and the command that computes it.
             poses.poses([poses.complex_input(target, ligand.smiles)])
-        if known[ligand.inchikey] is None:
+        if stored[ligand.inchikey] is None:
             failed[ligand.label] += 1
         else:
             chosen[ligand.label].append(ligand)
-    return Docked(target, (*chosen[1], *chosen[0]), failed)
+    return DockedSample(target, (*chosen[1], *chosen[0]), failed)
 
 
-def walk(
+def ligands_to_dock(
     target: str, rows: Sequence[tuple[str, int]], *, actives: int, decoys: int, seed: int
 ) -> Iterator[Ligand]:
-    """Yield ligands until so many of each label have a stored pose, the labels in turn.
+    """Yield ligands until so many actives and decoys have a stored pose.
 
-    Whoever takes a ligand stores its pose, or its failure, before asking for the next. A run that
-    is stopped halfway so leaves about half of each label.
+    The caller stores the pose of a ligand, or its failure, before it asks for the next; one that
+    failed is replaced by the next of its label. Labels come in turn, in proportion to the numbers
+    asked for: a run that is stopped halfway has about half of each.
 
     Raises
     ------
     DockingError
         where there are too few ligands.
     """
-    streams = {label: in_drawn_order(rows, label, seed) for label in (1, 0)}
-    aims = {1: actives, 0: decoys}
-    found = {1: 0, 0: 0}
-    while short := [label for label in (1, 0) if found[label] < aims[label]]:
-        label = min(short, key=lambda k: found[k] / aims[k])
+    streams = {label: in_random_order(rows, label, seed) for label in (1, 0)}
+    wanted = {1: actives, 0: decoys}
+    docked = {1: 0, 0: 0}
+    while short := [label for label in (1, 0) if docked[label] < wanted[label]]:
+        label = min(short, key=lambda k: docked[k] / wanted[k])
         ligand = next(streams[label], None)
         if ligand is None:
             raise DockingError(
-                f"{target} has {found[label]} different {'actives' if label else 'decoys'} that "
-                f"can be docked, asked for were {aims[label]}"
+                f"{target} has {docked[label]} different {'actives' if label else 'decoys'} that "
+                f"can be docked, asked for were {wanted[label]}"
             )
         yield ligand
-        found[label] += poses.stored(target).get(ligand.inchikey) is not None
+        docked[label] += poses.stored(target).get(ligand.inchikey) is not None

@@ -1,33 +1,36 @@
-"""The rivals over docked complexes: Vina's score, a forest over contacts, ligand-only forests."""
+"""Classical models of docked complexes: Vina's score, and forests that see the pose or do not."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 
-from chemdl.molecules.baselines import BaselineClassifier
+from chemdl.learn.classification import BinaryClassifier
+from chemdl.learn.models import baseline
+from chemdl.learn.taskwise import TaskwiseClassifier
 from chemdl.registry import UnknownNameError
-from chemdl.screening.contacts import counts, scores
-from chemdl.screening.nets.ligands import ligand_features
+from chemdl.screening.complex_features import ligand_features, rf_score_features, vina_scores
 
 CLASSIFIERS = ("vina", "random_forest", "ligand_forest", "properties_only", "trivial")
 # In kcal/mol: the score that counts as one half, and how far from it the odds change by e.
 _MIDDLE, _SCALE = -8.0, 2.0
 
 
-class VinaScore(ClassifierMixin, BaseEstimator):
+class VinaScore(BinaryClassifier, BaseEstimator):
     """Vina's score as it is: nothing is learned, and ``fit`` looks at no label.
 
-    The probability is a logistic function of the score, which ranks as the score does and is not
-    calibrated.
+    The probability is a logistic function of the score, 1/2 at -8 kcal/mol. It ranks as the score
+    does and is not calibrated.
     """
 
-    kind: ClassVar[str] = "other"
+    kind: ClassVar[str] = "classical"
+    revision: ClassVar[int] = 1
     stackable: ClassVar[bool] = False
     search_space: ClassVar[dict[str, list[Any]]] = {}
 
@@ -36,48 +39,37 @@ class VinaScore(ClassifierMixin, BaseEstimator):
         self.n_tasks_, self.classes_ = 1, np.array([0, 1])
         return self
 
-    def predict_proba(self, X: Sequence[str]) -> np.ndarray:
-        """Return (n, 2), the second column rising as the score of a complex falls.
+    def probabilities(self, X: Sequence[str]) -> np.ndarray:
+        """Return (n, 1), rising as the score of a complex falls.
 
         Raises
         ------
-        chemdl.screening.errors.MissingPoseError
+        chemdl.screening.poses.MissingPoseError
             for a complex that was not docked.
         """
-        positive = 0.5 * (1.0 - np.tanh(0.5 * (scores(X) - _MIDDLE) / _SCALE))
-        return np.column_stack([1.0 - positive, positive])
-
-    def predict(self, X: Sequence[str]) -> np.ndarray:
-        """Return classes (n,): 1 below -8 kcal/mol."""
-        return (self.predict_proba(X)[:, 1] >= 0.5).astype(int)
+        return 0.5 * (1.0 - np.tanh(0.5 * (vina_scores(X)[:, None] - _MIDDLE) / _SCALE))
 
 
-class ComplexBaseline(BaselineClassifier):
-    """One scikit-learn estimator over complexes (``"akt1 CCO"``).
+class ComplexClassifier(TaskwiseClassifier):
+    """Binary classification of complexes (``"akt1 CCO"``), one estimator per task.
 
     ``representation`` is ``contacts`` (RF-Score's 36 counts), ``ecfp`` or ``properties`` (of the
     ligand alone), or ``none``.
     """
 
-    def _features(self, X: Sequence[str]) -> Any:
-        name: str = self.representation
-        if name == "none":
+    revision: ClassVar[int] = 1
+
+    def features(self, X: Sequence[str]) -> np.ndarray:
+        """Return the representation of n complexes: (n, columns)."""
+        if self.representation == "none":
             return np.zeros((len(X), 1))
-        return counts(X) if name == "contacts" else ligand_features(X, name)
+        if self.representation == "contacts":
+            return rf_score_features(X)
+        return ligand_features(X, self.representation)
 
 
 def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
-    """Return the rival ``name`` with its stated settings.
-
-    ==================== ====================== =============================================
-    name                 sees                   settings
-    ==================== ====================== =============================================
-    vina                 Vina's score           none, nothing is learned
-    random_forest        contacts of the pose   ``trees`` trees (Ballester and Mitchell 2010)
-    ligand_forest        ECFP4 of the ligand    ``trees`` trees, no protein
-    properties_only      six properties         ``trees`` trees, no protein
-    trivial              nothing                share of actives in the train rows
-    ==================== ====================== =============================================
+    """Return the classical model ``name`` of complexes, forests with so many ``trees``.
 
     Raises
     ------
@@ -86,25 +78,46 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
     """
     if name == "vina":
         return VinaScore()
-    seen = {
+    if name == "trivial":
+        prior = DummyClassifier(strategy="prior")
+        return ComplexClassifier(prior, "none", space={}, kind="trivial", seed=seed)
+    representations = {
         "random_forest": "contacts",
         "ligand_forest": "ecfp",
         "properties_only": "properties",
-        "trivial": "none",
     }
-    if name not in seen:
+    if name not in representations:
         raise UnknownNameError("baseline", name, CLASSIFIERS)
     forest = RandomForestClassifier(trees, max_features="sqrt", n_jobs=1)
     space: dict[str, list[Any]] = {
         "max_features": ["sqrt", 0.3, 1.0],
         "min_samples_leaf": [1, 2, 5],
     }
-    trivial = name == "trivial"
-    representation: Any = seen[name]
-    return ComplexBaseline(
-        DummyClassifier(strategy="prior") if trivial else forest,
-        representation,
-        space={} if trivial else space,
-        kind="trivial" if trivial else "other",
-        seed=seed,
+    return ComplexClassifier(forest, representations[name], space=space, seed=seed)
+
+
+def _make(name: str, kind: str, **parameters: Any) -> Any:
+    return classifier(name, **parameters)
+
+
+for _name, _family, _reads, _method, _paper in (
+    ("vina", "equation", "docked complex", "Vina's score, nothing is learned",
+     "Trott and Olson 2010, doi:10.1002/jcc.21334"),
+    ("random_forest", "forest", "contacts of the pose (RF-Score's 36 counts)", "500 trees",
+     "Ballester and Mitchell 2010, doi:10.1093/bioinformatics/btq112"),
+    ("ligand_forest", "forest", "ECFP4 bits of the ligand, no protein", "500 trees",
+     "Breiman 2001"),
+    ("properties_only", "forest", "six properties of the ligand, no protein", "500 trees",
+     "Breiman 2001"),
+    ("trivial", "constant", "nothing", "share of actives in the train rows", ""),
+):  # fmt: skip
+    baseline(
+        _name,
+        _family,
+        _reads,
+        _method,
+        _paper,
+        ("classification",),
+        inputs=("complex",),
+        make=functools.partial(_make, _name),
     )

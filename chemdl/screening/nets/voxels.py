@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
+from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout, RunningNorm
+from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Padded, Ragged
-from chemdl.screening.contacts import complexes
+from chemdl.screening.complex_features import poses_in_pockets
 from chemdl.screening.receptors import Atoms
 
 # Streams of random numbers: how a complex is turned, and which units of its vector are kept.
@@ -74,7 +75,7 @@ class VoxelConvolution(nn.Module):
         if noise is not None:
             turns = rotations(noise.uniform(_TURN, (len(atoms.values), 3)))
             return self._read(atoms, turns, noise, weight)
-        each = [self._read(atoms, turn, None, weight) for turn in _fixed(atoms.values)]
+        each = [self._read(atoms, turn, None, weight) for turn in _fixed_turns(atoms.values)]
         return torch.stack(each).mean(0)
 
     def _read(self, atoms: Padded, turns: Tensor, noise: Noise | None, weight: Tensor) -> Tensor:
@@ -121,17 +122,18 @@ def rotations(uniform: Tensor) -> Tensor:
     return torch.stack([torch.stack(row, -1) for row in rows], -2)
 
 
-def _fixed(like: Tensor) -> Tensor:
+def _fixed_turns(like: Tensor) -> Tensor:
     """Return the rotations of a prediction: (VIEWS, 1, 3, 3)."""
     drawn = np.random.default_rng(0).random((VIEWS, 3))
     uniform = torch.tensor(drawn, dtype=torch.float32, device=like.device)
     return rotations(uniform)[:, None]
 
 
-def placed(ligand: Atoms, protein: Atoms, radius: float) -> np.ndarray:
-    """Return atoms within ``radius`` of the ligand's centre: (L, 4) float32, centred, and channel.
+def atoms_in_ball(ligand: Atoms, protein: Atoms, radius: float) -> np.ndarray:
+    """Return the atoms within ``radius`` Å of the ligand's centre: (atoms, 4) float32.
 
-    A ball, so that a complex holds the same atoms however it is turned.
+    Three coordinates in Å from that centre, and the channel. In a ball a complex has the same atoms
+    however it is turned.
     """
     centre = ligand.xyz.mean(axis=0)
     parts = []
@@ -145,8 +147,27 @@ def placed(ligand: Atoms, protein: Atoms, radius: float) -> np.ndarray:
     return rows[(rows[:, :3] ** 2).sum(1) < radius**2]
 
 
-class _Voxel(NeuralEstimator):
-    """Shared by the classifier and the regressor: parameters, features and the network."""
+@net(
+    "cnn3d",
+    family="image net",
+    reads="atoms of the docked complex in a box of cells",
+    method="3D convolutions",
+    paper="as Wallach et al. 2015, arXiv:1510.02855",
+    inputs=("complex",),
+)
+class Voxels(NeuralEstimator):
+    """3D convolutions over a docked complex; see :class:`VoxelConvolution`.
+
+    Inputs are complexes (``"akt1 CCO"``) that were docked. The defaults were set before any result
+    and not tuned.
+
+    Parameters
+    ----------
+    width : channels of the first convolution; the others have twice as many.
+    size : cells along each side of the box.
+    resolution : side of a cell, in Å.
+    dropout : rate before the output.
+    """
 
     # Wide enough that replicas train one after another on a CPU: stacked, that is with
     # grouped convolutions, they take longer there.
@@ -157,50 +178,28 @@ class _Voxel(NeuralEstimator):
         "weight_decay": [0.0, 1e-4, 1e-3],
     }
 
-    def __init__(
-        self,
-        width: int = 16,
-        size: int = 24,
-        resolution: float = 1.0,
-        dropout: float = 0.2,
-        epochs: int = 30,
-        batch_size: int = 32,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 1e-4,
-        clip: float | None = None,
-        patience: int = 8,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.width, self.size, self.resolution, self.dropout = width, size, resolution, dropout
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.weight_decay, self.clip, self.patience = weight_decay, clip, patience
-        self.seed, self.device = seed, device
+    width: int = 16
+    size: int = 24
+    resolution: float = 1.0
+    dropout: float = 0.2
+    epochs: int = 30
+    batch_size: int = 32
+    weight_decay: float = 1e-4
+    patience: int = 8
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
-        """Return each complex's atoms in the ball that fits the grid: rows of (atoms, 4).
+        """Return each complex's atoms in the ball that fits the grid: n rows of (atoms, 4).
 
         Raises
         ------
-        chemdl.screening.errors.MissingPoseError
+        chemdl.screening.poses.MissingPoseError
             for a complex that was not docked, naming the command that does it.
         """
         radius = self.size * self.resolution / 2
-        rows = [placed(pose.atoms, protein, radius) for pose, protein in complexes(inputs)]
+        pairs = poses_in_pockets(inputs)
+        rows = [atoms_in_ball(pose.atoms, protein, radius) for pose, protein in pairs]
         return {"atoms": Ragged.of(rows, layout="padded")}
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network for grids of this size."""
         return VoxelConvolution(n_tasks, self.width, self.size, self.resolution, self.dropout)
-
-
-class VoxelClassifier(NeuralClassifier, _Voxel):
-    """3D convolutions, actives against decoys; see :class:`VoxelConvolution`.
-
-    Inputs are complexes (``"akt1 CCO"``) that were docked. The defaults were set before any result
-    and not tuned.
-    """
-
-
-class VoxelRegressor(NeuralRegressor, _Voxel):
-    """3D convolutions, real targets; see :class:`VoxelClassifier`."""

@@ -1,50 +1,51 @@
-"""What a model sees of a pose: pairs of atoms that are near, and what surrounds each ligand atom.
+"""What models read of a docked complex.
 
-All of it is made of distances, and the same however the complex is turned or moved.
+These are counts of atom pairs near each other, the surroundings of each ligand atom, Vina's score,
+and features of the ligand alone. Those of the pose come from distances, so that they stay the same
+however the complex is turned or moved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chemdl.files import cache_dir
+from chemdl.molecules.fingerprints import ECFP
+from chemdl.registry import UnknownNameError
 from chemdl.screening.poses import Pose, poses, split_input
+from chemdl.screening.properties import physical_properties
 from chemdl.screening.receptors import Atoms, receptor
 
 PROTEIN_ELEMENTS = ("C", "N", "O", "S")
 LIGAND_ELEMENTS = ("C", "N", "O", "F", "P", "S", "Cl", "Br", "I")
+LIGAND_FEATURES = ("ecfp", "properties")
 # Names of the 36 pairs, protein first: "C.C", "C.N" …
 PAIRS = tuple(f"{p}.{q}" for p in PROTEIN_ELEMENTS for q in LIGAND_ELEMENTS)
 CUTOFF = 12.0
 # Borders of the shells in Å: below 4 atoms touch, from 6 on it is the pocket's composition.
 EDGES = (0.0, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 8.0, 10.0, CUTOFF)
 
-# AutoDock's types of the protein that surroundings tell apart; what is none of these is a metal
-# or a cofactor's atom.
+# AutoDock's types of protein atoms that surroundings tell apart; all other types (metals,
+# cofactors) share one more place.
 _PROTEIN_TYPES = ("C", "A", "N", "NA", "OA", "SA")
-# Elements of the ligand's own atoms; what is none of these shares the last column.
-_OWN_ELEMENTS = ("C", "N", "O")
-# Centres in Å of the Gaussians over distances to the protein and to the ligand's own atoms; their
-# width is their spacing.
+# Elements of the ligand's other atoms that surroundings tell apart; the rest share one more place.
+_NEIGHBOUR_ELEMENTS = ("C", "N", "O")
+# Centres in Å of the Gaussians over distances to protein atoms and to ligand atoms; their width is
+# their spacing.
 _TO_PROTEIN = np.linspace(2.5, 8.5, 9)
 _TO_LIGAND = np.linspace(1.5, 5.5, 5)
 # Columns of a ligand atom: its element, the protein around it, the ligand around it.
-SURROUNDINGS = (
+N_SURROUNDINGS = (
     len(LIGAND_ELEMENTS)
     + 1
     + (len(_PROTEIN_TYPES) + 1) * len(_TO_PROTEIN)
-    + (len(_OWN_ELEMENTS) + 1) * len(_TO_LIGAND)
+    + (len(_NEIGHBOUR_ELEMENTS) + 1) * len(_TO_LIGAND)
 )
-# A protein atom farther than this from a ligand atom is seen by nothing here.
-_REACH = CUTOFF
 
 
-def shells(ligand: Atoms, protein: Atoms) -> NDArray[np.int64]:
+def contact_shells(ligand: Atoms, protein: Atoms) -> NDArray[np.int64]:
     """Count pairs of heavy atoms by elements and distance: (36, shells), rows as in ``PAIRS``.
 
     Shell k holds the distances d with EDGES[k] ≤ d < EDGES[k + 1]. Atoms of other elements
@@ -68,11 +69,11 @@ def contact_counts(ligand: Atoms, protein: Atoms) -> NDArray[np.int64]:
     Four elements of the protein by nine of the ligand (Ballester and Mitchell, Bioinformatics 26,
     1169, 2010, doi:10.1093/bioinformatics/btq112).
     """
-    return shells(ligand, protein).sum(axis=1)
+    return contact_shells(ligand, protein).sum(axis=1)
 
 
 def surroundings(ligand: Atoms, protein: Atoms) -> NDArray[np.float32]:
-    """Return what surrounds each heavy atom of a ligand: (n, SURROUNDINGS).
+    """Return what surrounds each heavy atom of a ligand: (atoms, N_SURROUNDINGS).
 
     One column for each element that the atom may be; for each type t of protein atom and each
     centre r of :math:`2.5, 3.25, …, 8.5` Å
@@ -82,56 +83,70 @@ def surroundings(ligand: Atoms, protein: Atoms) -> NDArray[np.float32]:
     with s the spacing of the centres; and the same for the elements of the ligand's other atoms.
     DeepVS (Pereira et al. 2016) lists the nearest atoms' types, charges and distances instead.
     """
-    own = _one_hot(_codes(ligand.elements, LIGAND_ELEMENTS), len(LIGAND_ELEMENTS) + 1)
+    element = np.eye(len(LIGAND_ELEMENTS) + 1)[_codes(ligand.elements, LIGAND_ELEMENTS)]
     types = _codes(protein.types, _PROTEIN_TYPES), len(_PROTEIN_TYPES) + 1
-    elements = _codes(ligand.elements, _OWN_ELEMENTS), len(_OWN_ELEMENTS) + 1
+    neighbours = _codes(ligand.elements, _NEIGHBOUR_ELEMENTS), len(_NEIGHBOUR_ELEMENTS) + 1
     to_protein = _smeared(_distances(ligand.xyz, protein.xyz), _TO_PROTEIN, *types)
     among = _distances(ligand.xyz, ligand.xyz)
     # An atom is not its own neighbour.
     np.fill_diagonal(among, np.inf)
-    to_ligand = _smeared(among, _TO_LIGAND, *elements)
-    return np.concatenate([own, to_protein, to_ligand], axis=1).astype(np.float32)
+    to_ligand = _smeared(among, _TO_LIGAND, *neighbours)
+    return np.concatenate([element, to_protein, to_ligand], axis=1).astype(np.float32)
 
 
-def complexes(inputs: Iterable[str]) -> list[tuple[Pose, Atoms]]:
-    """Return the pose of n raw inputs, and the protein's heavy atoms within 12 Å of it.
+def poses_in_pockets(inputs: Iterable[str]) -> list[tuple[Pose, Atoms]]:
+    """Return for each of n complexes the ligand's pose and the protein's heavy atoms near it.
 
     Raises
     ------
-    chemdl.screening.errors.MissingPoseError
+    chemdl.screening.poses.MissingPoseError
         when a complex was not docked, naming the command that does it.
     """
     texts = [str(text) for text in inputs]
-    return [
-        (pose, pocket(pose.atoms, _heavy(split_input(text)[0])))
-        for text, pose in zip(texts, poses(texts), strict=True)
-    ]
+    proteins: dict[str, Atoms] = {}
+    pairs = []
+    for text, pose in zip(texts, poses(texts), strict=True):
+        target, _ = split_input(text)
+        if target not in proteins:
+            proteins[target] = receptor(target).atoms.heavy()
+        pairs.append((pose, _pocket(pose.atoms, proteins[target])))
+    return pairs
 
 
-def pocket(ligand: Atoms, protein: Atoms) -> Atoms:
-    """Return the atoms of a protein that may be within reach of the ligand."""
-    low, high = ligand.xyz.min(0) - _REACH, ligand.xyz.max(0) + _REACH
-    return protein.where(((protein.xyz > low) & (protein.xyz < high)).all(axis=1))
-
-
-def counts(inputs: Sequence[str]) -> NDArray[np.float32]:
-    """Return RF-Score's 36 counts of n complexes: (n, 36)."""
-    rows = [contact_counts(pose.atoms, protein) for pose, protein in complexes(inputs)]
+def rf_score_features(inputs: Sequence[str]) -> NDArray[np.float32]:
+    """Return RF-Score's 36 counts of n docked complexes: (n, 36); see :func:`contact_counts`."""
+    rows = [contact_counts(pose.atoms, protein) for pose, protein in poses_in_pockets(inputs)]
     return np.array(rows, dtype=np.float32)
 
 
-def scores(inputs: Sequence[str]) -> NDArray[np.float64]:
-    """Return Vina's scores of n complexes in kcal/mol: (n,); low is strong."""
+def vina_scores(inputs: Sequence[str]) -> NDArray[np.float64]:
+    """Return Vina's scores of n docked complexes in kcal/mol: (n,); low is strong."""
     return np.array([pose.score for pose in poses(inputs)])
 
 
-def _heavy(target: str) -> Atoms:
-    return _heavy_in(target, cache_dir())
+def ligand_features(inputs: Sequence[str], representation: str) -> np.ndarray:
+    """Return features of the ligands of n complexes; the protein is not read, nor any pose.
+
+    Parameters
+    ----------
+    representation : ``ecfp``, ECFP4 bits (n, 2048), or ``properties``, the six of
+        :func:`chemdl.screening.properties.physical_properties` (n, 6).
+
+    Raises
+    ------
+    ValueError
+        for an unknown representation, or text that is no complex.
+    """
+    if representation not in LIGAND_FEATURES:
+        raise UnknownNameError("representation", representation, LIGAND_FEATURES)
+    smiles = [split_input(text)[1] for text in inputs]
+    return ECFP().transform(smiles) if representation == "ecfp" else physical_properties(smiles)
 
 
-@lru_cache(maxsize=64)
-def _heavy_in(target: str, _cache: Path) -> Atoms:
-    return receptor(target).atoms.heavy()
+def _pocket(ligand: Atoms, protein: Atoms) -> Atoms:
+    """Return the protein's atoms in the box that reaches 12 Å beyond the ligand on each side."""
+    low, high = ligand.xyz.min(0) - CUTOFF, ligand.xyz.max(0) + CUTOFF
+    return protein.where(((protein.xyz > low) & (protein.xyz < high)).all(axis=1))
 
 
 def _distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -144,10 +159,6 @@ def _codes(names: NDArray[np.str_], known: Sequence[str]) -> NDArray[np.int64]:
     """Number the names by their place among ``known``; what is not there comes after the last."""
     places = {name: i for i, name in enumerate(known)}
     return np.array([places.get(str(name), len(known)) for name in names], dtype=np.int64)
-
-
-def _one_hot(codes: NDArray[np.int64], width: int) -> NDArray[np.float64]:
-    return np.eye(width)[codes]
 
 
 def _smeared(

@@ -1,8 +1,8 @@
 """A net over the atoms of a docked ligand and what surrounds each of them.
 
-In the spirit of DeepVS (Pereira, Caffarena and dos Santos 2016, doi:10.1021/acs.jcim.6b00355):
-every ligand atom is read by the same layers together with the protein and ligand atoms near it, and
-a complex is, in each unit, the largest value that any of its atoms has there.
+In the spirit of DeepVS (Pereira, Caffarena and dos Santos 2016, doi:10.1021/acs.jcim.6b00355): the
+same layers read every ligand atom together with the protein and ligand atoms near it. Each unit
+then keeps the largest value that any atom of the ligand has there.
 """
 
 from __future__ import annotations
@@ -13,25 +13,26 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature, NeuralClassifier, NeuralEstimator, NeuralRegressor
+from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout, RunningNorm
+from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Padded, Ragged
-from chemdl.screening.contacts import complexes, surroundings
+from chemdl.screening.complex_features import poses_in_pockets, surroundings
 
 
-class ContactConvolution(nn.Module):
+class PooledAtoms(nn.Module):
     """Surroundings of ligand atoms (B, L, F) → (B, tasks), whatever the order of the atoms.
 
     With N the normalisation of each column over all atoms of the batch, for atom i with
-    surroundings x_i (see :func:`chemdl.screening.contacts.surroundings`)
+    surroundings x_i (see :func:`chemdl.screening.complex_features.surroundings`)
 
         h_i = relu(W_2 relu(W_1 N(x_i) + b_1) + b_2)     (width),
         r   = max over i of h_i                          (width),
         y   = W_4 relu(W_3 r + b_3) + b_4,               hidden layer of the same width.
 
     DeepVS embeds types, charges and distances of the six nearest ligand and two nearest protein
-    atoms; the distances here are smeared instead, over all atoms in reach.
+    atoms; here Gaussians count the atoms by distance instead, up to about 12 Å.
     """
 
     def __init__(self, n_features: int, n_tasks: int, width: int, dropout: float) -> None:
@@ -51,13 +52,30 @@ class ContactConvolution(nn.Module):
         x = self.norm(atoms.values.reshape(-1, atoms.values.shape[-1]), present.reshape(-1))
         h = torch.relu(self.first(x.reshape(atoms.values.shape)))
         h = torch.relu(self.second(self.atom_dropout(h, noise)))
-        # What relu leaves is never below zero, so that padding at zero is no atom's maximum.
+        # relu gives nothing below zero, so that padding at zero is never the only maximum.
         pooled = (h * atoms.mask[..., None]).amax(1)
         return self.output(self.dropout(torch.relu(self.hidden(pooled)), noise))
 
 
-class _Contact(NeuralEstimator):
-    """Shared by the classifier and the regressor: parameters, features and the network."""
+@net(
+    "contact_net",
+    family="graph net",
+    reads="atoms of the docked ligand and what surrounds each",
+    method="the same layers over each atom, then the largest value over atoms",
+    paper="as Pereira et al. 2016, doi:10.1021/acs.jcim.6b00355",
+    inputs=("complex",),
+)
+class AtomSurroundings(NeuralEstimator):
+    """The net over surroundings of ligand atoms; see :class:`PooledAtoms`.
+
+    Inputs are complexes (``"akt1 CCO"``) that were docked. The defaults were set before any result
+    and not tuned.
+
+    Parameters
+    ----------
+    width : units of each layer.
+    dropout : rate after the first layer over atoms and after the hidden layer.
+    """
 
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 3e-3],
@@ -66,47 +84,24 @@ class _Contact(NeuralEstimator):
         "weight_decay": [0.0, 1e-4, 1e-3],
     }
 
-    def __init__(
-        self,
-        width: int = 64,
-        dropout: float = 0.2,
-        epochs: int = 60,
-        batch_size: int = 64,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 1e-4,
-        clip: float | None = None,
-        patience: int = 15,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.width, self.dropout = width, dropout
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.weight_decay, self.clip, self.patience = weight_decay, clip, patience
-        self.seed, self.device = seed, device
+    width: int = 64
+    dropout: float = 0.2
+    epochs: int = 60
+    batch_size: int = 64
+    weight_decay: float = 1e-4
+    patience: int = 15
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
-        """Return the surroundings of each complex's ligand atoms: rows of (atoms, F).
+        """Return the surroundings of each complex's ligand atoms: n rows of (atoms, F).
 
         Raises
         ------
-        chemdl.screening.errors.MissingPoseError
+        chemdl.screening.poses.MissingPoseError
             for a complex that was not docked, naming the command that does it.
         """
-        rows = [surroundings(pose.atoms, protein) for pose, protein in complexes(inputs)]
+        rows = [surroundings(pose.atoms, protein) for pose, protein in poses_in_pockets(inputs)]
         return {"atoms": Ragged.of(rows, layout="padded")}
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network for surroundings of this width."""
-        return ContactConvolution(features["atoms"].shape[-1], n_tasks, self.width, self.dropout)
-
-
-class ContactClassifier(NeuralClassifier, _Contact):
-    """The net over contacts, actives against decoys; see :class:`ContactConvolution`.
-
-    Inputs are complexes (``"akt1 CCO"``) that were docked. The defaults were set before any result
-    and not tuned.
-    """
-
-
-class ContactRegressor(NeuralRegressor, _Contact):
-    """The net over contacts, real targets; see :class:`ContactClassifier`."""
+        return PooledAtoms(features["atoms"].shape[-1], n_tasks, self.width, self.dropout)
