@@ -1,14 +1,14 @@
-"""The rivals over compositions: classical models on the elements' descriptors.
+"""Classical models of materials, over the same descriptors that the descriptor net reads.
 
-They read what the descriptor net reads: Magpie's statistics (Ward et al. 2016) and the shares of
-the elements. Of a crystal they see its composition. Targets are (n,) or (n, tasks) with NaN where
-nothing was measured, one model per task, as in :mod:`chemdl.molecules.baselines`.
+They are Magpie's statistics (Ward et al. 2016) and the shares of the elements; of a crystal they
+describe the composition only. Targets are (n,) or (n, tasks) with NaN where nothing was measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -25,18 +25,11 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC
 
+from chemdl.learn.models import baseline
+from chemdl.learn.taskwise import TaskwiseBaseline, TaskwiseClassifier, TaskwiseRegressor
 from chemdl.materials.compositions import composition_descriptors, element_fractions
-from chemdl.molecules.baselines import BaselineClassifier, BaselineRegressor, TaskwiseBaseline
 from chemdl.registry import UnknownNameError
 
-_TREES = (
-    RandomForestRegressor,
-    RandomForestClassifier,
-    ExtraTreesRegressor,
-    ExtraTreesClassifier,
-    HistGradientBoostingRegressor,
-    HistGradientBoostingClassifier,
-)
 _BOOSTING_SPACE: dict[str, list[Any]] = {
     "learning_rate": [0.02, 0.05, 0.1],
     "max_iter": [200, 400, 800],
@@ -47,59 +40,38 @@ _BOOSTING_SPACE: dict[str, list[Any]] = {
 
 
 class _OverCompositions(TaskwiseBaseline):
-    """What a rival sees; columns are standardised by the fitted rows, but for trees."""
+    """What a classical model sees of a material: ``descriptors``, or ``none``."""
 
-    def _features(self, X: Sequence[str]) -> np.ndarray:
+    def features(self, X: Sequence[str]) -> np.ndarray:
+        """Return Magpie's statistics and the shares of the elements: (n, descriptors + 103)."""
         if self.representation == "none":
             return np.zeros((len(X), 1))
         return np.hstack([composition_descriptors(X), element_fractions(X)])
 
-    @property
-    def _is_tree(self) -> bool:
-        return isinstance(self.estimator, _TREES)
 
-
-class MaterialClassifier(_OverCompositions, BaselineClassifier):
+class MaterialClassifier(_OverCompositions, TaskwiseClassifier):
     """Binary classification of formulas or crystals, one estimator per task."""
 
+    revision: ClassVar[int] = 1
 
-class MaterialRegressor(_OverCompositions, BaselineRegressor):
+
+class MaterialRegressor(_OverCompositions, TaskwiseRegressor):
     """Regression over formulas or crystals, one estimator per task, on scaled targets."""
 
-
-REGRESSORS = (
-    "random_forest",
-    "extra_trees",
-    "gradient_boosting",
-    "kernel_ridge",
-    "ridge",
-    "knn",
-    "trivial",
-)
-CLASSIFIERS = ("random_forest", "extra_trees", "gradient_boosting", "svm_rbf", "logistic", "knn",
-               "trivial")  # fmt: skip
+    revision: ClassVar[int] = 1
 
 
 def regressor(
     name: str, *, trees: int = 300, rounds: int = 500, seed: int = 0
 ) -> MaterialRegressor:
-    """Return the regression rival ``name`` with its stated settings.
+    """Return the regression baseline ``name`` with its stated settings.
 
-    ================== ==========================================================================
-    name               settings, in standard deviations of columns and targets
-    ================== ==========================================================================
-    random_forest      ``trees`` trees, a third of the columns a split (Breiman 2001)
-    extra_trees        the same with cuts drawn at random (Geurts et al. 2006)
-    gradient_boosting  histograms, ``rounds`` rounds at rate 0.05, all of them
-    kernel_ridge       Laplacian kernel, γ = 0.01, α = 0.01
-    ridge              α = 10
-    knn                5 neighbours weighted by 1 / distance
-    trivial            mean of the train rows
-    ================== ==========================================================================
+    They hold for columns and targets in units of their standard deviations. ``trees`` is the size
+    of a forest, ``rounds`` that of gradient boosting.
 
     Raises
     ------
-    ValueError
+    UnknownNameError
         for an unknown name, with the near misses.
     """
     settings: dict[str, tuple[Any, dict[str, list[Any]]]] = {
@@ -126,27 +98,17 @@ def regressor(
         "knn": (KNeighborsRegressor(5, weights="distance"), {"n_neighbors": [3, 5, 10, 15]}),
         "trivial": (DummyRegressor(strategy="mean"), {}),
     }
-    return _rival(MaterialRegressor, name, settings, seed)
+    return _baseline(MaterialRegressor, name, settings, seed)
 
 
 def classifier(name: str, *, trees: int = 300, seed: int = 0) -> MaterialClassifier:
-    """Return the classification rival ``name`` with its stated settings.
+    """Return the classification baseline ``name`` with its stated settings.
 
-    ================== ==========================================================================
-    name               settings
-    ================== ==========================================================================
-    random_forest      ``trees`` trees, √p columns a split (Breiman 2001)
-    extra_trees        the same with cuts drawn at random (Geurts et al. 2006)
-    gradient_boosting  histograms, 300 rounds at rate 0.05
-    svm_rbf            Gaussian kernel, C = 10
-    logistic           L2, C = 0.3
-    knn                10 neighbours weighted by 1 / distance
-    trivial            share of positives in the train rows
-    ================== ==========================================================================
+    ``trees`` is the size of a forest.
 
     Raises
     ------
-    ValueError
+    UnknownNameError
         for an unknown name, with the near misses.
     """
     settings: dict[str, tuple[Any, dict[str, list[Any]]]] = {
@@ -167,13 +129,45 @@ def classifier(name: str, *, trees: int = 300, seed: int = 0) -> MaterialClassif
         "knn": (KNeighborsClassifier(10, weights="distance"), {"n_neighbors": [3, 5, 10, 15]}),
         "trivial": (DummyClassifier(strategy="prior"), {}),
     }
-    return _rival(MaterialClassifier, name, settings, seed)
+    return _baseline(MaterialClassifier, name, settings, seed)
 
 
-def _rival(cls: Any, name: str, settings: dict[str, Any], seed: int) -> Any:
+def _baseline(cls: Any, name: str, settings: dict[str, Any], seed: int) -> Any:
     if name not in settings:
-        raise UnknownNameError("rival", name, settings)
+        raise UnknownNameError("baseline", name, settings)
     estimator, space = settings[name]
-    kind = "trivial" if name == "trivial" else "other"
+    kind = "trivial" if name == "trivial" else "classical"
     representation = "none" if name == "trivial" else "descriptors"
     return cls(estimator, representation, space=space, kind=kind, seed=seed, standardised=True)
+
+
+def _make(name: str, kind: str, **parameters: Any) -> Any:
+    return (classifier if kind == "classification" else regressor)(name, **parameters)
+
+
+_BOTH = ("classification", "regression")
+_MODELS = (
+    ("random_forest", "forest", "300 trees", "Breiman 2001", _BOTH),
+    ("extra_trees", "forest", "300 trees with random cuts", "Geurts et al. 2006", _BOTH),
+    ("gradient_boosting", "boosting", "histograms", "", _BOTH),
+    ("kernel_ridge", "kernel machine", "ridge regression, Laplacian kernel", "", _BOTH[1:]),
+    ("svm_rbf", "kernel machine", "support vector machine, Gaussian kernel", "", _BOTH[:1]),
+    ("ridge", "linear model", "ridge regression", "", _BOTH[1:]),
+    ("logistic", "linear model", "logistic regression, L2", "", _BOTH[:1]),
+    ("knn", "neighbours", "nearest neighbours by 1 / distance", "", _BOTH),
+    ("trivial", "constant", "share of positives, or mean, of the train rows", "", _BOTH),
+)
+CLASSIFIERS, REGRESSORS = (
+    tuple(name for name, *_, learns in _MODELS if kind in learns) for kind in _BOTH
+)
+for _name, _family, _method, _paper, _learns in _MODELS:
+    baseline(
+        _name,
+        _family,
+        "nothing" if _name == "trivial" else "descriptors of the elements",
+        _method,
+        _paper,
+        _learns,
+        inputs=("formula", "crystal"),
+        make=partial(_make, _name),
+    )

@@ -5,12 +5,10 @@ absolute deviation, least, greatest, range and the value of the most abundant el
 property of the elements, weighted by their shares; beside them norms of the shares and the shares
 of valence electrons by orbital. They are computed for all formulas at once from one table.
 
-The table comes from pymatgen. Of the libraries that know the elements, ase brings nothing new with
-it but knows neither electronegativity nor melting point; mendeleev has the richest table, eleven
-packages of its own and no crystals; matminer has Magpie's own numbers, on top of all of pymatgen
-and a database client. pymatgen has the properties, the neighbours in a crystal, wheels for Python
-3.11 to 3.13 and frequent releases; its core package suffices, imports in a quarter of a second, and
-brings nine packages, of which plotly alone is large.
+The table comes from pymatgen, which finds the neighbours in a crystal as well. Of other libraries,
+ase has neither electronegativity nor melting point; mendeleev has the richest table, but depends on
+eleven packages and has no crystals; matminer has Magpie's own numbers, but depends on all of
+pymatgen and on a database client.
 """
 
 from __future__ import annotations
@@ -63,13 +61,13 @@ _COMPUTED = {
 
 
 class Elements:
-    """What is known of each element, as pymatgen has it.
+    """Properties of each element, from pymatgen.
 
     Attributes
     ----------
     names : one for each property; in pymatgen's words and units, then the electrons beyond the
         noble gas and the places left among them, by orbital and in all.
-    values : (103, properties) by atomic number from hydrogen on; what is not known of an element
+    values : (103, properties) by atomic number from hydrogen on; a property that an element lacks
         is the mean over the others.
     valence : (103, 4) electrons beyond the noble gas in s, p, d and f.
     """
@@ -114,7 +112,7 @@ def composition_descriptors(inputs: Sequence[str]) -> NDArray[np.float32]:
     Raises
     ------
     FormulaError
-        naming row and text, for what is no formula.
+        for text that is no formula; the message names its row.
     """
     import pymatgen.core
 
@@ -123,25 +121,36 @@ def composition_descriptors(inputs: Sequence[str]) -> NDArray[np.float32]:
 
 
 def element_fractions(inputs: Sequence[str]) -> NDArray[np.float32]:
-    """Return the share of each element in n formulas or crystals: (n, 103); raises alike."""
+    """Return the share of each element in n formulas or crystals: (n, 103).
+
+    Raises
+    ------
+    FormulaError
+        as :func:`composition_descriptors` does.
+    """
     numbers, shares = element_sets(inputs)
-    found = np.zeros((len(inputs), LAST_ELEMENT + 1), dtype=np.float32)
-    np.put_along_axis(found, numbers, shares, axis=1)
-    return found[:, 1:]
+    by_element = np.zeros((len(inputs), LAST_ELEMENT + 1), dtype=np.float32)
+    np.put_along_axis(by_element, numbers, shares, axis=1)
+    return by_element[:, 1:]
 
 
 def element_sets(inputs: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return atomic numbers and shares of n formulas or crystals: (n, most elements) each.
 
-    Places that a formula leaves empty have number and share zero; raises alike.
+    Places that a formula leaves empty have number and share zero.
+
+    Raises
+    ------
+    FormulaError
+        as :func:`composition_descriptors` does.
     """
-    each = [_fractions(text, row) for row, text in enumerate(inputs)]
-    width = max(map(len, each))
-    numbers = np.zeros((len(each), width), dtype=np.int64)
-    shares = np.zeros((len(each), width), dtype=np.float32)
-    for row, found in enumerate(each):
-        numbers[row, : len(found)] = list(found)
-        shares[row, : len(found)] = list(found.values())
+    compositions = [_fractions(text, row) for row, text in enumerate(inputs)]
+    width = max(map(len, compositions))
+    numbers = np.zeros((len(compositions), width), dtype=np.int64)
+    shares = np.zeros((len(compositions), width), dtype=np.float32)
+    for row, parts in enumerate(compositions):
+        numbers[row, : len(parts)] = list(parts)
+        shares[row, : len(parts)] = list(parts.values())
     return numbers, shares
 
 
@@ -156,8 +165,8 @@ def composition(text: str) -> dict[int, float]:
     if ";" not in text:
         return fractions(text)
     sites = [site.split()[0] for site in text.split(";")[1:]]
-    counted = {symbols()[symbol]: sites.count(symbol) / len(sites) for symbol in set(sites)}
-    return dict(sorted(counted.items()))
+    shares = {symbols()[symbol]: sites.count(symbol) / len(sites) for symbol in set(sites)}
+    return dict(sorted(shares.items()))
 
 
 def _fractions(text: str, row: int) -> dict[int, float]:
@@ -189,7 +198,7 @@ def _descriptors(inputs: Sequence[str]) -> NDArray[np.float32]:
 
 
 def _value(element: Any, name: str) -> float:
-    # An attribute warns where an element's record has nothing; the record itself does not.
+    # Reading an attribute warns where the element lacks the property; reading its record does not.
     recorded = element.data.get(name.capitalize().replace("_", " "))
     value = getattr(element, name) if name in _COMPUTED else recorded
     return np.nan if value is None else float(value)

@@ -1,7 +1,7 @@
-"""Crystals as graphs: which atoms the unit cell holds, and which stand near each, images included.
+"""Crystals as graphs: the sites of the unit cell, and the neighbours of each, images included.
 
-A crystal is one line, ``a b c; Si x y z; …``: the nine numbers of the lattice vectors in Å, then
-each site's element and coordinates as shares of the vectors.
+A crystal is one line of text, ``a b c; Si x y z; …``: the nine numbers of the lattice vectors in Å,
+then the element of each site and its fractional coordinates.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ RADIUS = 8.0
 NEIGHBOURS = 12
 # Distances that differ by less belong to one shell: coordinates are kept to 1e-4.
 SHELL = 0.02
-_KEPT = 2**16
+_CACHED = 2**16
 
 
 class Crystal(NamedTuple):
     """One unit cell.
 
+    Attributes
+    ----------
     lattice : (3, 3) vectors as rows, in Å.
-    numbers : (a,) atomic numbers.
-    coordinates : (a, 3) shares of the vectors, within 0 and 1.
+    numbers : (sites,) atomic numbers.
+    coordinates : (sites, 3) fractional, from 0 to 1.
     """
 
     lattice: NDArray[np.float64]
@@ -37,13 +39,13 @@ class Crystal(NamedTuple):
 
 
 class CrystalGraph(NamedTuple):
-    """The graph of one unit cell with ``a`` sites.
+    """The graph of one unit cell.
 
     Attributes
     ----------
-    sites : (a,) atomic numbers.
-    edges : (q, 3) distance in Å, and two sites: the second, or an image of it, is a neighbour of
-        the first.
+    sites : (sites,) atomic numbers.
+    edges : (edges, 3) distance in Å, and two sites: the second, or an image of it, is a neighbour
+        of the first.
     """
 
     sites: NDArray[np.uint8]
@@ -91,12 +93,12 @@ def crystal_graphs(inputs: Sequence[str]) -> dict[str, Ragged]:
     }
 
 
-@functools.lru_cache(maxsize=_KEPT)
+@functools.lru_cache(maxsize=_CACHED)
 def crystal_graph(text: str) -> CrystalGraph:
     """Read a crystal and join each site to its twelve nearest neighbours within 8 Å.
 
-    All that are as far as the twelfth count as well: which of them came first would depend on the
-    order of the atoms, and on the choice of the cell.
+    All others as far away as the twelfth are joined too: which of them is the twelfth would depend
+    on the order of the atoms, and on the choice of the cell.
     """
     crystal = parse_crystal(text)
     centre, other, distance = neighbours(crystal, RADIUS)

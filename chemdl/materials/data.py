@@ -1,4 +1,4 @@
-"""Readers of materials: formulas with Matbench's folds, and crystals written on one line."""
+"""Data sets of materials: formulas with Matbench's folds, and crystals written on one line."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def read_matbench(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawT
     from sklearn.model_selection import KFold, StratifiedKFold
 
     table = read_table(files, options)
-    rule = StratifiedKFold if options.get("stratified") else KFold
-    dealt = rule(5, shuffle=True, random_state=_MATBENCH_SEED).split(
+    splitter = StratifiedKFold if options.get("stratified") else KFold
+    folds = splitter(5, shuffle=True, random_state=_MATBENCH_SEED).split(
         np.zeros(len(table.inputs)), table.targets[:, 0]
     )
     fold = np.zeros(len(table.inputs), dtype=np.int64)
-    for number, (_, test) in enumerate(dealt):
+    for number, (_, test) in enumerate(folds):
         fold[test] = number
     table.columns["fold"] = fold
     return table
@@ -49,10 +49,10 @@ def read_matbench(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawT
 
 @READERS.register("flla")
 def read_flla(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
-    """Read crystals and their energies as the package matminer carries them (Faber et al. 2015).
+    """Read crystals and their energies (Faber et al. 2015) as the package matminer holds them.
 
     ``options``: ``table``, and ``targets`` as in :func:`~chemdl.data.readers.read_table`.
-    Lattice vectors are kept to 1e-3 Å and coordinates to 1e-4 of them.
+    Lattice vectors are rounded to 1e-3 Å, fractional coordinates to 1e-4.
 
     Raises
     ------
@@ -87,8 +87,11 @@ def read_flla(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable
 def crystal_text(lattice: np.ndarray, symbols: Sequence[str], coordinates: np.ndarray) -> str:
     """Write a crystal on one line: ``a b c; Si x y z; …``.
 
-    ``lattice`` (3, 3) holds the vectors as rows, in Å; ``coordinates`` (sites, 3) are shares of
-    them, written within 0 and 1.
+    Parameters
+    ----------
+    lattice : (3, 3) vectors as rows, in Å.
+    symbols : the element of each site.
+    coordinates : (sites, 3) fractional; written within 0 and 1.
     """
     within = np.round(coordinates % 1.0, 4) % 1.0
     sites = [
@@ -128,12 +131,12 @@ def read_packed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> 
 def clean_formulas(
     table: RawTable, kind: str, *, tolerance: float = 0.0, apart: str | None = None
 ) -> Cleaned:
-    """Leave out what is no formula; equal formulas may be different solids and are not merged."""
+    """Leave out rows that are no formula; merge none: equal formulas may be different solids."""
     return keep_rows(table, kind, is_formula)
 
 
 def composition_identities(inputs: NDArray[np.object_]) -> dict[str, NDArray[np.str_]]:
-    """Return what each input is made of: GaAs and Ga2As2 are one, and so are polymorphs."""
+    """Return the reduced composition of each input: equal for GaAs, Ga2As2, and polymorphs."""
     return {"composition": composition_keys(inputs.tolist())}
 
 

@@ -1,8 +1,8 @@
-"""Chemical formulas: how much of which element a line of text says that there is.
+"""Chemical formulas: the amount of each element in a line of text.
 
-Read here and not by a library, since cleaning reads hundreds of thousands of them and the libraries
-of the field take no hydrate's dot; the tests hold the rest equal to pymatgen's. The elements are
-RDKit's.
+They are parsed here and not by a library, since cleaning reads hundreds of thousands of them and
+the libraries of the field do not read a hydrate's dot. Tests compare all else with pymatgen. The
+elements are RDKit's.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ _TOKEN = re.compile(r"\s*([A-Z][a-z]?|[\[({]|[\])}]|[·•⋅*]|(?:\d+\.?\d*|\.\
 _OPENED = {")": "(", "]": "[", "}": "{"}
 _DOTS = "·•⋅*"
 LAST_ELEMENT = 103
-# Amounts are told apart to this many digits: more than any synthesis weighs.
+# Shares are compared to this many digits: more than any synthesis can weigh.
 _DIGITS = 6
 
 
 class FormulaError(DatasetError):
-    """Text that is no formula, with what is wrong and where."""
+    """Text that is no formula; the message says what is wrong and where."""
 
 
 def parse_formula(text: str) -> dict[int, float]:
     """Return the amount of each element, by atomic number, in the order of the periodic table.
 
-    Brackets of three kinds nest, amounts may be decimals, a dot in the middle line (or ``*``) joins
-    the parts of a hydrate, each with its own factor in front. D and T are hydrogen. An amount
-    of zero leaves its element out.
+    Brackets of three kinds nest, amounts may be decimals, and a middle dot (or ``*``) joins the
+    parts of a hydrate, each with a factor in front. D and T are hydrogen. An element of amount zero
+    is left out.
 
     Raises
     ------
@@ -44,10 +44,10 @@ def parse_formula(text: str) -> dict[int, float]:
         factor = float(part.pop(0)) if part and _is_number(part[0]) else 1.0
         for number, amount in _group(text, part, closing="").items():
             amounts[number] += factor * amount
-    found = {number: amounts[number] for number in sorted(amounts) if amounts[number] > 0}
-    if not found:
+    positive = {number: amounts[number] for number in sorted(amounts) if amounts[number] > 0}
+    if not positive:
         raise FormulaError(f"{text!r} holds no element; write a formula such as Ga0.5In0.5As")
-    return found
+    return positive
 
 
 def fractions(text: str) -> dict[int, float]:
@@ -58,14 +58,14 @@ def fractions(text: str) -> dict[int, float]:
 
 
 def composition_key(amounts: Mapping[int, float]) -> str:
-    """Return a text that is the same for all formulas of one composition, as GaAs and Ga2As2."""
+    """Return a text that is equal for all formulas of one composition, such as GaAs and Ga2As2."""
     total = sum(amounts.values())
     parts = (f"{number}:{amount / total:.{_DIGITS}f}" for number, amount in sorted(amounts.items()))
     return " ".join(parts)
 
 
 def _parts(text: str) -> list[list[str]]:
-    """Cut text into tokens, and those at the dots of a hydrate."""
+    """Return the tokens of each part of a hydrate, or of the whole text."""
     parts: list[list[str]] = [[]]
     place, end = 0, len(text.rstrip())
     while place < end:
@@ -84,7 +84,7 @@ def _parts(text: str) -> list[list[str]]:
 
 
 def _group(text: str, tokens: list[str], closing: str) -> dict[int, float]:
-    """Take tokens up to the closing bracket and return what they hold."""
+    """Remove tokens up to the closing bracket; return the amount of each element in them."""
     amounts: dict[int, float] = defaultdict(float)
     while tokens:
         token = tokens.pop(0)
@@ -119,9 +119,9 @@ def _atomic_number(text: str, symbol: str) -> int:
 
 @functools.cache
 def symbols() -> dict[str, int]:
-    """Return the atomic number of each symbol, isotopes of hydrogen among them."""
+    """Return the atomic number of each symbol; those of deuterium and tritium are hydrogen's."""
     from rdkit import Chem
 
     table = Chem.GetPeriodicTable()
-    known = {table.GetElementSymbol(z): z for z in range(1, LAST_ELEMENT + 1)}
-    return {**known, "D": 1, "T": 1}
+    numbers = {table.GetElementSymbol(z): z for z in range(1, LAST_ELEMENT + 1)}
+    return {**numbers, "D": 1, "T": 1}

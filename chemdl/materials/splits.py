@@ -15,24 +15,23 @@ from chemdl.materials.formulas import symbols
 
 
 def with_compositions(dataset: Dataset) -> Dataset:
-    """Return the set with a column ``composition``, equal for rows of one reduced formula."""
+    """Return the dataset with a column ``composition``, equal for rows of one reduced formula."""
     return _with_column(dataset, "composition", composition_keys(dataset.inputs.tolist()))
 
 
 def with_clusters(dataset: Dataset, clusters: int = 6, seed: int = 0) -> Dataset:
-    """Return the set with a column ``cluster``: families of compositions, named by an element.
+    """Return the dataset with a column ``cluster``: families of compositions, named by an element.
 
     K-means over the shares of the elements, as Meredig et al. 2018 (doi:10.1039/C8ME00012C) made
-    the clusters that they left out one by one. A cluster's name is the element whose share stands
-    farthest above its mean over the whole set; what no element stands out in is ``others``.
+    the clusters that they left out one by one. A cluster is named by the element whose share is
+    farthest above its mean over the dataset, or ``others`` where no element stands out.
     """
     from sklearn.cluster import KMeans
 
     shares = element_fractions(dataset.inputs.tolist()).astype(np.float64)
-    found = KMeans(clusters, n_init=10, random_state=seed).fit(shares)
-    excess = found.cluster_centers_ - shares.mean(axis=0)
-    names = _names(excess)
-    return _with_column(dataset, "cluster", names[found.labels_])
+    kmeans = KMeans(clusters, n_init=10, random_state=seed).fit(shares)
+    names = _names(kmeans.cluster_centers_ - shares.mean(axis=0))
+    return _with_column(dataset, "cluster", names[kmeans.labels_])
 
 
 @PROTOCOLS.register("published_folds")
@@ -42,17 +41,17 @@ def published_folds(dataset: Dataset, *, repeats: int = 1, seed: int = 0) -> Pro
     The folds are the same in every repeat; valid rows and the models' seeds differ.
     """
     protocol = splits.leave_group_out(dataset, column="fold", repeats=repeats, valid=0.1, seed=seed)
-    # They are parts of one set, dealt by chance, not groups that a model has never seen.
+    # They are random parts of one set, not groups that a model has never seen.
     parameters = {"column": "fold", "valid": 0.1}
     return dataclasses.replace(protocol, name="published_folds", parameters=parameters)
 
 
 def _names(excess: NDArray[np.float64]) -> NDArray[np.str_]:
     """Name each cluster by its most outstanding element, no two alike."""
-    known = {number: symbol for symbol, number in reversed(symbols().items())}
+    by_number = {number: symbol for symbol, number in reversed(symbols().items())}
     names: list[str] = []
     for row in excess:
-        symbol = known[int(row.argmax()) + 1]
+        symbol = by_number[int(row.argmax()) + 1]
         name = symbol if row.max() > 0.1 else "others"
         names.append(name if name not in names else f"{name} {names.count(name) + 1}")
     return np.array(names)
@@ -62,14 +61,15 @@ def _with_column(dataset: Dataset, name: str, values: NDArray[np.str_]) -> Datas
     return dataclasses.replace(dataset, columns={**dataset.columns, name: values})
 
 
-def part_of_published(
-    dataset: Dataset, *, train: int, valid: int, test: int, seed: int = 0
-) -> Dataset:
-    """Return so many rows of each side of a published split, drawn by ``seed``, in their order."""
+def subsample(dataset: Dataset, *, train: int, valid: int, test: int, seed: int = 0) -> Dataset:
+    """Return so many rows of each subset of a published split, chosen by ``seed``, in their order.
+
+    The split is that of ``columns["set"]``.
+    """
     generator = np.random.default_rng(seed)
-    sides = np.asarray(dataset.columns["set"])
-    drawn = [
-        generator.permutation(np.flatnonzero(sides == side))[:count]
-        for side, count in (("train", train), ("valid", valid), ("test", test))
+    subsets = np.asarray(dataset.columns["set"])
+    rows = [
+        generator.permutation(np.flatnonzero(subsets == name))[:count]
+        for name, count in (("train", train), ("valid", valid), ("test", test))
     ]
-    return dataset.subset(np.sort(np.concatenate(drawn)))
+    return dataset.subset(np.sort(np.concatenate(rows)))

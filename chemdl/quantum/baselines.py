@@ -1,15 +1,15 @@
-"""The rivals over geometries: kernel ridge regression, neighbours, and dressed atoms.
+"""Classical models over geometries: kernel ridge regression, neighbours, and dressed atoms.
 
-Each first fits the targets linearly on the molecule's composition, on the rows that it is given,
-and learns what is left: the energy of a molecule is nearly the sum of its atoms' (15 of 220
-kcal/mol remain in QM7). Targets are (n,) or (n, tasks), all of them measured.
+Each first fits the targets linearly on the molecule's composition and then learns what is left:
+the energy of a molecule is nearly the sum of its atoms' (15 of 220 kcal/mol remain in QM7). Targets
+are (n,) or (n, tasks), all of them measured.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any, ClassVar, Literal, Self
 
@@ -19,18 +19,18 @@ from scipy import linalg
 from sklearn.base import BaseEstimator, RegressorMixin
 from threadpoolctl import threadpool_limits
 
-from chemdl.quantum.coulomb import REPRESENTATIONS, Representation, bag_sizes, most_atoms
-from chemdl.quantum.coulomb import represent as represented
+from chemdl.learn.models import baseline
+from chemdl.quantum.coulomb import Representation
+from chemdl.quantum.distances import Distances, Inputs, shared_table
 from chemdl.quantum.geometries import composition, elements
 from chemdl.registry import UnknownNameError
 from chemdl.settings import spawn
 
 Floats = NDArray[np.float64]
 Kernel = Literal["gaussian", "laplacian"]
-_KERNELS = ("gaussian", "laplacian")
-# Distances are kept in memory for so many molecules at most: 20,000 take 1.6 GB.
-MOST_KEPT = 20_000
-_TABLES_KEPT = 6
+# What each kernel takes distances by: the sum of absolute differences, or the Euclidean distance.
+_NORMS = {"laplacian": 1.0, "gaussian": 2.0}
+# From so many molecules on, a kernel is worth several threads.
 _MANY = 3000
 _BLOCK = 1024
 
@@ -41,7 +41,7 @@ class GeometryBaseline(RegressorMixin, BaseEstimator):
     A subclass gives ``_fit_residual(inputs, residual (n, tasks))`` and ``_residual(inputs)``.
     """
 
-    kind: ClassVar[str] = "other"
+    kind: ClassVar[str] = "classical"
     stackable: ClassVar[bool] = False
 
     def fit(self, X: Sequence[Any], y: Any) -> Self:
@@ -77,10 +77,10 @@ class GeometryBaseline(RegressorMixin, BaseEstimator):
         values = values + self._residual(inputs)
         return values[:, 0] if self.n_tasks_ == 1 else values
 
-    def _fit_residual(self, inputs: NDArray[np.object_], residual: Floats) -> None:
+    def _fit_residual(self, inputs: Inputs, residual: Floats) -> None:
         """Learn what the composition leaves."""
 
-    def _residual(self, inputs: NDArray[np.object_]) -> Floats | float:
+    def _residual(self, inputs: Inputs) -> Floats | float:
         return 0.0
 
 
@@ -88,10 +88,11 @@ class DressedAtoms(GeometryBaseline):
     """A number for each element, and nothing else: the trivial model of an energy."""
 
     kind: ClassVar[str] = "trivial"
+    revision: ClassVar[int] = 1
 
 
-class _Similar(GeometryBaseline):
-    """Shared by the models that read distances between molecules in some representation."""
+class _OverDistances(GeometryBaseline):
+    """What the models share that read distances between molecules in some representation."""
 
     # A large kernel fills memory and cores by itself: replicas are fitted in turn.
     alone: ClassVar[bool] = True
@@ -99,78 +100,78 @@ class _Similar(GeometryBaseline):
 
     def prepare(self, X: Sequence[Any]) -> None:
         """Compute the distances that all replicas share once, where there is room for them."""
-        if len(X) <= MOST_KEPT:
-            _table(self.representation, self._order).prepare(np.asarray(X, dtype=object))
+        shared_table(self.representation, self._norm).prepare(np.asarray(X, dtype=object))
 
     @property
-    def _order(self) -> float:
-        raise NotImplementedError
+    def _norm(self) -> float:
+        return 1.0
 
-    def _distances(self, a: NDArray[np.object_], b: NDArray[np.object_]) -> NDArray[np.float32]:
-        return _table(self.representation, self._order).between(a, b)
+    def _distances(self, a: Inputs, b: Inputs) -> Distances:
+        return shared_table(self.representation, self._norm).between(a, b)
 
     def _held_out(self, n: int, most: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Draw rows to learn from and rows to choose settings by, one to four."""
+        """Divide n rows by seed, four to one: to learn from, and to choose settings by.
+
+        Of each at most ``most`` are returned.
+        """
         rows = np.random.default_rng(spawn(seed, "held out")).permutation(n)
         cut = max(1, n // 5)
         return rows[cut:][:most], rows[:cut][:most]
 
 
-class KernelRidge(_Similar):
-    """Kernel ridge regression, its length scale and ridge chosen on held-out rows of its own.
+@dataclass(eq=False, repr=False)
+class KernelRidge(_OverDistances):
+    """Kernel ridge regression that chooses its length scale and ridge on rows held out in ``fit``.
 
     α = (K + λ 1)^-1 r,  r̂(x) = Σ_i α_i k(x, x_i)
 
     with k = exp(-‖x - x'‖₁ / σ) (``laplacian``) or exp(-‖x - x'‖₂² / 2σ²) (``gaussian``; Rupp et
     al. 2012, Hansen et al. 2013). One σ and one λ for each task, by the mean absolute error on a
-    fifth of the fitted rows; then all are fitted again.
+    fifth of the fitted rows; then the model is fitted again on all rows.
 
     Parameters
     ----------
     representation : ``eigenvalues``, ``sorted`` or ``bonds``, see :mod:`chemdl.quantum.coulomb`.
+    kernel : ``laplacian`` or ``gaussian``.
     scales : tried for σ, in units of the median distance between fitted molecules.
     ridges : tried for λ.
     tuning_rows : of the fitted rows, so many at most are used to choose.
     """
 
-    def __init__(
-        self,
-        representation: Representation = "sorted",
-        kernel: Kernel = "laplacian",
-        scales: tuple[float, ...] = (0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
-        ridges: tuple[float, ...] = (1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 1e-1),
-        tuning_rows: int = 2000,
-        seed: int = 0,
-    ) -> None:
-        self.representation, self.kernel = representation, kernel
-        self.scales, self.ridges = scales, ridges
-        self.tuning_rows, self.seed = tuning_rows, seed
+    revision: ClassVar[int] = 1
+
+    representation: Representation = "sorted"
+    kernel: Kernel = "laplacian"
+    scales: tuple[float, ...] = (0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+    ridges: tuple[float, ...] = (1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 1e-1)
+    tuning_rows: int = 2000
+    seed: int = 0
 
     @property
-    def _order(self) -> float:
-        if self.kernel not in _KERNELS:
-            raise UnknownNameError("kernel", self.kernel, _KERNELS)
-        return 1.0 if self.kernel == "laplacian" else 2.0
+    def _norm(self) -> float:
+        if self.kernel not in _NORMS:
+            raise UnknownNameError("kernel", self.kernel, _NORMS)
+        return _NORMS[self.kernel]
 
-    def _fit_residual(self, inputs: NDArray[np.object_], residual: Floats) -> None:
+    def _fit_residual(self, inputs: Inputs, residual: Floats) -> None:
         distances = self._distances(inputs, inputs)
         off = distances[np.triu_indices(min(len(inputs), 500), k=1)]
         self.unit_ = float(np.median(off)) if len(off) else 1.0
         self.inputs_, tasks = inputs, residual.shape[1]
-        self.spread_ = residual.std(axis=0)
-        scaled = residual / np.where(self.spread_ > 0, self.spread_, 1.0)
+        spread = residual.std(axis=0)
+        self.spread_ = np.where(spread > 0, spread, 1.0)
+        scaled = residual / self.spread_
         self.dual_ = np.empty_like(residual)
         # Threads of a small product wait for one another, which can take fifty times as long.
         with threadpool_limits(1, user_api="blas"):
             self.chosen_ = self._choose(distances, scaled)
         with threadpool_limits(1 if len(inputs) < _MANY else None, user_api="blas"):
-            for setting in set(self.chosen_):
-                own = [task for task in range(tasks) if self.chosen_[task] == setting]
-                scale, ridge = setting
+            for scale, ridge in set(self.chosen_):
+                columns = [task for task in range(tasks) if self.chosen_[task] == (scale, ridge)]
                 kernel = self._kernel(distances, scale)
-                self.dual_[:, own] = _solve(kernel, ridge, scaled[:, own])
+                self.dual_[:, columns] = _solve(kernel, ridge, scaled[:, columns])
 
-    def _choose(self, distances: NDArray[np.float32], scaled: Floats) -> list[tuple[float, float]]:
+    def _choose(self, distances: Distances, scaled: Floats) -> list[tuple[float, float]]:
         """Return σ (in units of the median) and λ of each task."""
         settings = list(product(self.scales, self.ridges))
         if len(scaled) < 10 or len(settings) == 1:
@@ -181,12 +182,12 @@ class KernelRidge(_Similar):
             kernel = self._kernel(distances[np.ix_(fitted, fitted)], scale)
             across = self._kernel(distances[np.ix_(held, fitted)], scale)
             for ridge in self.ridges:
-                found = across @ _solve(kernel.copy(), ridge, scaled[fitted])
-                errors.append(np.abs(found - scaled[held]).mean(axis=0))
+                predicted = across @ _solve(kernel.copy(), ridge, scaled[fitted])
+                errors.append(np.abs(predicted - scaled[held]).mean(axis=0))
         best = np.nan_to_num(np.array(errors), nan=np.inf).argmin(axis=0)
         return [settings[i] for i in best]
 
-    def _kernel(self, distances: NDArray[np.float32], scale: float) -> Floats:
+    def _kernel(self, distances: Distances, scale: float) -> Floats:
         scaled = distances.astype(np.float64)
         scaled /= scale * self.unit_
         if self.kernel == "gaussian":
@@ -195,36 +196,32 @@ class KernelRidge(_Similar):
         np.negative(scaled, out=scaled)
         return np.exp(scaled, out=scaled)
 
-    def _residual(self, inputs: NDArray[np.object_]) -> Floats:
+    def _residual(self, inputs: Inputs) -> Floats:
         out = np.empty((len(inputs), self.n_tasks_))
         for start in range(0, len(inputs), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            distances = self._distances(inputs[part], self.inputs_)
+            rows = slice(start, start + _BLOCK)
+            distances = self._distances(inputs[rows], self.inputs_)
             for scale in {scale for scale, _ in self.chosen_}:
-                own = [i for i, (own_scale, _) in enumerate(self.chosen_) if own_scale == scale]
-                out[part, own] = self._kernel(distances, scale) @ self.dual_[:, own]
-        return out * np.where(self.spread_ > 0, self.spread_, 1.0)
+                columns = [task for task, (s, _) in enumerate(self.chosen_) if s == scale]
+                out[rows, columns] = self._kernel(distances, scale) @ self.dual_[:, columns]
+        return out * self.spread_
 
 
-class Neighbours(_Similar):
+@dataclass(eq=False, repr=False)
+class Neighbours(_OverDistances):
     """The mean of the nearest molecules' residuals, weighed by 1 / distance.
 
-    How many is chosen as :class:`KernelRidge` chooses its settings, for each task.
+    How many neighbours is chosen for each task from ``counts``, as :class:`KernelRidge` chooses
+    its settings.
     """
 
-    def __init__(
-        self,
-        representation: Representation = "sorted",
-        counts: tuple[int, ...] = (1, 2, 3, 5, 8, 13),
-        seed: int = 0,
-    ) -> None:
-        self.representation, self.counts, self.seed = representation, counts, seed
+    revision: ClassVar[int] = 1
 
-    @property
-    def _order(self) -> float:
-        return 1.0
+    representation: Representation = "sorted"
+    counts: tuple[int, ...] = (1, 2, 3, 5, 8, 13)
+    seed: int = 0
 
-    def _fit_residual(self, inputs: NDArray[np.object_], residual: Floats) -> None:
+    def _fit_residual(self, inputs: Inputs, residual: Floats) -> None:
         self.inputs_, self.residual_ = inputs, residual
         counts = [count for count in self.counts if count < len(inputs)] or [1]
         self.chosen_ = [counts[0]] * residual.shape[1]
@@ -238,126 +235,13 @@ class Neighbours(_Similar):
         ]
         self.chosen_ = [counts[i] for i in np.argmin(errors, axis=0)]
 
-    def _residual(self, inputs: NDArray[np.object_]) -> Floats:
+    def _residual(self, inputs: Inputs) -> Floats:
         distances = self._distances(inputs, self.inputs_)
-        return np.column_stack(
-            [
-                _weighed(distances, self.residual_[:, task : task + 1], count)[:, 0]
-                for task, count in enumerate(self.chosen_)
-            ]
-        )
-
-
-class DistanceTable:
-    """Distances between molecules of a set in one representation: computed once, then looked up."""
-
-    def __init__(self, representation: Representation, order: float) -> None:
-        self.representation, self.order = representation, order
-        self._places: dict[str, int] = {}
-        self._matrix = np.empty((0, 0), np.float32)
-        self._lock = threading.Lock()
-
-    def prepare(self, inputs: NDArray[np.object_]) -> None:
-        """Compute the distances between all of these molecules."""
-        with self._lock:
-            if all(text in self._places for text in inputs):
-                return
-            self._matrix = self._computed(inputs, inputs)
-            self._places = {text: place for place, text in enumerate(inputs)}
-
-    def between(self, a: NDArray[np.object_], b: NDArray[np.object_]) -> NDArray[np.float32]:
-        """Return the distances (n, m), looked up where all molecules are known."""
-        known = self._places
-        if all(text in known for text in a) and all(text in known for text in b):
-            rows, columns = ([known[text] for text in texts] for texts in (a, b))
-            return self._matrix[np.ix_(rows, columns)]
-        return self._computed(a, b)
-
-    def _computed(self, a: NDArray[np.object_], b: NDArray[np.object_]) -> NDArray[np.float32]:
-        import torch
-
-        same = a is b
-        both = a if same else np.concatenate([a, b])
-        # Absent atoms are zeros in both, so that the room for them changes no distance.
-        size, bags = most_atoms(both), bag_sizes(both)
-        left = torch.from_numpy(represented(a, self.representation, size=size, bags=bags))
-        right = (
-            left
-            if same
-            else torch.from_numpy(represented(b, self.representation, size=size, bags=bags))
-        )
-        out = torch.empty(len(left), len(right))
-        mode = "donot_use_mm_for_euclid_dist"
-        for start, stop in _blocks(len(left)):
-            # Of a symmetric matrix the upper half alone is computed.
-            first = start if same else 0
-            block = torch.cdist(left[start:stop], right[first:], p=self.order, compute_mode=mode)
-            out[start:stop, first:] = block
-            if same:
-                out[first:, start:stop] = block.T
-        return out.numpy()
-
-
-def regressor(name: str, **changes: Any) -> GeometryBaseline:
-    """Return a rival by the name that claims, chapters and cards use.
-
-    ==================== ================================================================
-    name                 model
-    ==================== ================================================================
-    krr_eigenvalues      Gaussian kernel on the Coulomb matrix's eigenvalues (Rupp 2012)
-    krr_eigen_laplacian  Laplacian kernel on the same
-    krr_gaussian         Gaussian kernel on sorted Coulomb matrices
-    krr_laplacian        Laplacian kernel on the same (Hansen 2013)
-    krr_bonds_gaussian   Gaussian kernel on bags of bonds
-    krr_bonds            Laplacian kernel on the same (Hansen 2015)
-    neighbours           nearest sorted Coulomb matrices
-    dressed_atoms        a linear fit on composition: the trivial model
-    ==================== ================================================================
-
-    Raises
-    ------
-    ValueError
-        for an unknown name, with the near misses.
-    """
-    if name not in REGRESSORS:
-        raise UnknownNameError("baseline", name, REGRESSORS)
-    if name == "neighbours":
-        return Neighbours(**changes)
-    if name == "dressed_atoms":
-        return DressedAtoms(**changes)
-    representation, kernel = _KERNEL_MODELS[name]
-    return KernelRidge(representation, kernel, **changes)
-
-
-_KERNEL_MODELS: dict[str, tuple[Representation, Kernel]] = {
-    "krr_eigenvalues": ("eigenvalues", "gaussian"),
-    "krr_eigen_laplacian": ("eigenvalues", "laplacian"),
-    "krr_gaussian": ("sorted", "gaussian"),
-    "krr_laplacian": ("sorted", "laplacian"),
-    "krr_bonds_gaussian": ("bonds", "gaussian"),
-    "krr_bonds": ("bonds", "laplacian"),
-}
-REGRESSORS = (*_KERNEL_MODELS, "neighbours", "dressed_atoms")
-
-_tables: OrderedDict[tuple[str, float], DistanceTable] = OrderedDict()
-_tables_lock = threading.Lock()
-
-
-def _table(representation: Representation, order: float) -> DistanceTable:
-    """Return the one table of this kind; the few that were used last are kept."""
-    if representation not in REPRESENTATIONS:
-        raise UnknownNameError("representation", representation, REPRESENTATIONS)
-    with _tables_lock:
-        table = _tables.pop((representation, order), None) or DistanceTable(representation, order)
-        _tables[representation, order] = table
-        while len(_tables) > _TABLES_KEPT:
-            _tables.popitem(last=False)
-        return table
-
-
-def _blocks(count: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, count, _BLOCK):
-        yield start, min(count, start + _BLOCK)
+        columns = [
+            _weighed(distances, self.residual_[:, [task]], count)
+            for task, count in enumerate(self.chosen_)
+        ]
+        return np.hstack(columns)
 
 
 def _solve(kernel: Floats, ridge: float, targets: Floats) -> Floats:
@@ -376,10 +260,67 @@ def _solve(kernel: Floats, ridge: float, targets: Floats) -> Floats:
         return solved
 
 
-def _weighed(distances: NDArray[np.float32], residual: Floats, count: int) -> Floats:
+def _weighed(distances: Distances, residual: Floats, count: int) -> Floats:
     """Return the weighed mean of the ``count`` nearest rows' residuals: (n, tasks)."""
     nearest = np.argpartition(distances, count - 1, axis=1)[:, :count]
     weights = 1.0 / np.maximum(np.take_along_axis(distances, nearest, axis=1), 1e-6)
     weights = weights / weights.sum(axis=1, keepdims=True)
-    found: Floats = np.einsum("nk,nkt->nt", weights, residual[nearest])
-    return found
+    mean: Floats = np.einsum("nk,nkt->nt", weights, residual[nearest])
+    return mean
+
+
+_MODELS: dict[str, Callable[..., GeometryBaseline]] = {
+    "krr_eigenvalues": partial(KernelRidge, representation="eigenvalues", kernel="gaussian"),
+    "krr_eigen_laplacian": partial(KernelRidge, representation="eigenvalues", kernel="laplacian"),
+    "krr_gaussian": partial(KernelRidge, representation="sorted", kernel="gaussian"),
+    "krr_laplacian": partial(KernelRidge, representation="sorted", kernel="laplacian"),
+    "krr_bonds_gaussian": partial(KernelRidge, representation="bonds", kernel="gaussian"),
+    "krr_bonds": partial(KernelRidge, representation="bonds", kernel="laplacian"),
+    "neighbours": Neighbours,
+    "dressed_atoms": DressedAtoms,
+}
+REGRESSORS = tuple(_MODELS)
+
+
+def regressor(name: str, **changes: Any) -> GeometryBaseline:
+    """Return the baseline ``name`` with its stated settings, and ``changes`` to them.
+
+    Raises
+    ------
+    UnknownNameError
+        for an unknown name, with the near misses.
+    """
+    if name not in _MODELS:
+        raise UnknownNameError("baseline", name, _MODELS)
+    return _MODELS[name](**changes)
+
+
+def _make(name: str, kind: str, **changes: Any) -> GeometryBaseline:
+    return regressor(name, **changes)
+
+
+_EIGENVALUES, _SORTED, _BONDS = "Coulomb eigenvalues", "sorted Coulomb matrix", "bags of bonds"
+_GAUSSIAN, _LAPLACIAN = "ridge regression, Gaussian kernel", "ridge regression, Laplacian kernel"
+for _name, _family, _reads, _method, _paper in (
+    ("krr_eigenvalues", "kernel machine", _EIGENVALUES, _GAUSSIAN,
+     "Rupp et al. 2012, doi:10.1103/PhysRevLett.108.058301"),
+    ("krr_eigen_laplacian", "kernel machine", _EIGENVALUES, _LAPLACIAN, ""),
+    ("krr_gaussian", "kernel machine", _SORTED, _GAUSSIAN, ""),
+    ("krr_laplacian", "kernel machine", _SORTED, _LAPLACIAN,
+     "Hansen et al. 2013, doi:10.1021/ct400195d"),
+    ("krr_bonds_gaussian", "kernel machine", _BONDS, _GAUSSIAN, ""),
+    ("krr_bonds", "kernel machine", _BONDS, _LAPLACIAN,
+     "Hansen et al. 2015, doi:10.1021/acs.jpclett.5b00831"),
+    ("neighbours", "neighbours", _SORTED, "nearest neighbours by 1 / distance", ""),
+    ("dressed_atoms", "linear model", "composition", "a number for each element", ""),
+):  # fmt: skip
+    baseline(
+        _name,
+        _family,
+        _reads,
+        _method,
+        _paper,
+        ("regression",),
+        inputs=("geometry",),
+        make=partial(_make, _name),
+    )

@@ -2,10 +2,10 @@
 
     C_ii = 0.5 Z_i^2.4,   C_ij = Z_i Z_j / |R_i - R_j|
 
-with distances in bohr (Rupp et al. 2012, doi:10.1103/PhysRevLett.108.058301). The matrix knows no
-rotation; what is left, the order of the atoms, is taken out by the eigenvalues, by sorting the rows
-by their norm, or by many random orders (Montavon et al. 2012). Bags of bonds sort the entries of
-each pair of elements instead (Hansen et al. 2015, doi:10.1021/acs.jpclett.5b00831).
+with distances in bohr (Rupp et al. 2012, doi:10.1103/PhysRevLett.108.058301). Rotating a molecule
+does not change its matrix; reordering the atoms does. Three ways around that: eigenvalues, rows
+sorted by their norm, or many random orders (Montavon et al. 2012). Bags of bonds sort the entries
+of each pair of elements instead (Hansen et al. 2015, doi:10.1021/acs.jpclett.5b00831).
 """
 
 from __future__ import annotations
@@ -44,31 +44,31 @@ def sorted_matrix(molecule: Geometry) -> NDArray[np.float64]:
 
 
 def coulomb_matrices(inputs: Inputs, size: int) -> Floats:
-    """Return the sorted Coulomb matrices of n molecules, (n, size, size), zeros below and right.
+    """Return the sorted Coulomb matrices of n molecules, filled up with zeros: (n, size, size).
 
     Raises
     ------
     ValueError
-        for a molecule of more than ``size`` atoms, which is named.
+        for a molecule of more than ``size`` atoms; the message names it.
     """
     out = np.zeros((len(inputs), size, size), np.float32)
     for row, text in enumerate(inputs):
-        matrix = sorted_matrix(_fitting(text, size))
+        matrix = sorted_matrix(_read_within(text, size))
         out[row, : len(matrix), : len(matrix)] = matrix
     return out
 
 
 def eigenvalues(inputs: Inputs, size: int) -> Floats:
-    """Return the Coulomb matrices' eigenvalues by falling magnitude, (n, size), then zeros."""
+    """Return the matrices' eigenvalues by falling magnitude, filled up with zeros: (n, size)."""
     out = np.zeros((len(inputs), size), np.float32)
     for row, text in enumerate(inputs):
-        values = np.linalg.eigvalsh(coulomb_matrix(_fitting(text, size)))
+        values = np.linalg.eigvalsh(coulomb_matrix(_read_within(text, size)))
         out[row, : len(values)] = values[np.argsort(-np.abs(values), kind="stable")]
     return out
 
 
 def sorted_triangles(inputs: Inputs, size: int) -> Floats:
-    """Return the lower triangles of the sorted Coulomb matrices, (n, size (size + 1) / 2)."""
+    """Return the lower triangles of the sorted matrices: (n, size (size + 1) / 2)."""
     return coulomb_matrices(inputs, size)[:, *np.tril_indices(size)]
 
 
@@ -76,9 +76,9 @@ Bags = dict[tuple[int, int], int]
 
 
 def bag_sizes(inputs: Inputs) -> Bags:
-    """Return the length of the longest bag of each pair of elements, (Z, Z'), Z ≤ Z'.
+    """Return the length of the longest bag of each pair of elements (Z, Z'), Z ≤ Z'.
 
-    The bags (Z, 0) hold the atoms of one element.
+    The bags (Z, 0) hold the diagonal entries of one element.
     """
     longest: Counter[tuple[int, int]] = Counter()
     for text in inputs:
@@ -93,12 +93,12 @@ def bag_sizes(inputs: Inputs) -> Bags:
 
 
 def bag_of_bonds(inputs: Inputs, sizes: Bags) -> Floats:
-    """Return the bags of n molecules, each sorted, falling, and filled up with zeros: (n, width).
+    """Return the bags of n molecules, each in falling order, filled up with zeros: (n, width).
 
     Raises
     ------
     ValueError
-        for a molecule with a bag that ``sizes`` lacks, or a longer one, which is named.
+        for a molecule with a bag that ``sizes`` lacks, or a longer one; the message names it.
     """
     start = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
     out = np.zeros((len(inputs), sum(sizes.values())), np.float32)
@@ -115,7 +115,7 @@ def bag_of_bonds(inputs: Inputs, sizes: Bags) -> Floats:
 
 
 def represent(inputs: Inputs, representation: Representation, *, size: int, bags: Bags) -> Floats:
-    """Return one of the representations, (n, width); a ``ValueError`` for an unknown one."""
+    """Return one of the representations: (n, width); a ``ValueError`` for an unknown one."""
     if representation == "bonds":
         return bag_of_bonds(inputs, bags)
     if representation == "eigenvalues":
@@ -131,7 +131,7 @@ def most_atoms(inputs: Inputs) -> int:
 
 
 def _bags(molecule: Geometry) -> dict[tuple[int, int], NDArray[np.float64]]:
-    """Return each bag of one molecule, sorted, falling."""
+    """Return each bag of one molecule, in falling order."""
     matrix, numbers = coulomb_matrix(molecule), molecule.numbers.astype(np.int64)
     first, second = np.tril_indices(len(numbers), k=-1)
     low = np.minimum(numbers[first], numbers[second])
@@ -139,12 +139,13 @@ def _bags(molecule: Geometry) -> dict[tuple[int, int], NDArray[np.float64]]:
     entries = np.concatenate([matrix[first, second], matrix.diagonal()])
     keys = np.concatenate([low * 1000 + high, numbers * 1000])
     order = np.lexsort((-entries, keys))
-    found, starts = np.unique(keys[order], return_index=True)
-    parts = np.split(entries[order], starts[1:])
-    return {(int(k) // 1000, int(k) % 1000): own for k, own in zip(found, parts, strict=True)}
+    pairs, starts = np.unique(keys[order], return_index=True)
+    bags = np.split(entries[order], starts[1:])
+    return {(int(k) // 1000, int(k) % 1000): bag for k, bag in zip(pairs, bags, strict=True)}
 
 
-def _fitting(text: Any, size: int) -> Geometry:
+def _read_within(text: Any, size: int) -> Geometry:
+    """Read a molecule of at most ``size`` atoms."""
     molecule = geometry(text)
     if len(molecule.numbers) > size:
         raise ValueError(

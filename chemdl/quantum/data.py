@@ -1,4 +1,4 @@
-"""Readers of sets of geometries: QM7, QM9, QM7b and the frames of a trajectory.
+"""Data sets of geometries: QM7, QM9, QM7b and the frames of a trajectory.
 
 Inputs are one line of text for each molecule, ``"C x y z; H x y z; …"`` in Å, as
 :mod:`chemdl.quantum.geometries` reads it.
@@ -19,12 +19,11 @@ from chemdl.data.dataset import Dataset
 from chemdl.data.errors import DatasetError
 from chemdl.data.inputs import INPUTS, InputKind
 from chemdl.data.readers import READERS, RawTable
+from chemdl.quantum.geometries import HARTREE, geometry_text
 
-HARTREE = 627.5094740631  # kcal/mol, CODATA 2018
 # Energies of free atoms at QM9's level of theory, hartree at 0 K (Ramakrishnan et al. 2014).
 QM9_ATOMS = {"H": -0.500273, "C": -37.846772, "N": -54.583861, "O": -75.064579, "F": -99.718730}
 QM9_WHOLE, QM9_EXCLUDED = 133_885, 3_054
-_SYMBOLS = {1: "H", 6: "C", 7: "N", 8: "O", 9: "F", 16: "S", 17: "Cl"}
 
 
 @READERS.register("qm7")
@@ -78,7 +77,7 @@ def read_qm9(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
         with files[file].open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
                 symbols = json.loads(row["Elements"].replace("'", '"'))
-                inputs.append(_text(symbols, json.loads(_numbers(row["XYZ_Ang"]))))
+                inputs.append(geometry_text(symbols, json.loads(_numbers(row["XYZ_Ang"]))))
                 energies.append(atomisation(float(row[column]), symbols))
                 ids.append(int(row["Index"]))
                 places.append((file, len(places) + 2))
@@ -95,7 +94,7 @@ def read_qm9(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
 def atomisation(total: float, symbols: Sequence[str]) -> float:
     """Return a total energy (hartree) less those of its free atoms, in kcal/mol.
 
-    Negative for a bound molecule. A ``KeyError`` for elements that QM9 does not have.
+    It is negative for a bound molecule. A ``KeyError`` for an element that QM9 does not have.
     """
     return (total - sum(QM9_ATOMS[symbol] for symbol in symbols)) * HARTREE
 
@@ -150,13 +149,12 @@ def read_frames(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTab
     file = options["archive"]
     with np.load(files[file], allow_pickle=False) as arrays:
         numbers, places, energies, forces = (arrays[name] for name in ("z", "R", "E", "F"))
-    symbols = [_SYMBOLS[int(number)] for number in numbers]
     relative = energies.reshape(-1) - float(energies.reshape(-1)[options["relative"]])
     targets = np.column_stack([relative, forces.reshape(len(forces), -1)])
     if targets.shape[1] != len(tasks):
         raise DatasetError(f"{file} holds {targets.shape[1]} targets a frame, not {len(tasks)}")
     return RawTable(
-        [_text(symbols, frame.tolist()) for frame in places],
+        [geometry_text(numbers, frame) for frame in places],
         targets,
         tasks,
         {"id": np.arange(len(places))},
@@ -165,10 +163,10 @@ def read_frames(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTab
 
 
 def differences(data: Dataset, high: str, low: str) -> Dataset:
-    """Return the set whose one target is the task ``high`` less the task ``low``.
+    """Return the dataset whose one target is the task ``high`` less the task ``low``.
 
-    What a model of it has to learn is what the cheaper level of theory leaves out (Δ-learning,
-    Ramakrishnan et al. 2015); its error is that of the high level, once the low one is known.
+    A model of it corrects the cheaper level of theory (Δ-learning, Ramakrishnan et al. 2015). Its
+    error is that of the high level for a molecule whose low level was computed.
     """
     columns = [data.tasks.index(task) for task in (high, low)]
     return Dataset(
@@ -183,10 +181,11 @@ def differences(data: Dataset, high: str, low: str) -> Dataset:
     )
 
 
-def made_of(data: Dataset, symbols: Sequence[str]) -> Dataset:
+def with_elements(data: Dataset, symbols: Sequence[str]) -> Dataset:
     """Return the molecules that hold no other elements than these.
 
-    A small train side may hold none of a rare element, and then no model can say what it is worth.
+    A small train set may hold no atom of a rare element; then no model can predict molecules that
+    contain it.
     """
     allowed = set(symbols)
     rows = [
@@ -197,25 +196,23 @@ def made_of(data: Dataset, symbols: Sequence[str]) -> Dataset:
     return data.subset(rows)
 
 
-def drawn(data: Dataset, *, train: int, valid: int, test: int, seed: int = 0) -> Dataset:
-    """Return so many rows, drawn by seed, with the sides of a fixed split in the column ``set``.
+def subsample(data: Dataset, *, train: int, valid: int, test: int, seed: int = 0) -> Dataset:
+    """Return so many rows, chosen by seed, with the subsets of a fixed split in ``columns["set"]``.
 
-    Test rows are drawn first, then valid rows: a larger train side leaves both as they are.
+    Test rows are chosen first, then valid rows: a larger train set changes neither.
 
     Raises
     ------
     DatasetError
-        where the set has fewer rows.
+        where the dataset has fewer rows.
     """
     sizes = {"test": test, "valid": valid, "train": train}
     if sum(sizes.values()) > len(data):
         raise DatasetError(f"{data.name} has {len(data)} rows, {sizes} need more")
     order = np.random.default_rng(seed).permutation(len(data))[: sum(sizes.values())]
-    sides = np.repeat(list(sizes), list(sizes.values()))
-    rows = np.sort(order)
-    part = data.subset(rows)
-    columns = {**part.columns, "set": sides[np.argsort(order)]}
-    return replace(part, columns=columns)
+    subsets = np.repeat(list(sizes), list(sizes.values()))[np.argsort(order)]
+    part = data.subset(np.sort(order))
+    return replace(part, columns={**part.columns, "set": subsets})
 
 
 def _xyz_molecules(file: str, path: Path) -> Iterator[tuple[int, str, list[str]]]:
@@ -232,23 +229,12 @@ def _xyz_molecules(file: str, path: Path) -> Iterator[tuple[int, str, list[str]]
             raise DatasetError(f"{file} line {start + 1}: expected {count} atoms below it")
         symbols = [symbol for symbol, *_ in atoms]
         places = [[float(x) for x in place] for _, *place in atoms]
-        yield start + 1, _text(symbols, places), symbols
+        yield start + 1, geometry_text(symbols, places), symbols
         start += 2 + count
 
 
-def _text(symbols: Sequence[str], places: Sequence[Sequence[float]]) -> str:
-    """Write a geometry as one line, each coordinate as short as it reads back exactly."""
-    atoms = zip(symbols, places, strict=True)
-    return "; ".join(f"{symbol} {' '.join(map(_short, place))}" for symbol, place in atoms)
-
-
-def _short(value: float) -> str:
-    # Adding zero turns -0 into 0.
-    return repr(float(value) + 0.0).removesuffix(".0")
-
-
 def _numbers(text: str) -> str:
-    """Let JSON read numbers as QM9's table writes them, ``0.`` and ``.5``."""
+    """Rewrite the numbers of QM9's table, ``0.`` and ``1*^-5``, so that they are JSON."""
     return text.replace(".,", ".0,").replace(".]", ".0]").replace("*^", "e")
 
 

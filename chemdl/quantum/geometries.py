@@ -1,21 +1,23 @@
-"""Molecules as atoms in space: the text form of a geometry, and arrays of many.
+"""Molecules as atoms in space: a geometry as one line of text, and as arrays.
 
 A geometry is one line of text, ``"C 0 0 0; O 0 0 1.13"``: element symbol and coordinates in Å of
-each atom, atoms apart by semicolons. So a set of geometries is hashed, split and stored like any
-other set of inputs.
+each atom, with semicolons between the atoms. As text, a set of geometries is hashed, split and
+stored like any other set of inputs.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chemdl.learn.ragged import Layout, Ragged
 from chemdl.registry import UnknownNameError
+
+if TYPE_CHECKING:
+    from chemdl.learn.ragged import Layout, Ragged
 
 _PERIODIC_TABLE = (
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se "
@@ -24,19 +26,21 @@ _PERIODIC_TABLE = (
 )
 NUMBERS = {symbol: number for number, symbol in enumerate(_PERIODIC_TABLE.split(), start=1)}
 SYMBOLS = {number: symbol for symbol, number in NUMBERS.items()}
-# Nearer than this two atoms are one place written twice: no bond is a tenth as long.
+# Å. Two atoms that are nearer are one atom written twice: the shortest bond is seven times as long.
 NEAREST = 0.1
 BOHR = 0.529177210903  # Å, CODATA 2018
-HARTREE = 627.5094740631  # kcal/mol
-# A geometry takes 1 kB; 130 MB of them are held at most.
-_KEPT = 2**17
+HARTREE = 627.5094740631  # kcal/mol, CODATA 2018
+# A parsed geometry takes 1 kB: the cache takes 130 MB at most.
+_CACHED = 2**17
 
 
 class Geometry(NamedTuple):
-    """The a atoms of one molecule.
+    """The atoms of one molecule.
 
-    numbers : (a,) atomic numbers.
-    xyz : (a, 3) positions in Å.
+    Attributes
+    ----------
+    numbers : (atoms,) atomic numbers.
+    xyz : (atoms, 3) positions in Å.
     """
 
     numbers: NDArray[np.uint8]
@@ -49,20 +53,23 @@ def geometry(text: str) -> Geometry:
     Raises
     ------
     ValueError
-        naming the molecule: for text of another form, an unknown element, a coordinate that is no
-        finite number, or two atoms at one position.
+        for text of another form, an unknown element, a coordinate that is not a finite number, or
+        two atoms at one position; the message names the molecule.
     """
     return _geometry(str(text))
 
 
 def geometries(inputs: Iterable[Any], layout: Layout = "packed") -> dict[str, Ragged]:
-    """Return atomic numbers and positions (Å) of n molecules as ragged rows.
+    """Return ``numbers`` and ``xyz`` (Å) of n molecules as ragged rows.
 
     Raises
     ------
     ValueError
-        as :func:`geometry` does, for no molecules at all as well.
+        as :func:`geometry` does, and where there are no molecules at all.
     """
+    # PyTorch is behind it, which reading a data set does not need.
+    from chemdl.learn.ragged import Ragged
+
     molecules = [geometry(text) for text in inputs]
     if not molecules:
         raise ValueError("the set of geometries is empty; check the filter that chose them")
@@ -72,16 +79,23 @@ def geometries(inputs: Iterable[Any], layout: Layout = "packed") -> dict[str, Ra
     }
 
 
-def geometry_text(numbers: Sequence[int] | ArrayLike, xyz: ArrayLike) -> str:
-    """Write atoms as text, each coordinate as short as it reads back exactly.
+def geometry_text(atoms: ArrayLike, xyz: ArrayLike) -> str:
+    """Write atoms as text, each coordinate with as few digits as give it back exactly.
+
+    Parameters
+    ----------
+    atoms : (atoms,) atomic numbers or symbols.
+    xyz : (atoms, 3) positions in Å.
 
     Examples
     --------
     >>> geometry_text([6, 8], [[0, 0, 0], [0, 0, 1.13]])
     'C 0 0 0; O 0 0 1.13'
     """
-    atoms = zip(np.asarray(numbers).tolist(), np.asarray(xyz, np.float64).tolist(), strict=True)
-    return "; ".join(f"{SYMBOLS[z]} {' '.join(map(_short, place))}" for z, place in atoms)
+    symbols = [a if isinstance(a, str) else SYMBOLS[a] for a in np.asarray(atoms).tolist()]
+    places = np.asarray(xyz, np.float64).tolist()
+    pairs = zip(symbols, places, strict=True)
+    return "; ".join(f"{symbol} {' '.join(map(_short, place))}" for symbol, place in pairs)
 
 
 def elements(inputs: Iterable[Any]) -> tuple[int, ...]:
@@ -89,29 +103,29 @@ def elements(inputs: Iterable[Any]) -> tuple[int, ...]:
     return tuple(sorted({int(z) for text in inputs for z in geometry(text).numbers}))
 
 
-def composition(inputs: Iterable[Any], known: Sequence[int]) -> NDArray[np.float64]:
-    """Count the atoms of each known element: (n, elements).
+def composition(inputs: Iterable[Any], seen: Sequence[int]) -> NDArray[np.float64]:
+    """Count the atoms of each element that was seen in training: (n, elements).
 
     Raises
     ------
     ValueError
-        naming the molecule, for an element that is not among ``known``: what was not seen in
-        training cannot be predicted.
+        for an element that is not among ``seen``, since nothing was learned of it; the message
+        names the molecule.
     """
-    place = {number: column for column, number in enumerate(known)}
+    column = {number: place for place, number in enumerate(seen)}
     counts = []
     for text in inputs:
-        row = np.zeros(len(known))
+        row = np.zeros(len(seen))
         for number in geometry(text).numbers.tolist():
-            if number not in place:
-                seen = ", ".join(SYMBOLS[z] for z in known)
+            if number not in column:
                 raise ValueError(
                     f"molecule {str(text)[:60]!r} has {SYMBOLS[number]}, which was not seen in "
-                    f"training ({seen}): its energy cannot be predicted"
+                    f"training ({', '.join(SYMBOLS[z] for z in seen)}): its energy cannot be "
+                    "predicted"
                 )
-            row[place[number]] += 1
+            row[column[number]] += 1
         counts.append(row)
-    return np.array(counts).reshape(-1, len(known))
+    return np.array(counts).reshape(-1, len(seen))
 
 
 def neighbour_distances(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -120,7 +134,7 @@ def neighbour_distances(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.sqrt((difference**2).sum(-1))
 
 
-@functools.lru_cache(maxsize=_KEPT)
+@functools.lru_cache(maxsize=_CACHED)
 def _geometry(text: str) -> Geometry:
     atoms = [atom.split() for atom in text.split(";")]
     if any(len(atom) != 4 for atom in atoms):
@@ -157,5 +171,4 @@ def _check_apart(text: str, xyz: NDArray[np.float64]) -> None:
 
 def _short(value: float) -> str:
     # Adding zero turns -0 into 0.
-    text = repr(value + 0.0)
-    return text.removesuffix(".0")
+    return repr(value + 0.0).removesuffix(".0")

@@ -27,7 +27,7 @@ from chemdl.quantum.geometries import SYMBOLS, Geometry, geometry
 
 @dataclass(frozen=True)
 class SymmetryFunctions:
-    """The functions of atoms among these ``elements`` (atomic numbers).
+    """The functions of every atom of a molecule of these ``elements`` (atomic numbers).
 
     Attributes
     ----------
@@ -47,12 +47,12 @@ class SymmetryFunctions:
 
     @property
     def n_radial(self) -> int:
-        """Numbers of radial functions."""
+        """How many radial functions an atom has."""
         return self.radial_shells * len(self.elements)
 
     @property
     def width(self) -> int:
-        """Numbers of functions in all."""
+        """How many functions an atom has in all."""
         pairs = len(self.elements) * (len(self.elements) + 1) // 2
         return self.n_radial + self.angular_shells * self.angular_sections * pairs
 

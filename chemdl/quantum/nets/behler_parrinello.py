@@ -1,8 +1,8 @@
 """A net for each element over atom-centred symmetry functions.
 
 Behler and Parrinello 2007 (doi:10.1103/PhysRevLett.98.146401): e_i = net_Z(i)(G_i), E = Σ_i e_i,
-with the symmetry functions G of :mod:`chemdl.quantum.symmetry`, in ANI's form. What surrounds an
-atom is described beforehand here; the other nets of this chapter learn that description.
+with the symmetry functions G of :mod:`chemdl.quantum.symmetry`, in ANI's form. They describe the
+surroundings of an atom beforehand; the other nets over geometries learn such a description.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature
+from chemdl.learn.models import net
 from chemdl.learn.ragged import Batch, Padded
 from chemdl.quantum.geometries import geometries
-from chemdl.quantum.nets.energies import EnergyNet, GeometryRegressor, PaddedAtoms
+from chemdl.quantum.nets.energies import EnergyNetwork, GeometryNet, PaddedAtoms
 from chemdl.quantum.symmetry import SymmetryFunctions
 
 
@@ -33,13 +34,13 @@ class PerElement(nn.Module):
         self.n_out = n_out
 
     def forward(self, x: Tensor, kind: Tensor) -> Tensor:
-        # Every element's layer for every atom, of which its own is kept: one product, no sorting.
+        # Every element's layer for every atom; its own is kept. One product, no sorting.
         each = nn.functional.linear(x, self.weight, self.bias)
         each = each.reshape(*x.shape[:2], kind.shape[-1], self.n_out)
         return (each * kind[..., None]).sum(2)
 
 
-class BehlerParrinello(EnergyNet):
+class BehlerParrinelloNetwork(EnergyNetwork):
     """Symmetry functions of B molecules → energies (B, tasks).
 
     ``elements`` are atomic numbers, ``width`` the number of functions, ``hidden`` the layers'.
@@ -81,8 +82,17 @@ class BehlerParrinello(EnergyNet):
         return self.layers[-1](x, kind)
 
 
-class BehlerParrinelloRegressor(GeometryRegressor):
-    """Nets for each element; see :class:`BehlerParrinello`.
+@net(
+    "behler_parrinello",
+    family="net on vectors",
+    reads="symmetry functions",
+    method="a net for each element, summed over atoms",
+    paper="Behler and Parrinello 2007, doi:10.1103/PhysRevLett.98.146401",
+    inputs=("geometry",),
+    learns=("regression",),
+)
+class BehlerParrinello(GeometryNet):
+    """Nets for each element; see :class:`BehlerParrinelloNetwork`.
 
     ``elements`` are those that the nets are made for, as atomic numbers.
     """
@@ -94,25 +104,9 @@ class BehlerParrinelloRegressor(GeometryRegressor):
         "batch_size": [16, 32, 64],
     }
 
-    def __init__(
-        self,
-        elements: tuple[int, ...] = (1, 6, 7, 8, 16),
-        hidden: tuple[int, ...] = (64, 32),
-        epochs: int = 100,
-        batch_size: int = 32,
-        learning_rate: float = 1e-3,
-        warmup: float = 1.0,
-        decay: float = 0.01,
-        weight_decay: float = 0.0,
-        patience: int = 1000,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.elements, self.hidden = elements, hidden
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.warmup, self.decay, self.weight_decay = warmup, decay, weight_decay
-        self.patience = patience
-        self.seed, self.device = seed, device
+    elements: tuple[int, ...] = (1, 6, 7, 8, 16)
+    hidden: tuple[int, ...] = (64, 32)
+    batch_size: int = 32
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return atomic numbers, positions and symmetry functions, padded."""
@@ -121,6 +115,5 @@ class BehlerParrinelloRegressor(GeometryRegressor):
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network for these functions."""
-        return BehlerParrinello(
-            n_tasks, self.elements, features["functions"].shape[-1], self.hidden
-        )
+        width = features["functions"].shape[-1]
+        return BehlerParrinelloNetwork(n_tasks, self.elements, width, self.hidden)

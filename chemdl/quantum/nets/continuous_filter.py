@@ -1,17 +1,17 @@
 """A continuous-filter net over atoms and their distances, of the SchNet kind.
 
-Schütt et al. 2017 (arXiv:1706.08566). Every layer adds to each atom's features x_i what arrives
-from its neighbours through a filter that depends on the distance:
+Schütt et al. 2017 (arXiv:1706.08566). Every layer adds to each atom's features x_i a message from
+its neighbours, passed through a filter that depends on the distance:
 
     g_k(d)  = exp(-(d - μ_k)² / 2δ²) (cos(π d / cutoff) + 1) / 2
     m_i     = Σ_j W(d_ij) V x_j,   W(d) = Σ_k g_k(d) W_k
     x_i    += U silu(m_i + b)
     e_i     = readout(x_i)
 
-SchNet makes W(d) by a small net for each pair of atoms, and a diagonal of it; here W is linear in
-the Gaussians and full, as the edge network of Gilmer et al. 2017 (arXiv:1704.01212) is. Then the
-sums Σ_j g_k(d_ij) V x_j of all atoms and Gaussians are one batched product, several times faster
-than a hidden layer on every pair.
+In SchNet W(d) is diagonal, and the output of a small net for each pair of atoms; here W is a full
+matrix and linear in the Gaussians, like the edge network of Gilmer et al. 2017 (arXiv:1704.01212).
+Then the sums Σ_j g_k(d_ij) V x_j of all atoms and Gaussians are one batched product, several times
+faster than a hidden layer on every pair.
 """
 
 from __future__ import annotations
@@ -26,22 +26,23 @@ from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature
 from chemdl.learn.losses import Loss
+from chemdl.learn.models import net
 from chemdl.learn.ragged import Batch
 from chemdl.learn.training import predict
 from chemdl.quantum.geometries import geometries
 from chemdl.quantum.nets.energies import (
     ABSOLUTE_ERROR,
     MOST_ELEMENTS,
-    EnergyNet,
+    EnergyNetwork,
     Gaussians,
-    GeometryRegressor,
+    GeometryNet,
     PaddedAtoms,
     Pairs,
     energy_and_forces,
 )
 from chemdl.settings import resolve_device
 
-# No two atoms of a stable molecule are nearer than this, but for hydrogen in H2 (0.74 Å).
+# Å, where the Gaussians begin: no two atoms of a stable molecule are nearer.
 _FIRST = 0.6
 
 
@@ -60,7 +61,7 @@ class Filter(nn.Module):
         return x + self.U(nn.functional.silu(message))
 
 
-class ContinuousFilter(EnergyNet):
+class ContinuousFilterNetwork(EnergyNetwork):
     """Geometries of B molecules → energies (B, tasks); see the module for the equations.
 
     ``width`` is the size of x, ``channels`` that of V x, ``layers`` their number.
@@ -95,11 +96,23 @@ class ContinuousFilter(EnergyNet):
         return self.readout(nn.functional.silu(self.hidden(x)))
 
 
-class ContinuousFilterRegressor(GeometryRegressor):
-    """Continuous-filter net over geometries; see :class:`ContinuousFilter`.
+@net(
+    "continuous_filter",
+    family="graph net",
+    reads="geometry",
+    method="continuous filters, as SchNet",
+    paper="Schütt et al. 2017, arXiv:1706.08566",
+    inputs=("geometry",),
+    learns=("regression",),
+)
+class ContinuousFilter(GeometryNet):
+    """Continuous-filter net over geometries; see :class:`ContinuousFilterNetwork`.
 
-    With ``forces`` the targets are the energy and the forces of frames of one molecule, and that
-    is the weight of the forces in the loss.
+    Parameters
+    ----------
+    width, channels, gaussians, layers, cutoff : of the network; ``cutoff`` in Å.
+    forces : weight of the forces in the loss, in Å. Where it is not zero, the targets are the
+        energy and the forces of frames of one molecule.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {
@@ -110,28 +123,14 @@ class ContinuousFilterRegressor(GeometryRegressor):
         "batch_size": [16, 32, 64],
     }
 
-    def __init__(
-        self,
-        width: int = 64,
-        channels: int = 16,
-        gaussians: int = 24,
-        layers: int = 3,
-        cutoff: float = 5.0,
-        epochs: int = 100,
-        batch_size: int = 16,
-        learning_rate: float = 1.5e-3,
-        warmup: float = 1.0,
-        decay: float = 0.01,
-        patience: int = 1000,
-        forces: float = 0.0,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.width, self.channels, self.gaussians = width, channels, gaussians
-        self.layers, self.cutoff, self.forces = layers, cutoff, forces
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.warmup, self.decay, self.patience = warmup, decay, patience
-        self.seed, self.device = seed, device
+    width: int = 64
+    channels: int = 16
+    gaussians: int = 24
+    layers: int = 3
+    cutoff: float = 5.0
+    forces: float = 0.0
+    batch_size: int = 16
+    learning_rate: float = 1.5e-3
 
     @property
     def _loss(self) -> Loss:
@@ -139,7 +138,7 @@ class ContinuousFilterRegressor(GeometryRegressor):
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network; with forces the first target is the energy, the others its slopes."""
-        return ContinuousFilter(
+        return ContinuousFilterNetwork(
             1 if self.forces else n_tasks,
             self.width,
             self.channels,
@@ -150,17 +149,19 @@ class ContinuousFilterRegressor(GeometryRegressor):
         )
 
     def energies_and_forces(self, X: Sequence[Any]) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Return energies (n,) and forces, (atoms, 3) of each molecule, by differentiation.
+        """Return energies (n,), and by differentiation the forces (atoms, 3) on each molecule.
 
-        Of the first task, in its unit and that unit per Å, whether or not forces were learned.
+        They are those of the first task, in its unit and that unit per Å, whether or not the net
+        was trained on forces.
         """
         check_is_fitted(self, "members_")
         molecules = geometries(X)
         lengths = np.diff(molecules["numbers"].offsets)
         fitted, device = self.members_[0], resolve_device(self.device)
         network = self._network()
-        assert isinstance(network, EnergyNet)
+        assert isinstance(network, EnergyNetwork)
         network.n_forces = 3 * int(lengths.max())
-        found = predict(network, fitted, self.featurize(X), device=device)
-        forces = found[:, -network.n_forces :].reshape(len(found), -1, 3)
-        return found[:, 0], [own[:length] for own, length in zip(forces, lengths, strict=True)]
+        outputs = predict(network, fitted, self.featurize(X), device=device)
+        padded = outputs[:, -network.n_forces :].reshape(len(outputs), -1, 3)
+        forces = [rows[:length] for rows, length in zip(padded, lengths, strict=True)]
+        return outputs[:, 0], forces

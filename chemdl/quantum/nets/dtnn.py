@@ -1,6 +1,6 @@
 """The deep tensor net of Schütt et al. 2017 (doi:10.1038/ncomms13890).
 
-PaddedAtoms begin as a vector for their element, and take in T times what the others tell them:
+Atoms begin as a vector for their element, and T times each receives what the others send it:
 
     c_i^(0) = c_Z(i)
     v_ij    = tanh(W_fc ((W_cf c_j + b_1) ∘ (W_df g(d_ij) + b_2)))
@@ -19,12 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature
+from chemdl.learn.models import net
 from chemdl.learn.ragged import Batch
 from chemdl.quantum.nets.energies import (
     MOST_ELEMENTS,
-    EnergyNet,
+    EnergyNetwork,
     Gaussians,
-    GeometryRegressor,
+    GeometryNet,
     PaddedAtoms,
     Pairs,
 )
@@ -32,7 +33,7 @@ from chemdl.quantum.nets.energies import (
 _FIRST, _LAST = 0.6, 9.0
 
 
-class DeepTensorNet(EnergyNet):
+class DeepTensorNetwork(EnergyNetwork):
     """Geometries of B molecules → energies (B, tasks); see the module for the equations.
 
     ``width`` is the size of c, ``factors`` that of the product, ``passes`` is T.
@@ -50,8 +51,8 @@ class DeepTensorNet(EnergyNet):
         self.W_fc = nn.Linear(factors, width, bias=False)
         self.W_1 = nn.Linear(width, width)
         self.W_2 = nn.Linear(width, n_tasks)
-        # Of the Gaussians two or three are not zero: with weights as usual the atoms would hardly
-        # hear of each other at first.
+        # Only two or three of the Gaussians are not zero: with smaller weights, as they usually
+        # are, the atoms would hardly act on each other at first.
         nn.init.normal_(self.W_df.weight)
 
     def atomic_energies(self, atoms: PaddedAtoms, batch: Batch) -> Tensor:
@@ -74,8 +75,17 @@ class DeepTensorNet(EnergyNet):
         return c
 
 
-class DeepTensorNetRegressor(GeometryRegressor):
-    """Deep tensor net over geometries; see :class:`DeepTensorNet`.
+@net(
+    "dtnn",
+    family="graph net",
+    reads="geometry",
+    method="deep tensor net",
+    paper="Schütt et al. 2017, doi:10.1038/ncomms13890",
+    inputs=("geometry",),
+    learns=("regression",),
+)
+class DeepTensorNet(GeometryNet):
+    """Deep tensor net over geometries; see :class:`DeepTensorNetwork`.
 
     Widths are those of the paper (30 features, 60 factors), with 40 Gaussians.
     """
@@ -88,27 +98,13 @@ class DeepTensorNetRegressor(GeometryRegressor):
         "batch_size": [16, 32, 64],
     }
 
-    def __init__(
-        self,
-        width: int = 30,
-        factors: int = 60,
-        gaussians: int = 40,
-        passes: int = 3,
-        epochs: int = 100,
-        batch_size: int = 16,
-        learning_rate: float = 4e-3,
-        warmup: float = 1.0,
-        decay: float = 0.01,
-        patience: int = 1000,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.width, self.factors, self.gaussians = width, factors, gaussians
-        self.passes = passes
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.warmup, self.decay, self.patience = warmup, decay, patience
-        self.seed, self.device = seed, device
+    width: int = 30
+    factors: int = 60
+    gaussians: int = 40
+    passes: int = 3
+    batch_size: int = 16
+    learning_rate: float = 4e-3
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network."""
-        return DeepTensorNet(n_tasks, self.width, self.factors, self.gaussians, self.passes)
+        return DeepTensorNetwork(n_tasks, self.width, self.factors, self.gaussians, self.passes)

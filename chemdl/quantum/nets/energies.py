@@ -1,40 +1,39 @@
 """What the nets over geometries share: atoms and pairs of a batch, energies and forces.
 
-The energy is a sum over atoms, E = Σ_i (a_Z(i) + s e_i), of what a network finds for each, e_i, and
-of a number for each element, a_Z. The latter and the scale s are fitted to each replica's own train
-rows before training: 93 % of an energy of atomisation is its composition, and a network need not
-learn it. So the energy is extensive by construction; it depends on positions through distances
-alone, and not on the order of the atoms.
+The energy is a sum over atoms, E = Σ_i (a_Z(i) + s e_i): a number a_Z for each element, and a
+network's output e_i for each atom. a_Z and the scale s are fitted to each replica's own train rows
+before training: 93 % of an energy of atomisation is its composition, and a network need not learn
+it. So the energy of two distant molecules is the sum of theirs; it depends on positions through
+distances alone, and not on the order of the atoms.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature, NeuralRegressor
-from chemdl.learn.losses import Loss, masked_mean
+from chemdl.learn.estimator import Feature, NeuralEstimator
+from chemdl.learn.losses import LOSSES, Loss, masked_mean
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Padded
-from chemdl.learn.training import Recipe
 from chemdl.quantum.geometries import composition, elements, geometries
 
-# Numbers of elements from 1 to this have a place in an embedding.
+# Atomic numbers from 1 to this have a place in an embedding.
 MOST_ELEMENTS = 100
 
 
-def _absolute_error(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    return masked_mean((output - target).abs(), weight)
+# In the targets' own unit, unscaled: the networks fit composition and scale themselves.
+ABSOLUTE_ERROR = replace(LOSSES["mae"], scaled=False)
 
 
 def energy_and_forces(share: float) -> Loss:
-    """Return the loss |E - Ê| + share · mean |F - F̂|, of outputs (…, 1 + forces)."""
+    """Return the loss |E - Ê| + share · mean |F - F̂| of outputs (…, 1 + forces)."""
 
     def total(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         error = (output - target).abs()
@@ -42,10 +41,6 @@ def energy_and_forces(share: float) -> Loss:
         return energy + share * masked_mean(error[..., 1:], weight[..., 1:])
 
     return Loss(total)
-
-
-# In the targets' own unit: what is scored is what is learned.
-ABSOLUTE_ERROR = Loss(_absolute_error)
 
 
 class PaddedAtoms(NamedTuple):
@@ -64,7 +59,7 @@ class PaddedAtoms(NamedTuple):
 
     @classmethod
     def read(cls, batch: Batch) -> PaddedAtoms:
-        """Take them from a batch of padded rows."""
+        """Take the atoms from a batch of padded rows."""
         numbers, xyz = batch["numbers"], batch["xyz"]
         assert isinstance(numbers, Padded) and isinstance(xyz, Padded)
         return cls(numbers.values.long(), numbers.mask.to(xyz.values.dtype), xyz.values)
@@ -75,7 +70,7 @@ class Pairs(NamedTuple):
 
     Attributes
     ----------
-    distance : (B, L, L) in Å, of no meaning for padding.
+    distance : (B, L, L) in Å, without meaning for padding.
     near : (B, L, L) a smooth cutoff, (cos(π d / cutoff) + 1) / 2 for two different atoms nearer
         than the cutoff, else 0.
     """
@@ -85,7 +80,7 @@ class Pairs(NamedTuple):
 
     @classmethod
     def of(cls, atoms: PaddedAtoms, cutoff: float) -> Pairs:
-        """Compute them from positions."""
+        """Compute the pairs from positions; ``cutoff`` in Å."""
         between = atoms.xyz[:, :, None] - atoms.xyz[:, None]
         itself = torch.eye(atoms.xyz.shape[1], device=between.device)
         pair = atoms.real[:, :, None] * atoms.real[:, None] * (1.0 - itself)
@@ -131,18 +126,20 @@ class AtomicSum(nn.Module):
         The scale is the residual's standard deviation over the root of the mean number of atoms:
         so large is one atom's part where the parts are independent.
         """
-        found = numbers.cpu().numpy().astype(np.int64)
-        counts = np.zeros((len(found), MOST_ELEMENTS + 1))
-        np.add.at(counts, (np.arange(len(found))[:, None], found), 1.0)
+        atoms = numbers.cpu().numpy().astype(np.int64)
+        counts = np.zeros((len(atoms), MOST_ELEMENTS + 1))
+        np.add.at(counts, (np.arange(len(atoms))[:, None], atoms), 1.0)
         counts[:, 0] = 0.0
-        wanted = targets.cpu().numpy().astype(np.float64)
+        values = targets.cpu().numpy().astype(np.float64)
         present = counts.any(axis=0)
-        atomic = np.zeros((MOST_ELEMENTS + 1, wanted.shape[1]))
-        for task, column in enumerate(wanted.T):
-            known = np.isfinite(column)
-            own = counts[np.ix_(known, present)]
-            atomic[present, task] = np.linalg.lstsq(own, column[known], rcond=None)[0]
-        residual = np.nanstd(wanted - counts @ atomic, axis=0)
+        atomic = np.zeros((MOST_ELEMENTS + 1, values.shape[1]))
+        for task, column in enumerate(values.T):
+            measured = np.isfinite(column)
+            fitted = np.linalg.lstsq(
+                counts[np.ix_(measured, present)], column[measured], rcond=None
+            )
+            atomic[present, task] = fitted[0]
+        residual = np.nanstd(values - counts @ atomic, axis=0)
         scale = residual / math.sqrt(counts.sum(axis=1).mean())
         self.atomic.copy_(torch.as_tensor(atomic))
         self.scale.copy_(torch.as_tensor(np.where(scale > 0, scale, 1.0)))
@@ -153,11 +150,11 @@ class AtomicSum(nn.Module):
         return (whole * atoms.real[..., None]).sum(1)
 
 
-class EnergyNet(nn.Module):
-    """Shared by the nets: composition, energies as sums over atoms, forces as their gradient.
+class EnergyNetwork(nn.Module):
+    """Composition, energies as sums over atoms, forces as their gradient.
 
-    A subclass gives ``atomic_energies(atoms, batch) -> (B, L, tasks)``. Forward returns (B, tasks);
-    with ``n_forces`` it returns (B, 1 + n_forces): energy, then -∂E/∂R by atom and axis.
+    A subclass gives :meth:`atomic_energies`. Forward returns (B, tasks); with ``n_forces`` it
+    returns (B, 1 + n_forces): energy, then -∂E/∂R by atom and axis.
     """
 
     needs_targets = True
@@ -183,20 +180,21 @@ class EnergyNet(nn.Module):
         """Return energies (B, tasks), or energy and forces (B, 1 + n_forces)."""
         atoms = PaddedAtoms.read(batch)
 
-        def energies(xyz: Tensor) -> tuple[Tensor, Tensor]:
+        def summed(xyz: Tensor) -> tuple[Tensor, Tensor]:
             moved = atoms._replace(xyz=xyz)
-            found = self.total(self.atomic_energies(moved, batch), moved)
-            return found[:, 0].sum(), found
+            energies = self.total(self.atomic_energies(moved, batch), moved)
+            return energies[:, 0].sum(), energies
 
         if not self.n_forces:
-            return energies(atoms.xyz)[1]
+            return summed(atoms.xyz)[1]
         # Molecules do not act on each other, so that one gradient of the sum has all forces.
-        gradient, found = torch.func.grad(energies, has_aux=True)(atoms.xyz)
-        return torch.cat([found, -gradient.flatten(1)[:, : self.n_forces]], dim=1)
+        gradient, energies = torch.func.grad(summed, has_aux=True)(atoms.xyz)
+        return torch.cat([energies, -gradient.flatten(1)[:, : self.n_forces]], dim=1)
 
 
-class GeometryRegressor(NeuralRegressor):
-    """Shared by the estimators over geometries; a subclass gives ``build``.
+@dataclass(kw_only=True, eq=False, repr=False)
+class GeometryNet(NeuralEstimator):
+    """What the nets over geometries share; a subclass gives ``build``.
 
     Raises
     ------
@@ -206,9 +204,13 @@ class GeometryRegressor(NeuralRegressor):
 
     _loss: ClassVar[Any] = ABSOLUTE_ERROR
 
-    def recipe(self) -> Recipe:
-        """Return the training recipe; batches hold molecules of similar size."""
-        return replace(super().recipe(), bucketed=True)
+    epochs: int = 100
+    warmup: float = 1.0
+    decay: float = 0.01
+    # As good as never: the rate falls over all epochs, and the best of them is kept.
+    patience: int = 1000
+    # Batches of molecules of similar size, since atoms are padded.
+    bucketed: bool = True
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return atomic numbers and positions, padded."""
@@ -217,8 +219,8 @@ class GeometryRegressor(NeuralRegressor):
     def outputs(self, X: Sequence[Any]) -> np.ndarray:
         """Return the network's predictions (n, tasks) in target units."""
         if hasattr(self, "members_"):
-            seen = self.members_[0].state["total.seen"]
-            known = [int(number) for number in torch.nonzero(seen)]
-            if not set(elements(X)) <= set(known):
-                composition(X, known)
+            in_training = self.members_[0].state["total.seen"]
+            seen = [int(number) for number in torch.nonzero(in_training)]
+            if not set(elements(X)) <= set(seen):
+                composition(X, seen)
         return super().outputs(X)

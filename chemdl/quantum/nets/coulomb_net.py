@@ -1,15 +1,16 @@
 """A multilayer net on randomly sorted, binarised Coulomb matrices (Montavon et al. 2012).
 
 A molecule has as many Coulomb matrices as orders of its atoms. Rows are sorted by their norm plus
-noise n ~ N(0, 1), drawn anew each time that the molecule is seen, and each entry c becomes several
-soft steps, since a sigmoid layer resolves numbers near one:
+normal noise, new each time that the molecule is seen, and each entry c becomes several soft steps,
+since a sigmoid layer resolves numbers near one:
 
     x = tanh((c - θ_k) / w_k),  k = 1 … levels
     E = Σ_i a_Z(i) + s W_3 σ(W_2 σ(W_1 x))
 
 The source spaces the thresholds θ by one hartree, which makes 1,800 inputs; here each entry has the
 same number of them, at quantiles of the train rows' entries. A prediction is the mean over several
-fixed orders. The composition's part, as in :mod:`chemdl.quantum.nets.energies`, is not the source's.
+fixed orders. The source does not fit the composition's part Σ_i a_Z(i) beforehand, as all nets of
+:mod:`chemdl.quantum.nets` do.
 """
 
 from __future__ import annotations
@@ -24,30 +25,32 @@ from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature
 from chemdl.learn.losses import Loss, masked_mean
+from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Padded
-from chemdl.learn.training import Recipe
 from chemdl.quantum.coulomb import coulomb_matrices, most_atoms
 from chemdl.quantum.geometries import geometries
-from chemdl.quantum.nets.energies import AtomicSum, GeometryRegressor, PaddedAtoms
+from chemdl.quantum.nets.energies import AtomicSum, GeometryNet, PaddedAtoms
 
 _TINY = 1e-7
 # Thresholds are quantiles of so many train molecules at most.
 _FITTED_ROWS = 2000
+# The scale s is one atom's part; a molecule's is some four times as large.
+_SPREAD = 4.0
 
 
 def _scaled_absolute_error(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Return the absolute error; of several tasks each in units of its deviation in the batch."""
     error = (output - target).abs()
     if target.shape[-1] > 1:
-        known = weight.sum(-2, keepdim=True).clamp(min=1.0)
-        mean = (target * weight).sum(-2, keepdim=True) / known
-        spread = ((target - mean).square() * weight).sum(-2, keepdim=True) / known
+        measured = weight.sum(-2, keepdim=True).clamp(min=1.0)
+        mean = (target * weight).sum(-2, keepdim=True) / measured
+        spread = ((target - mean).square() * weight).sum(-2, keepdim=True) / measured
         error = error / spread.sqrt().clamp(min=1e-6)
     return masked_mean(error, weight)
 
 
-class CoulombNet(nn.Module):
+class CoulombNetwork(nn.Module):
     """Sorted Coulomb matrices of B molecules → (B, tasks); see the module for the equations.
 
     ``size`` is the width of the matrices, ``hidden`` the layers' widths, ``noise`` the deviation
@@ -76,8 +79,8 @@ class CoulombNet(nn.Module):
         super().__init__()
         self.levels, self.noise = levels, noise
         entries = size * (size + 1) // 2
-        drawn = np.random.default_rng(seed).standard_normal((orders, size))
-        self.register_buffer("orders", torch.tensor(noise * drawn, dtype=torch.float32))
+        shifts = noise * np.random.default_rng(seed).standard_normal((orders, size))
+        self.register_buffer("orders", torch.tensor(shifts, dtype=torch.float32))
         self.register_buffer("thresholds", torch.zeros(entries, levels))
         self.register_buffer("widths", torch.ones(entries, levels))
         self.register_buffer("present", torch.zeros(entries, levels))
@@ -134,15 +137,27 @@ class CoulombNet(nn.Module):
         return self.layers[-1](x) * _SPREAD
 
 
-# The scale is one atom's part; a molecule's is some four times as large.
-_SPREAD = 4.0
-
-
-class CoulombNetRegressor(GeometryRegressor):
-    """Multilayer net on Coulomb matrices; see :class:`CoulombNet`.
+@net(
+    "coulomb_net",
+    family="net on vectors",
+    reads="Coulomb matrix",
+    method="two layers, random orders of the atoms",
+    paper="Montavon et al. 2012, NIPS 25",
+    inputs=("geometry",),
+    learns=("regression",),
+)
+class CoulombNet(GeometryNet):
+    """Multilayer net on Coulomb matrices; see :class:`CoulombNetwork`.
 
     Two hidden layers of 400 and 100 units are the source's; batches, optimiser and the number of
     thresholds are not.
+
+    Parameters
+    ----------
+    hidden : widths of the hidden layers.
+    levels : thresholds for each entry of the matrix.
+    noise : deviation of the random orders, in hartree.
+    orders : how many orders make a prediction.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {
@@ -152,34 +167,16 @@ class CoulombNetRegressor(GeometryRegressor):
         "noise": [0.25, 0.5, 1.0],
         "batch_size": [25, 64, 128],
     }
-
-    def __init__(
-        self,
-        hidden: tuple[int, ...] = (400, 100),
-        levels: int = 10,
-        noise: float = 0.5,
-        orders: int = 4,
-        epochs: int = 150,
-        batch_size: int = 64,
-        learning_rate: float = 1e-3,
-        warmup: float = 1.0,
-        decay: float = 0.01,
-        weight_decay: float = 0.0,
-        patience: int = 1000,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.hidden, self.levels, self.noise, self.orders = hidden, levels, noise, orders
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.warmup, self.decay, self.weight_decay = warmup, decay, weight_decay
-        self.patience = patience
-        self.seed, self.device = seed, device
-
     _loss: ClassVar[Any] = Loss(_scaled_absolute_error)
 
-    def recipe(self) -> Recipe:
-        """Return the training recipe: matrices are all of one size, so that none is bucketed."""
-        return super(GeometryRegressor, self).recipe()
+    hidden: tuple[int, ...] = (400, 100)
+    levels: int = 10
+    noise: float = 0.5
+    orders: int = 4
+    epochs: int = 150
+    batch_size: int = 64
+    # The matrices are all of one size.
+    bucketed: bool = False
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return sorted Coulomb matrices (n, size, size), atomic numbers and positions."""
@@ -190,4 +187,4 @@ class CoulombNetRegressor(GeometryRegressor):
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network for matrices of this size."""
         size = features["matrices"].shape[1]
-        return CoulombNet(size, n_tasks, self.hidden, self.levels, self.noise, self.orders)
+        return CoulombNetwork(size, n_tasks, self.hidden, self.levels, self.noise, self.orders)

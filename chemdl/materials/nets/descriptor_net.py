@@ -1,0 +1,103 @@
+"""A net over descriptors of a composition: what a random forest reads as well.
+
+They are Magpie's statistics of the elements and the elements' shares (Ward et al. 2016,
+doi:10.1038/npjcompumats.2016.28).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from chemdl.learn.estimator import Feature, NeuralEstimator
+from chemdl.learn.layers import BatchNorm, Dropout
+from chemdl.learn.models import net
+from chemdl.learn.noise import Noise
+from chemdl.learn.ragged import Batch
+from chemdl.materials.compositions import composition_descriptors, element_fractions
+
+
+class DescriptorLayers(nn.Module):
+    """Descriptors (B, F) → (B, tasks) through layers with batch normalisation."""
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, n_features: int, n_tasks: int, hidden: Sequence[int], rate: float) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(n_features))
+        self.register_buffer("spread", torch.ones(n_features))
+        sizes = [n_features, *hidden]
+        self.hidden = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(sizes))
+        self.norms = nn.ModuleList(BatchNorm(size) for size in hidden)
+        self.dropouts = nn.ModuleList(Dropout(rate, layer) for layer in range(len(hidden)))
+        self.output = nn.Linear(sizes[-1], n_tasks)
+
+    def fit_scaling(self, batch: Batch) -> None:
+        """Take centre and spread of each column from the train rows; constant ones stay."""
+        x = batch["descriptors"]
+        assert isinstance(x, Tensor)
+        self.centre.copy_(x.mean(dim=0))
+        spread = x.std(dim=0, correction=0)
+        self.spread.copy_(torch.where(spread > 1e-6, spread, 1.0))
+
+    def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
+        """Return the tasks' logits or values: (B, tasks)."""
+        x = batch["descriptors"]
+        assert isinstance(x, Tensor)
+        # A column that hardly varies in train may lie far out in a test row.
+        h = ((x - self.centre) / self.spread).clamp(-10.0, 10.0)
+        for layer, norm, dropout in zip(self.hidden, self.norms, self.dropouts, strict=True):
+            h = dropout(torch.relu(norm(layer(h), weight)), noise)
+        return self.output(h)
+
+
+@net(
+    "descriptor_net",
+    family="net on vectors",
+    reads="descriptors of the elements",
+    method="three layers with batch normalisation",
+    paper="descriptors of Ward et al. 2016, doi:10.1038/npjcompumats.2016.28",
+    inputs=("formula", "crystal"),
+)
+class DescriptorNet(NeuralEstimator):
+    """A net over element descriptors of formulas or crystals; see :class:`DescriptorLayers`.
+
+    Parameters
+    ----------
+    width : units of the first two hidden layers; the third has half as many.
+    dropout : rate after each hidden layer.
+    """
+
+    search_space: ClassVar[dict[str, list[Any]]] = {
+        "learning_rate": [3e-4, 1e-3, 3e-3],
+        "width": [128, 256, 512],
+        "dropout": [0.0, 0.1, 0.3],
+        "weight_decay": [0.0, 1e-5, 1e-4],
+    }
+    # Real targets by their absolute error, by which Matbench scores them.
+    _loss: ClassVar[Any] = "mae"
+
+    width: int = 256
+    dropout: float = 0.1
+    epochs: int = 100
+    batch_size: int = 64
+    warmup: float = 2.0
+    decay: float = 0.03
+    weight_decay: float = 1e-5
+    patience: int = 30
+
+    def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
+        """Return Magpie's statistics and the shares of the elements: (n, descriptors + 103)."""
+        joined = np.hstack([composition_descriptors(inputs), element_fractions(inputs)])
+        return {"descriptors": joined}
+
+    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
+        """Make the network for descriptors of this width."""
+        hidden = (self.width, self.width, self.width // 2)
+        return DescriptorLayers(features["descriptors"].shape[-1], n_tasks, hidden, self.dropout)
