@@ -27,7 +27,10 @@ from chemdl.molecules.similarity import TanimotoGram
 from chemdl.molecules.tabulated import Tabulated
 from chemdl.registry import UnknownNameError
 
-# What stands in for each where the data set brings its descriptors instead of SMILES.
+# Representations that are a matrix of similarities, one row for each molecule of the train side.
+_PAIRWISE = ("tanimoto", "tanimoto_counts", "tanimoto_tabulated")
+REPRESENTATIONS = ("bits", "counts", "descriptors", "tabulated", *_PAIRWISE, "none")
+# What replaces each where the data set brings its descriptors instead of SMILES.
 _TABULATED = {
     "bits": "tabulated",
     "counts": "tabulated",
@@ -38,12 +41,13 @@ _TABULATED = {
 
 
 class _OverMolecules(TaskwiseBaseline):
-    """What a classical model sees of a molecule.
+    """What a classical model reads of a molecule.
 
     ``representation`` is ``bits`` or ``counts`` (ECFP4, 2,048), ``descriptors`` (RDKit's 2D set),
     ``tanimoto`` or ``tanimoto_counts`` (the Gram matrix of bits or counts, for estimators with a
     precomputed kernel or distance), ``tabulated`` or ``tanimoto_tabulated`` (the counts that the
-    data set brings, as log(1 + x) for machines that are no trees) or ``none``.
+    data set brings, as log(1 + x) unless the estimator is a tree), or ``none``, for models that
+    read nothing of their input.
     """
 
     def prepare(self, X: Sequence[str]) -> None:
@@ -55,14 +59,28 @@ class _OverMolecules(TaskwiseBaseline):
             gram.prepare(X)
 
     def features(self, X: Sequence[str]) -> Any:
-        """Return the representation of SMILES: (n, columns), sparse where that is faster."""
+        """Return the representation of SMILES: (n, columns), sparse where that is faster.
+
+        Raises
+        ------
+        ValueError
+            for an unknown representation, or none for an estimator that reads its input.
+        """
         if self.representation == "none":
+            if not isinstance(self.estimator, DummyClassifier | DummyRegressor):
+                name = type(self.estimator).__name__
+                raise ValueError(
+                    f"representation='none' leaves {name} nothing to read; choose one of "
+                    f"{', '.join(REPRESENTATIONS[:-1])}"
+                )
             return np.zeros((len(X), 1))
         if self.representation == "tabulated":
             given = Tabulated().transform(X)
             return given if self.is_tree or self.standardised else np.log1p(given)
         if self.representation == "descriptors":
             return Descriptors2D(missing="keep").transform(X)
+        if self.representation not in ("bits", "counts"):
+            raise UnknownNameError("representation", self.representation, REPRESENTATIONS)
         ecfp = ECFP(counts=self.representation == "counts").transform(X)
         # The trees read bytes; the others gain an order of magnitude from sparse rows.
         return sparse.csr_matrix(ecfp, dtype=np.float32) if self._takes_sparse_rows else ecfp
@@ -80,7 +98,7 @@ class _OverMolecules(TaskwiseBaseline):
 
     @property
     def _is_pairwise(self) -> bool:
-        return self.representation.startswith("tanimoto")
+        return self.representation in _PAIRWISE
 
     def _gram(self) -> TanimotoGram:
         return _shared_gram(self.representation)
@@ -166,8 +184,8 @@ def regressor(
 ) -> MoleculeRegressor:
     """Return the regression baseline ``name`` with its stated settings.
 
-    With ``tabulated`` all of them read the descriptors that the data set brings, ``standardised``
-    where they are dense columns of unequal size.
+    With ``tabulated`` it reads the descriptors that the data set brings; ``standardised`` centres
+    and scales them, for dense columns of unequal size.
 
     Raises
     ------

@@ -76,8 +76,8 @@ def _challenge_smiles(
     for folder in _CHALLENGE_FOLDERS:
         for column, task in enumerate(tasks):
             file = f"{folder}/{task.lower()}.smiles"
-            text = files[file].read_text(encoding="utf-8")
-            for line, row in enumerate(text.splitlines(), start=1):
+            lines = files[file].read_text(encoding="utf-8").splitlines()
+            for line, row in enumerate(lines, start=1):
                 structure, sample, label = row.split("\t")
                 smiles[sample] = structure
                 if targets[rows[sample], column] != float(label):
@@ -93,9 +93,9 @@ def read_keyed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> R
     """Join a table of values to lists of structures by a key such as the CAS number.
 
     ``options``: ``table`` (file with a header), ``key`` (its column), ``targets`` as in
-    :func:`read_table`, ``delimiter``, and ``structures``: ``files`` (lists without a header, a
-    later one above an earlier), ``key`` and ``smiles`` (positions of their columns). Rows whose
-    key no list holds are left out: they have no structure to learn from.
+    :func:`read_table`, ``delimiter``, and ``structures``: ``files`` (lists without a header; where
+    two hold one key, the later list counts), ``key`` and ``smiles`` (positions of their columns).
+    Rows whose key is in no list are left out: they have no structure to learn from.
 
     Raises
     ------
@@ -108,16 +108,17 @@ def read_keyed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> R
     key, *numbers = column_positions(file, header, [options["key"], *wanted.values()])
     smiles: dict[str, str] = {}
     for name in lists["files"]:
-        # Names in these lists hold quotation marks that quote nothing: plain splitting it is.
+        # Names in these lists hold unpaired quotation marks, which a reader of CSV would not close.
         with files[name].open(encoding="utf-8") as stream:
             cells = (line.rstrip("\n").split(options.get("delimiter", ",")) for line in stream)
             smiles.update((row[lists["key"]], row[lists["smiles"]]) for row in cells)
-    known = [(line, row) for line, row in rows if smiles.get(row[key])]
-    if not known:
+    with_structure = [(line, row) for line, row in rows if smiles.get(row[key])]
+    if not with_structure:
         raise DatasetError(f"{file}: no {options['key']} of its {len(rows)} rows has a structure")
-    places = [(file, line) for line, _ in known]
-    targets = parsed_numbers([[row[i] for i in numbers] for _, row in known], list(wanted), places)
-    ids = np.array([row[key] for _, row in known], dtype=str)
+    places = [(file, line) for line, _ in with_structure]
+    cells = [[row[i] for i in numbers] for _, row in with_structure]
+    targets = parsed_numbers(cells, list(wanted), places)
+    ids = np.array([row[key] for _, row in with_structure], dtype=str)
     return RawTable([smiles[i] for i in ids.tolist()], targets, tuple(wanted), {"id": ids}, places)
 
 
@@ -164,9 +165,9 @@ def read_tables_by_task(files: Mapping[str, Path], options: Mapping[str, Any]) -
 def read_merck(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read one assay of Merck's challenge: counts of atom pairs by molecule, split by time.
 
-    The descriptors are anonymous and the structures secret, so that a row of counts is the input:
-    see :mod:`chemdl.molecules.tabulated` for its form. ``options``: ``targets`` ({assay: column}),
-    ``archive`` (the zip file) and ``set`` (mapping table inside it: side of the split).
+    The descriptors have no names and the structures are secret, so that a row of counts is the
+    input: see :mod:`chemdl.molecules.tabulated` for its form. ``options``: ``targets`` ({assay:
+    column}), ``archive`` (the zip file) and ``set`` (mapping table inside it: side of the split).
 
     Raises
     ------
@@ -211,7 +212,7 @@ def clean_smiles(
 ) -> Cleaned:
     """Clean a table of SMILES: rows are one molecule when their canonical SMILES are equal.
 
-    Salts, charges and tautomers stay apart, and so do stereoisomers. *unparsable* are rows whose
+    Salts, charges, tautomers and stereoisomers are different molecules. *unparsable* are rows whose
     SMILES RDKit cannot parse and sanitise, or that hold no atom. How rows are merged and counted,
     and what is refused: :func:`chemdl.data.cleaning.merge_rows`.
     """

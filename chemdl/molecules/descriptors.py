@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from chemdl.data.feature_cache import cached_rows
 from chemdl.molecules.smiles import as_smiles, in_processes, parsed_blocks
+from chemdl.registry import UnknownNameError
 
 MISSING = ("median", "keep", "error")
 # Below this many molecules (a few seconds of work) starting worker processes does not pay.
@@ -52,13 +53,11 @@ class Descriptors2D(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the medians of the columns from SMILES ``X`` (n,)."""
         if self.missing not in MISSING:
-            from chemdl.registry import UnknownNameError
-
             raise UnknownNameError("value of missing", str(self.missing), MISSING)
         rows = self._rows(as_smiles(X)).astype(np.float64)
-        known = np.isfinite(rows).any(axis=0)
+        has_value = np.isfinite(rows).any(axis=0)
         medians = np.zeros(rows.shape[1])
-        medians[known] = np.nanmedian(rows[:, known], axis=0)
+        medians[has_value] = np.nanmedian(rows[:, has_value], axis=0)
         self.medians_ = medians.astype(np.float32)
         return self
 

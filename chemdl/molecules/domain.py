@@ -6,7 +6,10 @@ DOMAIN = Domain(
     name="molecules",
     data=("chemdl.molecules.data",),
     splits=("chemdl.molecules.splits",),
-    baselines=("chemdl.molecules.baselines",),
+    baselines=(
+        "chemdl.molecules.baselines",
+        "chemdl.molecules.equations",
+    ),
     nets=(
         "chemdl.molecules.nets.multitask",
         "chemdl.molecules.nets.neural_fingerprint",

@@ -149,6 +149,6 @@ def _counts(generator: Any, size: int, molecules: list[Chem.Mol]) -> NDArray[np.
     vectors = generator.GetCountFingerprints(molecules, numThreads=0)
     rows = np.zeros((len(vectors), size), np.uint8)
     for row, vector in zip(rows, vectors, strict=True):
-        found = vector.GetNonzeroElements()
-        row[list(found)] = np.minimum(list(found.values()), 255)
+        elements = vector.GetNonzeroElements()
+        row[list(elements)] = np.minimum(list(elements.values()), 255)
     return rows

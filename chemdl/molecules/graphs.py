@@ -18,7 +18,7 @@ from rdkit import Chem
 from rdkit.Chem import BondType, HybridizationType
 
 from chemdl.learn.ragged import Ragged
-from chemdl.molecules.smiles import as_smiles, parse
+from chemdl.molecules.smiles import describe_each, parse
 
 # The first four rows of the periodic table, and iodine.
 ELEMENTS = (*range(1, 37), 53)
@@ -65,14 +65,7 @@ def molecular_graphs(smiles: Sequence[str]) -> dict[str, Ragged]:
     ValueError
         naming row and SMILES, for what RDKit cannot read.
     """
-    texts = as_smiles(smiles)
-    try:
-        graphs = [molecular_graph(text) for text in texts]
-    except ValueError:
-        # Name the row where the caller has it.
-        parse(texts)
-        raise
-    columns = zip(*graphs, strict=True)
+    columns = zip(*describe_each(smiles, molecular_graph), strict=True)
     return {
         name: Ragged.of(rows) for name, rows in zip(MolecularGraph._fields, columns, strict=True)
     }

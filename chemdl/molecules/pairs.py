@@ -1,17 +1,14 @@
-"""Pairs of atoms within reach of each other, and molecules directed towards each of their atoms.
+"""Pairs of atoms within reach of each other, which Weave reads.
 
-Both stand beside the graphs of :mod:`chemdl.molecules.graphs` and number atoms and bonds as those
-do. Pairs are what Weave reads (Kearnes et al. 2016, doi:10.1007/s10822-016-9938-8); directed
-molecules are what the recursive net UG-RNN reads (Lusci, Pollastri and Baldi 2013,
-doi:10.1021/ci400187y).
+Kearnes et al. 2016, doi:10.1007/s10822-016-9938-8. Atoms and bonds are numbered as in the graphs of
+:mod:`chemdl.molecules.graphs`.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +16,9 @@ from rdkit import Chem
 
 from chemdl.learn.ragged import Ragged
 from chemdl.molecules.graphs import BOND_BITS, molecular_graph
-from chemdl.molecules.smiles import as_smiles, parse
+from chemdl.molecules.smiles import describe_each, parse
 
-T = TypeVar("T")
-
-# Pairs and directions of a drug take about 10 kB; half a gigabyte of each is held at most.
+# The pairs of a drug take about 10 kB; half a gigabyte of them is held at most.
 _KEPT = 2**15
 
 
@@ -53,7 +48,7 @@ def atom_pairs(smiles: Sequence[str], max_distance: int = 2) -> dict[str, Ragged
     """
     if max_distance < 1:
         raise ValueError(f"max_distance counts bonds and is at least 1, not {max_distance}")
-    rows = _each(smiles, lambda text: molecule_pairs(text, max_distance))
+    rows = describe_each(smiles, lambda text: molecule_pairs(text, max_distance))
     return {
         name: Ragged.of(parts)
         for name, parts in zip(AtomPairs._fields, zip(*rows, strict=True), strict=True)
@@ -80,198 +75,3 @@ def molecule_pairs(smiles: str, max_distance: int) -> AtomPairs:
         member[list(ring), column] = True
     bits[:, -1] = (member[first] & member[second]).any(axis=1)
     return AtomPairs(bits, np.stack([first, second], axis=1).astype(np.int16))
-
-
-class DirectedParts(NamedTuple):
-    """One molecule of a atoms, directed towards each of them in turn, equal parts held once.
-
-    Towards a root every bond leads to the atom that is nearer; an atom's children are its
-    neighbours one bond farther. What hangs below an atom is the same for many roots, such as all
-    those beyond a bond that is in no ring, so that a directed acyclic graph for each root would
-    hold most parts many times: 28 atoms on average, squared, against a hundred parts. The height
-    of a part is the length of its longest path down; those without children have height 1.
-
-    Attributes
-    ----------
-    parts : (q, 2) height and atom of each part, by rising height.
-    links : (m, 5) height and place of the part that owns the link, the bond, and height and place
-        of the part below. Places count the molecule's parts of one height. A bond between two
-        atoms equally far from the root leads to neither: both own it, and nothing is below it,
-        which height 0 says.
-    roots : (a, 2) height and place of the part that is the whole molecule directed to that atom.
-    """
-
-    parts: NDArray[np.int32]
-    links: NDArray[np.int32]
-    roots: NDArray[np.int32]
-
-
-def directed_graphs(smiles: Sequence[str]) -> dict[str, Ragged]:
-    """Return roots, and parts_h and links_h for each height h = 1, 2 …, of n molecules.
-
-    Ragged rows as in :class:`DirectedParts`, without the columns that say the height: parts_h
-    holds the atom; links_h the place of the owner, the bond, and height and place of what is
-    below. The greatest height of the set is one more than its longest shortest path; molecules of
-    less have empty rows there.
-
-    Raises
-    ------
-    ValueError
-        naming row and SMILES, for what RDKit cannot read.
-    """
-    molecules = _each(smiles, directed_parts)
-    parts, links = (Ragged.of([m[i] for m in molecules]) for i in (0, 1))
-    features = {"roots": Ragged.of([m.roots for m in molecules])}
-    greatest = int(parts.values[:, 0].max())
-    for height, (nodes, below) in enumerate(
-        zip(_by_height(parts, greatest), _by_height(links, greatest), strict=True), start=1
-    ):
-        features[f"parts_{height}"] = nodes
-        features[f"links_{height}"] = below
-    return features
-
-
-@functools.lru_cache(maxsize=_KEPT)
-def directed_parts(smiles: str) -> DirectedParts:
-    """Read one SMILES and direct it towards each of its atoms."""
-    graph = molecular_graph(smiles)
-    neighbours: list[list[tuple[int, int]]] = [[] for _ in graph.atoms]
-    for bond, (i, j) in enumerate(graph.ends.tolist()):
-        neighbours[i].append((j, bond))
-        neighbours[j].append((i, bond))
-    directions = _Directions(neighbours, _bridges(neighbours))
-    roots = [directions.towards(root) for root in range(len(neighbours))]
-    return directions.packed(roots)
-
-
-class _Directions:
-    """Parts met so far: each has a number, its atom, its height, and what hangs below it."""
-
-    def __init__(self, neighbours: list[list[tuple[int, int]]], bridges: set[int]) -> None:
-        self.neighbours, self.bridges = neighbours, bridges
-        self.numbers: dict[tuple[int, tuple[tuple[int, int], ...]], int] = {}
-        self.heights: list[int] = []
-        # What lies beyond a bridge, seen from its near atom, is the same for every root.
-        self.beyond: dict[tuple[int, int], int] = {}
-
-    def towards(self, root: int) -> int:
-        """Direct the molecule to a root and return the number of the whole."""
-        distance = {root: 0}
-        part: dict[int, int] = {}
-        order = [root]
-        for atom in order:
-            for other, bond in self.neighbours[atom]:
-                if other in distance:
-                    continue
-                distance[other] = distance[atom] + 1
-                known = self.beyond.get((bond, other))
-                if known is None:
-                    order.append(other)
-                else:
-                    part[other] = known
-        for atom in reversed(order):
-            part[atom] = self._number(atom, distance, part)
-        return part[root]
-
-    def _number(self, atom: int, distance: dict[int, int], part: dict[int, int]) -> int:
-        """Return the number of the part at an atom, whose children have theirs."""
-        below = []
-        bridge = None
-        for other, bond in self.neighbours[atom]:
-            step = distance[other] - distance[atom]
-            if step == 1:
-                below.append((bond, part[other]))
-            elif step == 0:
-                below.append((bond, -1))
-            elif bond in self.bridges:
-                bridge = bond
-        key = (atom, tuple(below))
-        number = self.numbers.get(key)
-        if number is None:
-            number = self.numbers[key] = len(self.heights)
-            self.heights.append(1 + max((self.heights[p] for _, p in below if p >= 0), default=0))
-        if bridge is not None:
-            self.beyond[bridge, atom] = number
-        return number
-
-    def packed(self, roots: list[int]) -> DirectedParts:
-        """Sort the parts by height and count them within each."""
-        height = np.array(self.heights)
-        order = np.argsort(height, kind="stable")
-        first = np.searchsorted(height[order], height)
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
-        # By part number, with "nothing below" in the last place, which is what -1 finds.
-        where = np.append(np.stack([height, place - first], axis=1), [[0, 0]], axis=0)
-        keys = list(self.numbers)
-        links = np.array(
-            [(p, bond, child) for p in order.tolist() for bond, child in keys[p][1]], dtype=np.int64
-        ).reshape(-1, 3)
-        atoms = np.array([atom for atom, _ in keys])
-        return DirectedParts(
-            np.stack([height, atoms], axis=1)[order].astype(np.int32),
-            np.column_stack([where[links[:, 0]], links[:, 1], where[links[:, 2]]]).astype(np.int32),
-            where[roots].astype(np.int32),
-        )
-
-
-def _bridges(neighbours: list[list[tuple[int, int]]]) -> set[int]:
-    """Return the bonds that lie in no cycle.
-
-    Not asked of RDKit, whose rings leave out cycles through dative bonds.
-    """
-    parent, depth = _spanning_forest(neighbours)
-    tree = {bond for _, bond in parent.values()}
-    bridges = set(tree)
-    for atom, around in enumerate(neighbours):
-        for other in (other for other, bond in around if bond not in tree):
-            # Climb from both ends of the closing bond to where they meet: a cycle.
-            low, high = atom, other
-            while low != high:
-                if depth[low] < depth[high]:
-                    low, high = high, low
-                low, climbed = parent[low]
-                bridges.discard(climbed)
-    return bridges
-
-
-def _spanning_forest(
-    neighbours: list[list[tuple[int, int]]],
-) -> tuple[dict[int, tuple[int, int]], dict[int, int]]:
-    """Return by which atom and bond each but the first of a fragment is reached; and depths."""
-    parent: dict[int, tuple[int, int]] = {}
-    depth: dict[int, int] = {}
-    for start in range(len(neighbours)):
-        order = [] if start in depth else [start]
-        depth.setdefault(start, 0)
-        for atom in order:
-            for other, bond in neighbours[atom]:
-                if other not in depth:
-                    depth[other], parent[other] = depth[atom] + 1, (atom, bond)
-                    order.append(other)
-    return parent, depth
-
-
-def _by_height(rows: Ragged, greatest: int) -> list[Ragged]:
-    """Split rows whose values begin with a height into ragged arrays for 1 … the greatest."""
-    molecule = np.repeat(np.arange(len(rows)), np.diff(rows.offsets))
-    height = rows.values[:, 0]
-    order = np.argsort(height, kind="stable")
-    ends = np.searchsorted(height[order], np.arange(1, greatest + 2))
-    split = []
-    for begin, end in pairwise(ends.tolist()):
-        own = order[begin:end]
-        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-        np.cumsum(np.bincount(molecule[own], minlength=len(rows)), out=offsets[1:])
-        split.append(Ragged(rows.values[own, 1:], offsets))
-    return split
-
-
-def _each(smiles: Sequence[str], describe: Callable[[str], T]) -> list[T]:
-    texts = as_smiles(smiles)
-    try:
-        return [describe(text) for text in texts]
-    except ValueError:
-        # Name the row where the caller has it.
-        parse(texts)
-        raise

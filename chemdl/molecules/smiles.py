@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import rdkit
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
 from chemdl.data.feature_cache import cached_rows
+
+T = TypeVar("T")
 
 # Parsed molecules take about 10 kB each; a few blocks of them are all that is held at once.
 BLOCK = 1_000
@@ -82,10 +84,24 @@ def parsed_blocks(smiles: Sequence[str], *, flat: bool = False) -> Iterator[list
             raise
 
 
+def describe_each(smiles: Any, describe: Callable[[str], T]) -> list[T]:
+    """Return ``describe`` of each SMILES (n,); errors name the row in the whole set."""
+    texts = as_smiles(smiles)
+    try:
+        return [describe(text) for text in texts]
+    except ValueError:
+        # Reading one SMILES alone knows no row: find it again in the whole.
+        parse(texts)
+        raise
+
+
 def in_processes(
     compute: Callable[[list[str]], NDArray[Any]], smiles: Sequence[str], n_jobs: int
 ) -> NDArray[Any]:
-    """Compute parts of the SMILES in worker processes and join their rows; errors name the row."""
+    """Compute parts of the SMILES in worker processes and join their rows; errors name the row.
+
+    ``n_jobs`` is the number of processes, as joblib counts them: -1 for one a core.
+    """
     from joblib import Parallel, delayed, effective_n_jobs
 
     parts = np.array_split(np.asarray(smiles, dtype=object), 4 * effective_n_jobs(n_jobs))

@@ -21,7 +21,7 @@ CLUSTER_CUTOFF = 0.6
 def scaffold_balanced(
     dataset: Any, *, repeats: int = 5, folds: int = 5, valid: float = 0.1, seed: int = 0
 ) -> Protocol:
-    """Deal whole Bemis-Murcko scaffolds by chance into folds of nearly equal size.
+    """Put whole Bemis-Murcko scaffolds at random into folds of nearly equal size.
 
     Scaffolds larger than half a fold are placed first, each into the emptiest fold, then the others
     in seeded order, those of one molecule last. Molecules without a ring share the empty scaffold
@@ -41,11 +41,11 @@ def cluster(
     seed: int = 0,
     cutoff: float = CLUSTER_CUTOFF,
 ) -> Protocol:
-    """Deal whole Butina clusters by chance into folds of nearly equal size.
+    """Put whole Butina clusters at random into folds of nearly equal size.
 
     Two molecules are neighbours when the Tanimoto distance of their ECFP4 fingerprints is at most
-    ``cutoff`` (0.6, a similarity of 0.4); see :func:`butina`. The clusters have no
-    seed, their dealing has.
+    ``cutoff`` (0.6, a similarity of 0.4); see :func:`butina`. The seed decides which fold a cluster
+    goes to, not the clusters.
     """
     rule = Grouped(butina(dataset.inputs, cutoff), "clusters")
     return resampled("cluster", dataset, rule, repeats, folds, valid, seed, cutoff=cutoff)
@@ -79,12 +79,12 @@ def scaffold_moleculenet(
         sides[side].extend(rows.tolist())
     train, valid, test = (np.array(sides[side], dtype=np.int64) for side in SIDES)
     split = Split(train, valid, test)
-    return assemble("scaffold_moleculenet", dataset, [split], 1, 1, None,
-                     {"fractions": list(fractions)})  # fmt: skip
+    parameters = {"fractions": list(fractions)}
+    return assemble("scaffold_moleculenet", dataset, [split], 1, 1, None, parameters)
 
 
 def butina(smiles: ArrayLike, cutoff: float = CLUSTER_CUTOFF) -> Rows:
-    """Return the cluster of each molecule, shape (n,), by Butina's algorithm on ECFP4.
+    """Return the number of each molecule's cluster, shape (n,), by Butina's algorithm on ECFP4.
 
     The molecule with most neighbours (Tanimoto distance ≤ ``cutoff``) takes them all as its
     cluster, then the next that is still free takes its free neighbours, and so on (Butina, J. Chem.
@@ -102,13 +102,13 @@ def butina(smiles: ArrayLike, cutoff: float = CLUSTER_CUTOFF) -> Rows:
         neighbours.extend(np.flatnonzero(line) for line in block)
     order = sorted(range(len(rows)), key=lambda i: (len(neighbours[i]), i), reverse=True)
     codes = np.full(len(rows), -1, dtype=np.int64)
-    found = 0
+    clusters = 0
     for centre in order:
         if codes[centre] >= 0:
             continue
         free = neighbours[centre][codes[neighbours[centre]] < 0]
-        codes[free] = found
-        found += 1
+        codes[free] = clusters
+        clusters += 1
     return codes
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
 from chemdl.learn.ragged import Ragged
-from chemdl.molecules.smiles import as_smiles, parse
+from chemdl.molecules.smiles import describe_each, parse
 from chemdl.settings import spawn
 
 PADDING, UNKNOWN = 0, 1
@@ -57,10 +57,10 @@ def tokens(smiles: str) -> list[str]:
 
     Text that no rule knows is cut into characters.
     """
-    found: list[str] = []
+    cut: list[str] = []
     for part in _OUTSIDE.findall(smiles):
-        found.extend(_WITHIN.findall(part) if part[0] == "[" else [part])
-    return found
+        cut.extend(_WITHIN.findall(part) if part[0] == "[" else [part])
+    return cut
 
 
 def token_places(smiles: str) -> NDArray[np.uint8]:
@@ -88,13 +88,7 @@ def smiles_tokens(smiles: Sequence[str], *, variants: int = 1, seed: int = 0) ->
     """
     if variants < 1:
         raise ValueError(f"a molecule has one variant or more, not {variants}")
-    texts = as_smiles(smiles)
-    try:
-        rows = [_variant_places(text, variants, seed) for text in texts]
-    except ValueError:
-        # Name the row where the caller has it.
-        parse(texts)
-        raise
+    rows = describe_each(smiles, lambda text: _variant_places(text, variants, seed))
     return Ragged.of(rows, layout="padded")
 
 
@@ -102,7 +96,7 @@ def spellings(smiles: str, variants: int, seed: int = 0) -> list[str]:
     """Return the canonical SMILES of a molecule and ``variants - 1`` in random orders of atoms."""
     (molecule,) = parse([smiles])
     canonical = Chem.MolToSmiles(molecule)
-    found = [canonical]
+    texts = [canonical]
     if variants > 1:
         # Read again, so that the orders do not depend on the spelling that came in.
         with rdBase.BlockLogs():
@@ -110,8 +104,8 @@ def spellings(smiles: str, variants: int, seed: int = 0) -> list[str]:
         rng = np.random.default_rng(spawn(seed, "spellings", canonical))
         for _ in range(variants - 1):
             order = rng.permutation(molecule.GetNumAtoms()).tolist()
-            found.append(Chem.MolToSmiles(Chem.RenumberAtoms(molecule, order), canonical=False))
-    return found
+            texts.append(Chem.MolToSmiles(Chem.RenumberAtoms(molecule, order), canonical=False))
+    return texts
 
 
 @functools.lru_cache(maxsize=_KEPT)

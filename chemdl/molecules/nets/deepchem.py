@@ -1,4 +1,4 @@
-"""Other people's nets under this package's contract, for comparison."""
+"""DeepChem's multitask net under this package's contract, for comparison with ours."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 
+from chemdl.learn.classification import BinaryClassifier
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.settings import spawn
 
 
-class DeepChemMultitask(ClassifierMixin, BaseEstimator):
+class DeepChemMultitask(BinaryClassifier, BaseEstimator):
     """DeepChem's own ``MultitaskClassifier`` over the fingerprints that our nets read.
 
     Its best epoch is chosen by the loss on a tenth of the rows, drawn by seed, as ours choose
@@ -24,6 +25,7 @@ class DeepChemMultitask(ClassifierMixin, BaseEstimator):
 
     kind: ClassVar[str] = "deep"
     stackable: ClassVar[bool] = False
+    revision: ClassVar[int] = 1
     # DeepChem draws from the global random states, which replicas side by side would share.
     alone: ClassVar[bool] = True
 
@@ -80,23 +82,14 @@ class DeepChemMultitask(ClassifierMixin, BaseEstimator):
         if state is not None:
             model.model.load_state_dict(state)
 
-    def predict_proba(self, X: Sequence[str]) -> np.ndarray:
-        """Return (n, 2) for one task as scikit-learn does, else (n, tasks) of the positives."""
+    def probabilities(self, X: Sequence[str]) -> np.ndarray:
+        """Return the probability of the positive class: (n, tasks)."""
         bits = ECFP().transform(X)
         with _deepchem(self.seed) as deepchem:
             # Its generator wants labels of the right shape even where it only predicts.
             nothing = np.zeros((len(bits), self.n_tasks_))
             data = _dataset(deepchem, bits, nothing, np.arange(len(bits)))
-            positive = self.model_.predict(data)[:, :, 1]
-        if self.n_tasks_ == 1:
-            return np.column_stack([1.0 - positive[:, 0], positive[:, 0]])
-        return positive
-
-    def predict(self, X: Sequence[str]) -> np.ndarray:
-        """Return classes: (n,) for one task, (n, tasks) else."""
-        proba = self.predict_proba(X)
-        labels = ((proba[:, 1:] if self.n_tasks_ == 1 else proba) >= 0.5).astype(int)
-        return labels[:, 0] if self.n_tasks_ == 1 else labels
+            return self.model_.predict(data)[:, :, 1]
 
 
 def _dataset(deepchem: Any, bits: np.ndarray, targets: np.ndarray, rows: np.ndarray) -> Any:

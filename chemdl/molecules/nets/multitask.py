@@ -159,6 +159,16 @@ def _initialise(layers: Sequence[nn.Linear], activation: str, initial_bias: floa
     shared=False,
 )
 @net(
+    "ensemble",
+    family="net on vectors",
+    reads="ECFP4 bits",
+    method="the mean of five pyramids from seeds of their own",
+    paper="Ramsundar et al. 2015, arXiv:1502.02072",
+    inputs=("smiles", "descriptors"),
+    initial_bias=1.0,
+    networks=5,
+)
+@net(
     "multitask_ma",
     family="net on vectors",
     reads="ECFP4 counts",
@@ -297,6 +307,6 @@ class Multitask(NeuralEstimator):
         if self.shared:
             return np.mean(outputs, axis=0)
         n_tasks = outputs[0].shape[1]
-        own = [output[:, i % n_tasks] for i, output in enumerate(outputs)]
-        rounds = np.reshape(own, (self.networks, n_tasks, -1))
-        return rounds.mean(axis=0).T
+        columns = [output[:, i % n_tasks] for i, output in enumerate(outputs)]
+        by_network = np.reshape(columns, (self.networks, n_tasks, -1))
+        return by_network.mean(axis=0).T

@@ -19,17 +19,18 @@ from chemdl.molecules.smiles import inchikeys
 
 
 class Transferred(RegressorMixin, BaseEstimator):
-    """y = a + b f(x), with f a net trained on another set and kept as it is.
+    """y = a + b f(x), with f a net trained on another set and not changed afterwards.
 
     Parameters
     ----------
-    net : the unfitted net; it learns all of ``source`` that is no molecule of ``without``.
-    source : the set to learn from.
-    without : the set that is asked about: its molecules are left out of what is learned.
+    net : the unfitted net. It learns the molecules of ``source`` that are not in ``without``.
+    source : name of the data set that the net learns from.
+    without : name of the data set that is predicted: none of its molecules is learned from.
     """
 
     kind: ClassVar[str] = "deep"
     stackable: ClassVar[bool] = False
+    revision: ClassVar[int] = 1
 
     def __init__(self, net: Any, source: str, without: str, seed: int = 0) -> None:
         self.net, self.source, self.without, self.seed = net, source, without, seed
@@ -53,11 +54,11 @@ class Transferred(RegressorMixin, BaseEstimator):
         return self.intercept_ + self.slope_ * self._teacher().predict(X)
 
     def _teacher(self) -> Any:
-        return _trained(_Net(self.net), self.source, self.without)
+        return _trained(_HashedNet(self.net), self.source, self.without)
 
 
-class _Net:
-    """A net that is told from others by its class and parameters."""
+class _HashedNet:
+    """An unfitted net as a key of a cache: equal where class and parameters are equal."""
 
     def __init__(self, net: Any) -> None:
         self.net = net
@@ -67,13 +68,12 @@ class _Net:
         return hash(self.name)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Net) and other.name == self.name
+        return isinstance(other, _HashedNet) and other.name == self.name
 
 
 @functools.lru_cache(maxsize=4)
-def _trained(net: _Net, source: str, without: str) -> Any:
-    learned = chemdl.load(source)
-    asked = set(inchikeys(chemdl.load(without).inputs))
-    keys = inchikeys(learned.inputs)
-    rows = np.flatnonzero([key not in asked for key in keys])
-    return clone(net.net).fit(learned.inputs[rows], learned.targets[rows])
+def _trained(net: _HashedNet, source: str, without: str) -> Any:
+    dataset = chemdl.load(source)
+    left_out = set(inchikeys(chemdl.load(without).inputs))
+    rows = np.flatnonzero([key not in left_out for key in inchikeys(dataset.inputs)])
+    return clone(net.net).fit(dataset.inputs[rows], dataset.targets[rows])

@@ -33,8 +33,8 @@ from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Packed
 from chemdl.learn.training import ReplicaRows
+from chemdl.molecules.directed import directed_graphs
 from chemdl.molecules.nets.graph_net import GraphBatch, GraphEstimator
-from chemdl.molecules.pairs import directed_graphs
 from chemdl.settings import spawn
 
 
@@ -42,8 +42,8 @@ class RecursiveNet(nn.Module):
     """Directed graphs of B molecules → (B, tasks); see the module for the equations.
 
     ``width`` is the size of a state, ``hidden`` that of M_G's hidden layer and of M_O's. Parts
-    that several roots share are computed once (:class:`chemdl.molecules.pairs.DirectedParts`), and
-    all parts of one height in one step, so that the steps are as many as the longest shortest
+    that several roots share are computed once (:class:`~chemdl.molecules.directed.DirectedParts`),
+    and all parts of one height in one step, so that the steps are as many as the longest shortest
     path of the set has atoms. No weight depends on it: larger molecules only take more steps.
     """
 
