@@ -208,6 +208,25 @@ def test_a_missing_extra_is_named(
     assert "papermill is not installed; pip install 'chemdl[run]'" in capsys.readouterr().err
 
 
+HELP = """
+import sys
+from chemdl import cli
+try:
+    cli.main(["--help"])
+finally:
+    print({"numpy", "rdkit", "torch"} & set(sys.modules))
+"""
+
+
+def test_help_lists_the_commands_of_domains_too_and_imports_no_library(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELP], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    places = [done.stdout.index(f"\n    {name} ") for name in ("run", "data", "dock", "claims")]
+    assert places == sorted(places)
+    assert done.stdout.endswith("set()\n")
+
+
 @pytest.mark.parametrize("command", [["-m", "chemdl", "--version"], ["-m", "chemdl", "rnu"]])
 def test_the_module_runs_as_a_program(command: list[str], tmp_path: Path) -> None:
     done = subprocess.run(

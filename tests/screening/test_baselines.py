@@ -1,4 +1,4 @@
-"""The rivals of a screen: nearest active by hand, six properties, and every name of the list."""
+"""Classical models of a screen: nearest active by hand, six properties, every name of the list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rdkit.Chem import rdFingerprintGenerator
 from sklearn.base import clone, is_classifier
 
 from chemdl.evidence import metrics
-from chemdl.evidence.replicas import replica_key
+from chemdl.learn.models import BASELINES
 from chemdl.screening import baselines as screening
 
 SMILES = np.array(
@@ -58,12 +58,12 @@ def test_without_a_known_active_nothing_is_near() -> None:
 
 
 @pytest.mark.parametrize("name", screening.CLASSIFIERS)
-def test_every_rival_keeps_the_contract(name: str) -> None:
+def test_every_model_keeps_the_contract(name: str) -> None:
     smiles = np.array(["C" * n + end for n in range(1, 21) for end in ("", "O", "N")], object)
     y = np.array([["O" in s, "N" in s] for s in smiles], float)
     y[::7, 0] = np.nan
     model = clone(screening.classifier(name, trees=20)).fit(smiles, y)
-    assert is_classifier(model) and model.kind == ("trivial" if name == "trivial" else "other")
+    assert is_classifier(model) and model.kind == ("trivial" if name == "trivial" else "classical")
     p = model.predict_proba(smiles)
     assert p.shape == (60, 2) and ((p >= 0) & (p <= 1)).all()
     assert model.predict(smiles).shape == (60, 2)
@@ -85,26 +85,13 @@ def test_six_properties_see_no_structure() -> None:
     assert not np.array_equal(ortho, meta)
 
 
-def test_an_unknown_rival_lists_near_misses() -> None:
+def test_an_unknown_name_lists_near_misses() -> None:
     with pytest.raises(ValueError, match="logistic"):
         screening.classifier("logistik")
 
 
-def test_stored_replicas_know_the_source_of_these_rivals(monkeypatch) -> None:
-    from chemdl.evidence import replicas
-
-    def key() -> str:
-        replicas.source_hash.cache_clear()
-        return replica_key(
-            screening.classifier("similarity"), content_sha256="", rows=(), seed=0, condition=""
-        )
-
-    before = key()
-    plain = replicas._module_source
-    monkeypatch.setattr(
-        replicas,
-        "_module_source",
-        lambda name: plain(name) + ("\nX = 1" if name == "chemdl.screening.baselines" else ""),
-    )
-    assert key() != before
-    replicas.source_hash.cache_clear()
+@pytest.mark.parametrize("name", screening.CLASSIFIERS)
+def test_the_registry_makes_the_same_model_and_it_has_a_revision(name: str) -> None:
+    model = BASELINES[f"smiles/{name}"].estimator("classification", trees=20, seed=3)
+    assert str(model.get_params()) == str(screening.classifier(name, trees=20, seed=3).get_params())
+    assert vars(type(model))["revision"] == 1

@@ -10,16 +10,16 @@ import pytest
 
 from chemdl.data import Dataset
 from chemdl.screening import ligands
-from chemdl.screening.errors import DockingError
+from chemdl.screening.receptors import DockingError
 
 ROWS = [("CC[NH3+]", 1), ("CCCC(=O)O", 1), *[("C" * n + "O", 0) for n in range(1, 21)]]
 
 
-def drawn(rows, label: int, seed: int = 0) -> list[str]:
-    return [one.smiles for one in ligands.in_drawn_order(rows, label, seed)]
+def in_order(rows, label: int, seed: int = 0) -> list[str]:
+    return [one.smiles for one in ligands.in_random_order(rows, label, seed)]
 
 
-def test_charged_and_neutral_drawings_of_a_molecule_are_one() -> None:
+def test_charged_and_neutral_forms_of_a_molecule_are_one() -> None:
     # As ZINC protonates it, and as ChEMBL stores it.
     for charged, plain in (
         ("C[NH+](C)CCC(=O)[O-]", "CN(C)CCC(=O)O"),
@@ -34,18 +34,18 @@ def test_charged_and_neutral_drawings_of_a_molecule_are_one() -> None:
 
 
 def test_the_order_is_drawn_by_the_seed_and_stays_when_the_list_changes() -> None:
-    first = drawn(ROWS, 0)
+    first = in_order(ROWS, 0)
     assert len(first) == 20 and first != sorted(first)
-    assert drawn(ROWS[::-1], 0) == first
-    assert drawn(ROWS, 0, seed=1) != first
+    assert in_order(ROWS[::-1], 0) == first
+    assert in_order(ROWS, 0, seed=1) != first
     shorter = [row for row in ROWS if row[0] != "CCCCO"]
-    assert drawn(shorter, 0) == [text for text in first if text != "CCCCO"]
+    assert in_order(shorter, 0) == [text for text in first if text != "CCCCO"]
 
 
 def test_a_molecule_comes_once_and_an_active_is_no_decoy() -> None:
     rows = [*ROWS, ("CCN", 0), ("CCCC([O-])=O", 0), ("OC", 0), ("C1CC", 0)]
-    assert sorted(drawn(rows, 0)) == sorted(drawn(ROWS, 0))
-    assert sorted(drawn(rows, 1)) == ["CCCC(=O)O", "CCN"]
+    assert sorted(in_order(rows, 0)) == sorted(in_order(ROWS, 0))
+    assert sorted(in_order(rows, 1)) == ["CCCC(=O)O", "CCN"]
 
 
 def test_files_of_both_sets_are_read(tmp_path, monkeypatch) -> None:
@@ -87,8 +87,8 @@ def several_targets() -> Dataset:
     )
 
 
-def test_several_targets_become_one_question_of_neutral_molecules() -> None:
-    found = ligands.as_one_question(several_targets())
+def test_several_targets_become_one_task_of_neutral_molecules() -> None:
+    found = ligands.as_one_task(several_targets())
     # Ethylamine is drawn twice for target a: the active stays. For target b it is another row.
     assert found.inputs.tolist() == ["CCO", "CCN", "CCO", "CC(=O)O", "CCN"]
     assert found.targets[:, 0].tolist() == [1, 1, 0, 1, 0]
@@ -98,7 +98,7 @@ def test_several_targets_become_one_question_of_neutral_molecules() -> None:
 
 def test_molecules_can_be_taken_as_the_files_have_them() -> None:
     whole = several_targets()
-    found = ligands.as_one_question(whole, as_stored=True)
+    found = ligands.as_one_task(whole, as_stored=True)
     assert found.inputs.tolist() == whole.inputs.tolist()
     with pytest.raises(DockingError, match="no column 'target'"):
-        ligands.as_one_question(dataclasses.replace(whole, columns={}))
+        ligands.as_one_task(dataclasses.replace(whole, columns={}))

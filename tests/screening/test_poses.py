@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from chemdl.screening import poses
-from chemdl.screening.errors import DockingError, MissingPoseError
 from chemdl.screening.ligands import neutral
+from chemdl.screening.poses import MissingPoseError
+from chemdl.screening.receptors import DockingError
 
 
 def test_a_stored_pose_is_read_again_by_any_spelling(workbench) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from chemdl.data import UnavailableError
 from chemdl.screening import receptors
-from chemdl.screening.errors import DockingError
+from chemdl.screening.receptors import DockingError
 
 
 def test_a_receptor_and_its_box_are_read(workbench) -> None:

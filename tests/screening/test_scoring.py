@@ -1,4 +1,4 @@
-"""The rivals over docked complexes."""
+"""Classical models of docked complexes."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+import chemdl
 from chemdl.data import Dataset
-from chemdl.evidence import replicas, splits
+from chemdl.evidence import splits
 from chemdl.evidence.metrics import METRICS
-from chemdl.evidence.study import Study
-from chemdl.learn import catalogue
+from chemdl.learn.models import BASELINES, make_net
 from chemdl.screening import scoring
-from chemdl.screening.contacts import scores
-from chemdl.screening.errors import MissingPoseError
+from chemdl.screening.complex_features import vina_scores
+from chemdl.screening.poses import MissingPoseError
 from chemdl.settings import Settings
 
 
 @pytest.mark.parametrize("name", scoring.CLASSIFIERS)
-def test_each_rival_keeps_the_contract(workbench, name: str) -> None:
+def test_every_model_keeps_the_contract(workbench, name: str) -> None:
     inputs, labels = workbench.complexes(16)
-    model = replicas.seeded(clone(scoring.classifier(name, trees=20)), 1).fit(inputs, labels)
+    model = clone(scoring.classifier(name, trees=20, seed=1)).fit(inputs, labels)
     proba = model.predict_proba(inputs)
-    assert proba.shape == (16, 2) and model.kind == ("trivial" if name == "trivial" else "other")
+    assert proba.shape == (16, 2) and model.kind == (
+        "trivial" if name == "trivial" else "classical"
+    )
     np.testing.assert_allclose(proba.sum(1), 1.0)
-    again = replicas.seeded(scoring.classifier(name, trees=20), 1).fit(inputs, labels)
+    again = scoring.classifier(name, trees=20, seed=1).fit(inputs, labels)
     np.testing.assert_array_equal(again.predict_proba(inputs), proba)
     auc = METRICS["roc_auc"].function(labels, proba[:, 1])
     if name == "trivial":
@@ -36,7 +38,7 @@ def test_each_rival_keeps_the_contract(workbench, name: str) -> None:
 def test_vina_ranks_by_its_score_and_learns_nothing(workbench) -> None:
     inputs, labels = workbench.complexes(12)
     found = scoring.classifier("vina").fit(inputs, labels).predict_proba(inputs)[:, 1]
-    assert (np.argsort(-found) == np.argsort(scores(inputs))).all()
+    assert (np.argsort(-found) == np.argsort(vina_scores(inputs))).all()
     other = scoring.classifier("vina").fit(inputs, 1.0 - labels).predict_proba(inputs)[:, 1]
     np.testing.assert_array_equal(other, found)
 
@@ -54,9 +56,16 @@ def test_ligand_forests_need_no_pose_and_the_others_do(workbench) -> None:
                 model.predict_proba(["left c1ccccc1CO"])
 
 
-def test_an_unknown_rival_lists_near_misses() -> None:
+def test_an_unknown_name_lists_near_misses() -> None:
     with pytest.raises(ValueError, match="Did you mean 'vina'"):
         scoring.classifier("vyna")
+
+
+@pytest.mark.parametrize("name", scoring.CLASSIFIERS)
+def test_the_registry_makes_the_same_model_and_it_has_a_revision(name: str) -> None:
+    model = BASELINES[f"complex/{name}"].estimator("classification", trees=20, seed=3)
+    assert str(model.get_params()) == str(scoring.classifier(name, trees=20, seed=3).get_params())
+    assert vars(type(model))["revision"] == 1
 
 
 def test_docked_complexes_run_through_a_study(workbench, tmp_path) -> None:
@@ -72,12 +81,12 @@ def test_docked_complexes_run_through_a_study(workbench, tmp_path) -> None:
         {"title": "by hand", "input": "complex", "cleaning": {"raw": 18, "kept": 18}},
         {"target": groups},
     )
-    study = Study(
+    study = chemdl.Study(
         "dude_docking",
         chapter="virtual-screening",
         dataset=data,
         models={
-            "contact_net": catalogue.net("contact_net", "classification", width=8, epochs=2),
+            "contact_net": make_net("contact_net", "classification", width=8, epochs=2),
             "random_forest": scoring.classifier("random_forest", trees=5),
             "vina": scoring.classifier("vina"),
         },
@@ -89,15 +98,6 @@ def test_docked_complexes_run_through_a_study(workbench, tmp_path) -> None:
     assert len(card["scores"]) == 9 and card["protocol"]["name"] == "leave_group_out"
     assert {model["name"]: model["kind"] for model in card["models"]} == {
         "contact_net": "deep",
-        "random_forest": "other",
-        "vina": "other",
+        "random_forest": "classical",
+        "vina": "classical",
     }
-    # A replica's key changes with what makes the features of a pose.
-    sources = replicas._imported("chemdl.screening.nets.contacts") & replicas._imported(
-        "chemdl.screening.scoring"
-    )
-    assert {
-        "chemdl.screening.contacts",
-        "chemdl.screening.poses",
-        "chemdl.screening.receptors",
-    } <= sources
