@@ -34,9 +34,10 @@ class Settings:
     seed : the one root seed; every other seed is spawned from it by name.
     device : ``cpu`` or ``cuda``, resolved from ``auto``.
     output : folder for cards, replicas and the executed notebook.
-    models : ``("all",)``, or kinds (``deep``, ``other``) and names of the models to compute now.
+    models : ``("all",)``, or kinds (``deep``, ``classical``) and names of the models to compute now.
     repeats, trials : cut the protocol's repeats or the tuning trials of a profile; ``None`` leaves
         them as the profile has them. A card states what such a cut leaves out.
+    shuffled : train on permuted labels, as a control that finds nothing.
     """
 
     profile: str = "quick"
@@ -46,6 +47,7 @@ class Settings:
     models: tuple[str, ...] = ("all",)
     repeats: int | None = None
     trials: int | None = None
+    shuffled: bool = False
 
     def choose(self, *, quick: T, full: T, smoke: T | None = None) -> T:
         """Return the value meant for this run's profile; without ``smoke`` it takes ``quick``."""
@@ -91,6 +93,7 @@ def read_settings(namespace: Mapping[str, Any]) -> Settings:
         models=_model_names(given.get("models")),
         repeats=_optional("repeats", given.get("repeats"), minimum=1),
         trials=_optional("trials", given.get("trials"), minimum=0),
+        shuffled=_truth("shuffled", given.get("shuffled", False)),
     )
 
 
@@ -156,3 +159,9 @@ def _whole_number(name: str, value: Any, minimum: int) -> int:
 
 def _optional(name: str, value: Any, minimum: int) -> int | None:
     return None if value is None else _whole_number(name, value, minimum)
+
+
+def _truth(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{name} must be true or false, not {value!r}")
+    return value

@@ -13,27 +13,12 @@ import numpy as np
 from chemdl.book import regression
 from chemdl.book.regression import FEWEST_SEEDS, MOST_NUMBERS, NumberError
 from chemdl.book.run import chapter_name, find_chapter, run_chapters, versions
-from chemdl.evidence import cards
+from chemdl.evidence.result import Result, read_result
 from chemdl.files import project_root, write_atomically
 
 _PROFILE = "smoke"
 _SEEDS = 20  # ten would do, but t with 9 degrees of freedom makes intervals a third wider
 _SHUFFLED_SEEDS = 3
-# Runs before the chapter's own cells: whatever study they make, it learns from permuted labels.
-_SHUFFLE = """
-import dataclasses
-import chemdl.study as study_module
-
-_plain_init = study_module.Study.__init__
-
-
-def _with_shuffled_labels(self, *arguments, **options):
-    _plain_init(self, *arguments, **options)
-    self.conditions = tuple(dataclasses.replace(c, shuffled=True) for c in self.conditions)
-
-
-study_module.Study.__init__ = _with_shuffled_labels
-"""
 
 
 class CalibrationError(RuntimeError):
@@ -63,9 +48,8 @@ def calibrate(chapter: str | Path, seeds: int = _SEEDS, folder: Path | None = No
         raise CalibrationError(f"{seeds} seeds are too few: at least {FEWEST_SEEDS} are needed")
     build = root / "_build" / "calibration" / name
     plain = [_run(path, seed, build / f"seed-{seed}") for seed in range(1, seeds + 1)]
-    permuted = _with_shuffled_labels(path, build / "shuffled" / path.name)
     shuffled = [
-        _run(permuted, seed, build / "shuffled" / f"seed-{seed}")
+        _run(path, seed, build / "shuffled" / f"seed-{seed}", shuffled=True)
         for seed in range(1, _SHUFFLED_SEEDS + 1)
     ]
     expected = distribution(name, numbers, plain, shuffled)
@@ -110,10 +94,10 @@ def distribution(
         for numbers that would pass whatever the model does.
     """
     studies = sorted({regression.parse(number)[0] for number in numbers})
-    read = [{study: cards.read(folder / f"{study}.json") for study in studies} for folder in plain]
-    permuted = [
-        {study: cards.read(folder / f"{study}.json") for study in studies} for folder in shuffled
-    ]
+    read, permuted = (
+        [{study: read_result(folder / f"{study}.json") for study in studies} for folder in folders]
+        for folders in (plain, shuffled)
+    )
     expected = {
         "schema_version": 1,
         "chapter": chapter,
@@ -129,47 +113,38 @@ def distribution(
     return expected
 
 
-def _run(path: Path, seed: int, output: Path) -> Path:
+def _run(path: Path, seed: int, output: Path, *, shuffled: bool = False) -> Path:
     run_chapters(
-        [path], profile=_PROFILE, seed=seed, device="cpu", output=output, skip_unchanged=True
+        [path],
+        profile=_PROFILE,
+        seed=seed,
+        device="cpu",
+        output=output,
+        skip_unchanged=True,
+        shuffled=shuffled,
     )
     return output / "cards"
 
 
-def _with_shuffled_labels(path: Path, target: Path) -> Path:
-    """Write a copy of the chapter whose studies learn from permuted training labels."""
-    import nbformat
-
-    notebook = nbformat.read(path, as_version=4)
-    tagged = [
-        i for i, cell in enumerate(notebook.cells) if "setup" in cell.metadata.get("tags", [])
-    ]
-    cell = nbformat.v4.new_code_cell(_SHUFFLE, id="shuffled-labels")
-    notebook.cells.insert(tagged[0] + 1 if tagged else 0, cell)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, target)
-    return target
-
-
-def _one_dataset(study: str, read: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _one_dataset(study: str, read: Sequence[Mapping[str, Result]]) -> dict[str, Any]:
     """Return the dataset that all seeds of a study share."""
-    found = {cards_of[study]["dataset"]["content_sha256"] for cards_of in read}
+    found = {results[study].card.dataset.content_sha256 for results in read}
     if len(found) > 1:
         raise CalibrationError(
             f"study {study} ran on {len(found)} different data: its subset must not depend on "
             "the seed, else a card from other data could not be told"
         )
-    dataset = read[0][study]["dataset"]
-    return {key: dataset[key] for key in ("name", "content_sha256", "n")}
+    dataset = read[0][study].card.dataset
+    return dataset.model_dump(include={"name", "content_sha256", "n"})
 
 
 def _distribution(
-    number: str, read: Sequence[Mapping[str, Any]], permuted: Sequence[Mapping[str, Any]]
+    number: str, read: Sequence[Mapping[str, Result]], permuted: Sequence[Mapping[str, Result]]
 ) -> dict[str, Any]:
     study, _, metric = regression.parse(number)
-    values = [regression.value_of(cards_of[study], number) for cards_of in read]
-    trivial = [regression.trivial_value(cards_of[study], metric) for cards_of in read]
-    shuffled = [regression.value_of(cards_of[study], number) for cards_of in permuted]
+    values = [regression.value_of(results[study], number) for results in read]
+    trivial = [regression.trivial_value(results[study], metric) for results in read]
+    shuffled = [regression.value_of(results[study], number) for results in permuted]
     return {
         "values": values,
         "mean": float(np.mean(values)),

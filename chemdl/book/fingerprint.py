@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -55,29 +54,14 @@ def cells_text(notebook: Path) -> str:
 
 @cache
 def package_code() -> str:
-    """Return a digest of the package's code; comments, docstrings and layout do not count."""
+    """Return a digest of the files of the package that a chapter's numbers depend on."""
     package = Path(__file__).resolve().parents[1]
-    parts = []
+    parts: list[str | bytes] = []
     for path in sorted(package.rglob("*.py")):
         relative = path.relative_to(package)
         if relative.parts[0] not in _WITHOUT_EFFECT:
-            parts += [relative.as_posix(), code_only(path.read_text(encoding="utf-8"))]
+            parts += [relative.as_posix(), path.read_bytes()]
     return digest(parts)
-
-
-def code_only(source: str) -> str:
-    """Return what Python makes of ``source``: its syntax tree without docstrings.
-
-    >>> code_only("x = 1  # a comment") == code_only("x  =  1")
-    True
-    """
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:]
-    return ast.dump(tree)
 
 
 def data_records() -> list[bytes]:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from chemdl.book import ledger
-from chemdl.book.ledger import Finding, Row
 from chemdl.book.markdown import escape, table, verdict_mark
 from chemdl.evidence.claims import CHAPTERS, Claim
+from chemdl.evidence.ledger import (
+    Finding,
+    Row,
+    number,
+    reported_lines,
+    reproduced_text,
+    tally,
+)
 from chemdl.evidence.verdicts import MEANING
 
 _CONFIRMATION = {
@@ -29,7 +35,7 @@ def found_text(rows: Sequence[Row]) -> str:
         "",
     ]
     if final:
-        counts = "; ".join(f"{n} {verdict}" for verdict, n in ledger.tally(final).items())
+        counts = "; ".join(f"{n} {verdict}" for verdict, n in tally(final).items())
         agreeing = sum(row.agrees for row in final)
         lines += [
             f"Full studies that bear the claim out: {agreeing} of {len(final)} ({counts}).",
@@ -85,7 +91,7 @@ def _unwritten_title(chapter: str) -> str:
 
 
 def _tally_table(rows: Sequence[Row]) -> str:
-    final = ledger.tally(row for row in rows if row.finding and not row.finding.provisional)
+    final = tally(row for row in rows if row.finding and not row.finding.provisional)
     open_rows = [row for row in rows if row.finding is None or row.finding.provisional]
     provisional = {verdict: sum(row.verdict == verdict for row in open_rows) for verdict in MEANING}
     body = [
@@ -130,10 +136,10 @@ def _field(claim: Claim, name: str) -> str:
 
 
 def _reported_cell(row: Row) -> str:
-    lines = [escape(line) for line in ledger.reported_lines(row.claim)]
+    lines = [escape(line) for line in reported_lines(row.claim)]
     for also in row.claim.also:
         if also.get("value") is not None:
-            text = f"{ledger.number(also['value'])} {also.get('name', '')}"
+            text = f"{number(also['value'])} {also.get('name', '')}"
             lines.append(f"[{escape(text)}]{{.aside}}")
     return "<br>".join(lines) or "—"
 
@@ -148,7 +154,7 @@ def _reproduced_cell(row: Row) -> str:
 
 
 def _finding_lines(finding: Finding, claim: Claim, whose: str) -> str:
-    value = ledger.reproduced_text(finding, claim.kind)
+    value = reproduced_text(finding, claim.kind)
     estimate, _, span = value.partition(" ")
     fidelity = f", {finding.fidelity}" if finding.fidelity and not whose else ""
     verdict = f": {finding.verdict}" if whose else ""

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from chemdl import data as datasets
-from chemdl.book import ledger, ledger_page, reference
+from chemdl.book import ledger_page, reference
 from chemdl.book.markdown import escape, table
-from chemdl.book.run import card_files, chapter_name, read_run
-from chemdl.evidence import cards
+from chemdl.book.run import chapter_name, read_run
+from chemdl.evidence.ledger import ledger_rows
+from chemdl.evidence.result import find_results
 
 
 def write_pages(source: Path, output: Path, chapters: Sequence[str], toc: dict[str, Any]) -> None:
     """Write the generated pages into ``source`` and add the reference's pages to ``toc``."""
-    rows = ledger.rows(output)
+    rows = ledger_rows(output / "cards")
     titles = chapter_titles(source)
     texts = {
         "generated/found.md": ledger_page.found_text(rows),
@@ -106,12 +107,8 @@ def _cleaning_text(cleaning: Mapping[str, Any]) -> str:
 
 def _cleanings(output: Path) -> dict[str, dict[str, Any]]:
     """Return what cleaning took out of each set, from the cards of a run and the recorded ones."""
-    found: dict[str, dict[str, Any]] = {}
-    for path in [*cards.all_recorded().values(), *card_files(output)]:
-        record = json.loads(path.read_text(encoding="utf-8"))["dataset"]
-        if record["cleaning"]:
-            found.setdefault(record["name"], record["cleaning"])
-    return found
+    records = [result.card.dataset for result in find_results(folder=output / "cards").values()]
+    return {record.name: record.cleaning for record in records if record.cleaning}
 
 
 # runs

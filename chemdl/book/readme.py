@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chemdl.book import fingerprint, ledger
-from chemdl.book.ledger import Row
-from chemdl.evidence import cards
+from chemdl.book import fingerprint
+from chemdl.evidence.ledger import Row, ledger_rows, reported_lines, reproduced_text, tally
+from chemdl.evidence.result import find_results
 from chemdl.files import data_dir, project_root, write_atomically
 
 BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
@@ -45,8 +45,8 @@ def readme_table(rows: Sequence[Row]) -> str:
         assert row.recorded is not None
         cells = (
             f"{row.claim.id}: {row.claim.statement}",
-            "; ".join(ledger.reported_lines(row.claim)) or "—",
-            ledger.reproduced_text(row.recorded, row.claim.kind),
+            "; ".join(reported_lines(row.claim)) or "—",
+            reproduced_text(row.recorded, row.claim.kind),
             row.recorded.profile,
             row.recorded.verdict + (" \\*" if row.recorded.provisional else ""),
         )
@@ -102,10 +102,10 @@ def figure_png(rows: Sequence[Row]) -> bytes | None:
     if not metrics:
         return None
     metric = max(sorted(set(metrics)), key=metrics.count)
-    from chemdl import show as plots
+    from chemdl.show import figures
 
     lines = [line for line in drawn if line["metric"] == metric][:_MOST_LINES]
-    return plots.png(plots.claims_and_intervals(lines, metric))
+    return figures.png(figures.claims_and_intervals(lines, metric))
 
 
 def _is_difference(row: Row) -> bool:
@@ -127,11 +127,11 @@ def _line(row: Row) -> dict[str, Any]:
 
 
 def _recorded_rows() -> list[Row]:
-    return [row for row in ledger.rows() if row.recorded and row.recorded.verdict != "not run"]
+    return [row for row in ledger_rows() if row.recorded and row.recorded.verdict != "not run"]
 
 
 def _summary(rows: Sequence[Row]) -> str:
-    counts: Mapping[str, int] = ledger.tally(rows)
+    counts: Mapping[str, int] = tally(rows)
     final = sum(counts.values())
     text = f"{len(rows)} claims have a verdict"
     if final == len(rows):
@@ -143,8 +143,8 @@ def _summary(rows: Sequence[Row]) -> str:
 
 
 def _cards_digest() -> str:
-    paths = sorted(cards.all_recorded().items())
-    return fingerprint.digest([path.read_bytes() for _, path in paths])[:16]
+    results = find_results()
+    return fingerprint.digest([result.path.read_bytes() for result in results.values()])[:16]
 
 
 def _readme(root: Path | None) -> Path:

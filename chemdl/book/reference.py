@@ -10,20 +10,23 @@ from pathlib import Path
 from chemdl.book.markdown import escape, table
 
 _FLOORS = {
-    "The floor": ("profiles", "claims", "datasets"),
-    "Inputs, splits and statistics": (
-        "features",
-        "docking",
-        "ragged",
-        "splits",
-        "metrics",
-        "stats",
-        "intervals",
-        "training",
+    "The staircase: from data to a verdict": (
+        "settings",
+        "files",
+        "registry",
+        "data",
+        "learn",
+        "evidence",
+        "show",
+        "book",
     ),
-    "Models": ("models", "baselines"),
-    "Studies": ("study", "comparisons", "cards", "verdicts", "tables", "plots"),
-    "The book": ("book",),
+    "The flats: one domain each": (
+        "molecules",
+        "screening",
+        "proteins",
+        "quantum",
+        "materials",
+    ),
 }
 
 
@@ -41,8 +44,9 @@ def reference_text(names: Sequence[str]) -> str:
     lines = [
         "# The package",
         "",
-        "One way through: `load` → split → models → `Study.run` → card → figure, verdict. A module "
-        "imports only from the floors below its own.",
+        "One way through: `load` → split → models → `Study.run` → `Result` → figure, verdict. "
+        "Each domain imports the staircase and no other domain, but screening, which builds on "
+        "molecules.",
         "",
     ]
     for floor, modules in _FLOORS.items():

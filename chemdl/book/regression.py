@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from chemdl.evidence import cards, metrics
+from chemdl.evidence import metrics
 from chemdl.evidence import statistics as stats
+from chemdl.evidence.card import ScoreRow
 from chemdl.evidence.metrics import METRICS
+from chemdl.evidence.result import Predictions, Result, read_result
 from chemdl.registry import UnknownNameError
 
 FAMILY_ERROR = 0.001
@@ -61,11 +63,11 @@ def check_run(cards_dir: Path, expected: Path | Mapping[str, Any]) -> list[Outco
     """
     stored = read_expected(expected) if isinstance(expected, Path) else expected
     outcomes: list[Outcome] = []
-    loaded: dict[str, dict[str, Any]] = {}
+    loaded: dict[str, Result] = {}
     for study, dataset in stored["datasets"].items():
         path = Path(cards_dir) / f"{study}.json"
         try:
-            loaded[study] = trusted_card(path, stored["profile"], dataset)
+            loaded[study] = trusted_result(path, stored["profile"], dataset)
         except (FileNotFoundError, ValueError) as error:
             outcomes.append(Outcome(study, False, str(error)))
         else:
@@ -87,12 +89,12 @@ def read_expected(path: Path) -> dict[str, Any]:
     return content
 
 
-def check_number(name: str, card: Mapping[str, Any], expected: Mapping[str, Any]) -> Outcome:
-    """Compare one number of a card with its interval; what is not finite never passes."""
+def check_number(name: str, result: Result, expected: Mapping[str, Any]) -> Outcome:
+    """Compare one number of a result with its interval; what is not finite never passes."""
     stored = expected["numbers"][name]
     low, high = interval(stored["values"], len(expected["numbers"]))
     try:
-        value = value_of(card, name)
+        value = value_of(result, name)
     except NumberError as error:
         return Outcome(name, False, str(error), None, low, high)
     # Written so that a NaN on any side fails.
@@ -101,65 +103,63 @@ def check_number(name: str, card: Mapping[str, Any], expected: Mapping[str, Any]
     return Outcome(name, passed, message, value, low, high)
 
 
-def trusted_card(path: Path, profile: str, dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a card whose every score can be computed again from its predictions.
+def trusted_result(path: Path, profile: str, dataset: Mapping[str, Any]) -> Result:
+    """Read a result whose every score can be computed again from its predictions.
 
     Raises
     ------
     FileNotFoundError
         for a missing card or predictions file.
     ValueError
-        for a card that breaks its schema, is of another profile or other data, or whose scores do
+        for a card that breaks its form, is of another profile or other data, or whose scores do
         not follow from its predictions.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path.name} is missing: the study wrote no card")
-    card = cards.read(path)
-    if card["profile"] != profile:
-        raise ValueError(f"{path.name} is of profile {card['profile']}, not {profile}")
-    if card["dataset"]["content_sha256"] != dataset["content_sha256"]:
+    result = read_result(path)
+    if result.profile != profile:
+        raise ValueError(f"{path.name} is of profile {result.profile}, not {profile}")
+    own = result.card.dataset
+    if own.content_sha256 != dataset["content_sha256"]:
         raise ValueError(
-            f"{path.name} is from other data: {card['dataset']['name']} with content "
-            f"{card['dataset']['content_sha256'][:12]}…, calibrated on {dataset['name']} with "
+            f"{path.name} is from other data: {own.name} with content "
+            f"{own.content_sha256[:12]}…, calibrated on {dataset['name']} with "
             f"{dataset['content_sha256'][:12]}…"
         )
-    predictions = cards.read_predictions(path)
-    for row in card["scores"]:
-        _compare_with_predictions(path.name, row, predictions)
-    return card
+    for row in result.card.scores:
+        _compare_with_predictions(path.name, row, result.predictions)
+    return result
 
 
-def value_of(card: Mapping[str, Any], name: str) -> float:
-    """Return a number of a card; NaN where a replica has no defined task.
+def value_of(result: Result, name: str) -> float:
+    """Return a number of a result; NaN where a replica has no defined task.
 
     Raises
     ------
     NumberError
-        for a model or metric that the card does not have, with the near misses.
+        for a model or metric that the result does not have, with the near misses.
     """
     _, model, metric = parse(name)
-    rows = [r for r in card["scores"] if r["model"] == model and r["condition"] == "all"]
-    if not rows:
-        models = {row["model"] for row in card["scores"]}
-        raise NumberError(f"{card['study']}: {UnknownNameError('model', model, models)}")
-    if metric not in rows[0]["values"]:
-        known = rows[0]["values"]
-        raise NumberError(f"{card['study']}: {UnknownNameError('metric', metric, known)}")
-    return float(np.mean([_mean_of_defined(row["values"][metric]) for row in rows]))
+    if not result.replicas(model):
+        models = {row.model for row in result.card.scores}
+        raise NumberError(f"{result.study}: {UnknownNameError('model', model, models)}")
+    if metric not in result.metrics:
+        raise NumberError(f"{result.study}: {UnknownNameError('metric', metric, result.metrics)}")
+    return float(result.by_task(model, metric).mean(axis=1).mean(skipna=False))
 
 
-def trivial_value(card: Mapping[str, Any], metric: str) -> float:
-    """Return the metric of the card's trivial model.
+def trivial_value(result: Result, metric: str) -> float:
+    """Return the metric of the study's trivial model.
 
     Raises
     ------
     NumberError
         if the study has none: then nothing tells whether a number says anything.
     """
-    names = [model["name"] for model in card["models"] if model["kind"] == "trivial"]
+    names = [model for model in result.models if result.kind(model) == "trivial"]
     if not names:
-        raise NumberError(f"study {card['study']} has no trivial model to compare with")
-    return value_of(card, f"{card['study']}/{names[0]}/{metric}")
+        raise NumberError(f"study {result.study} has no trivial model to compare with")
+    return value_of(result, f"{result.study}/{names[0]}/{metric}")
 
 
 def interval(values: Sequence[float], numbers: int) -> tuple[float, float]:
@@ -193,31 +193,24 @@ def report(chapter: str, outcomes: Iterable[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def _compare_with_predictions(
-    file: str, row: Mapping[str, Any], predictions: cards.Predictions
-) -> None:
-    place = f"{row['model']}/{row['condition']}/{row['repeat']}/{row['fold']}"
-    rows = predictions.arrays.get(f"test/{row['repeat']}/{row['fold']}")
+def _compare_with_predictions(file: str, row: ScoreRow, predictions: Predictions) -> None:
+    place = f"{row.model}/{row.condition}/{row.repeat}/{row.fold}"
+    rows = predictions.arrays.get(f"test/{row.repeat}/{row.fold}")
     predicted = predictions.arrays.get(place)
     if rows is None or predicted is None:
         raise ValueError(f"{file}: no predictions of {place}")
-    for metric, by_task in row["values"].items():
+    for metric, by_task in row.values.items():
         # Predictions that are not finite are refused by score_tasks, with row and column.
         units = None if predictions.units is None else predictions.units[rows]
-        found = metrics.score_tasks(
+        computed = metrics.score_tasks(
             metric, predictions.targets[rows], predicted, tasks=list(by_task), units=units
         )
         said = np.array([np.nan if v is None else v for v in by_task.values()], float)
-        if not np.allclose(found, said, rtol=1e-4, atol=1e-6, equal_nan=True):
+        if not np.allclose(computed, said, rtol=1e-4, atol=1e-6, equal_nan=True):
             raise ValueError(
                 f"{file}: {metric} of {place} is {_short(said)}, its predictions give "
-                f"{_short(found)}"
+                f"{_short(computed)}"
             )
-
-
-def _mean_of_defined(by_task: Mapping[str, float | None]) -> float:
-    known = [value for value in by_task.values() if value is not None]
-    return float(np.mean(known)) if known else math.nan
 
 
 def _short(values: np.ndarray) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chemdl.book import fingerprint, kernel, progress
+from chemdl.evidence.result import read_result
 from chemdl.files import project_root, write_atomically
 from chemdl.registry import UnknownNameError
 from chemdl.settings import Settings, read_settings
@@ -269,19 +270,13 @@ def _text(error: Any) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", lines)
 
 
-def card_files(output: Path) -> list[Path]:
-    """Return the cards of a run; what a killed run left half-written is hidden and none."""
-    return sorted((output / "cards").glob("[!.]*.json"))
-
-
 def _cards(output: Path, chapter: str) -> dict[str, Path]:
-    """Return the chapter's cards in ``output`` by study."""
-    found = {}
-    for path in card_files(output):
-        card = json.loads(path.read_text(encoding="utf-8"))
-        if card.get("chapter") == chapter:
-            found[card["study"]] = path
-    return found
+    """Return the chapter's cards in ``output`` by study.
+
+    What a killed run left half-written is hidden and none.
+    """
+    results = map(read_result, sorted((output / "cards").glob("[!.]*.json")))
+    return {result.study: result.path for result in results if result.chapter == chapter}
 
 
 def _forget(output: Path, chapter: str) -> None:

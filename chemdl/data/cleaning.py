@@ -277,5 +277,5 @@ def _nothing_left(table: RawTable, log: dict[str, Any]) -> str:
     first = f"; the first, {table.where(0)}, reads {table.inputs[0]!r}"
     return (
         f"no row is left of {log['raw']}: {log['unparsable']} unparsable, {log['unlabelled']} "
-        f"without a label, {log['conflicting']} contradicting{first}: check the column of the inputs"
+        f"without a label, {log['conflicting']} contradicting{first}: check the inputs' column"
     )

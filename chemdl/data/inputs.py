@@ -1,4 +1,4 @@
-"""Kinds of input: how a table with such inputs is cleaned, and when two inputs are the same thing."""
+"""Kinds of input: how a table of such inputs is cleaned, and which inputs are the same thing."""
 
 from __future__ import annotations
 

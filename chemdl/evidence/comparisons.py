@@ -10,9 +10,9 @@ import numpy as np
 
 from chemdl.evidence import metrics
 from chemdl.evidence import statistics as stats
-from chemdl.evidence.cards import Predictions
 from chemdl.evidence.claims import Claim
 from chemdl.evidence.metrics import METRICS
+from chemdl.evidence.result import Predictions
 from chemdl.evidence.verdicts import Verdict, is_provisional, judge_difference, judge_level
 
 Row = dict[str, Any]

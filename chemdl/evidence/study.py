@@ -8,33 +8,33 @@ stored replicas.
 from __future__ import annotations
 
 import datetime
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chemdl.data import Dataset
-from chemdl.evidence import cards, claims
-from chemdl.evidence.cards import Predictions
+from chemdl.evidence import claims
+from chemdl.evidence.card import SCHEMA_VERSION
 from chemdl.evidence.comparisons import Evidence, against, judge
 from chemdl.evidence.conditions import Condition
-from chemdl.evidence.metrics import METRICS
-from chemdl.evidence.replicas import (
-    Replica,
-    ReplicaStore,
+from chemdl.evidence.fitting import (
     by_row,
-    identity,
     net_replica,
     on_device,
     prepare,
-    replica_key,
     score,
     seeded,
     side_by_side,
 )
+from chemdl.evidence.identity import identity, without_revision
+from chemdl.evidence.metrics import METRICS
+from chemdl.evidence.replicas import Replica, ReplicaStore, replica_key
+from chemdl.evidence.result import Predictions, Result, find_result, write_result
 from chemdl.evidence.splits import Protocol, Split
 from chemdl.evidence.tuning import FULL_TRIALS, RandomSearch
 from chemdl.learn.models import every_name
@@ -42,18 +42,26 @@ from chemdl.progress import Progress
 from chemdl.registry import UnknownNameError
 from chemdl.settings import Settings, SettingsError, spawn
 
-KINDS = ("deep", "other", "trivial")
+KINDS = ("deep", "classical", "trivial")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One replica to compute: which model, what it fits, and under which key it is stored."""
+    """One replica to compute: which model, what it fits, and under which key it is stored.
+
+    ``key`` is ``None`` for a model that is never stored.
+    """
 
     model: str
     condition: Condition
     split: Split
     seed: int
-    key: str
+    key: str | None
+
+    @property
+    def place(self) -> str:
+        """Where its predictions stand: ``<model>/<condition>/<repeat>/<fold>``."""
+        return f"{self.model}/{self.condition.name}/{self.split.repeat}/{self.split.fold}"
 
 
 class Study:
@@ -64,7 +72,7 @@ class Study:
     name : names the card and the replicas; claims refer to it.
     chapter : the chapter's name, ``toxicity``.
     dataset, protocol : what is learned, and on which rows.
-    models : estimators by name; each says its ``kind`` (other when it does not).
+    models : estimators by name; each says its ``kind`` (classical when it does not).
     metrics : names; the first is the one that tuning and the card's ``value`` use.
     settings : of the run; ``settings.models`` says which models to compute now.
     conditions : :class:`Condition` s, each run for every model.
@@ -91,13 +99,19 @@ class Study:
     ) -> None:
         self.name, self.chapter, self.unit = name, chapter, unit
         self.untuned = tuple(untuned)
-        self.dataset, self.settings, self.conditions = dataset, settings, tuple(conditions)
+        self.dataset, self.settings = dataset, settings
+        # A control: whatever the chapter's studies are, they learn from permuted labels.
+        self.conditions = tuple(
+            replace(condition, shuffled=condition.shuffled or settings.shuffled)
+            for condition in conditions
+        )
         self.full_protocol = protocol
         # A chapter's studies may have different numbers of repeats: each runs what it has.
         self.protocol = protocol.head(min(settings.repeats or protocol.repeats, protocol.repeats))
         self.metrics, self.reference = tuple(metrics), reference
         self.models = {k: on_device(m, settings.device) for k, m in models.items()}
         self.store = ReplicaStore(settings.output / "replicas" / name)
+        self._computed: dict[str, Replica] = {}
         self.test_openings: Counter[str] = Counter()
         self.tuned: dict[str, int] = {}
         self._check()
@@ -107,38 +121,56 @@ class Study:
         """Where the card of this run lies."""
         return self.settings.output / "cards" / f"{self.name}.json"
 
-    def run(self) -> dict[str, Any]:
-        """Compute what is missing and asked for, and write the card.
+    def run(self) -> Result:
+        """Compute what is missing and asked for, write the card, and return the result.
 
-        Returns
-        -------
-        the card, as :func:`chemdl.evidence.cards.read` gives it.
+        Warns
+        -----
+        UserWarning
+            for a model from outside this package that names no revision: its replicas are
+            computed anew in every run.
 
         Raises
         ------
         RuntimeError
             if no replica is stored and none was asked for.
         """
+        self._say_what_is_not_stored()
         self._tune()
         jobs = self._jobs()
         asked = [job for job in jobs if job.model in self._asked()]
-        missing = [job for job in asked if self.store.get(job.key) is None]
+        missing = [job for job in asked if self._stored(job) is None]
         for job in missing:
             # What an interrupted run opened and did not keep is computed anew.
-            self.test_openings.pop(job.key, None)
+            self.test_openings.pop(job.place, None)
         with Progress(self.name, len(asked), len(asked) - len(missing)) as progress:
             for job, replica in self._compute(missing):
-                self.store.put(job.key, replica)
+                self._keep(job, replica)
                 progress.advance(job.model)
         return self._assemble(jobs)
 
-    def predictions(self) -> Predictions:
-        """Return the test predictions beside the card of this run."""
-        return cards.read_predictions(self.card_path)
+    def largest(self) -> Result:
+        """Return the result of the largest profile: of this run, or recorded."""
+        return find_result(self.name, self.card_path.parent)
 
-    def largest(self) -> tuple[dict[str, Any], Predictions]:
-        """Return card and predictions of the largest profile: of this run, or recorded."""
-        return cards.largest(self.name, self.card_path.parent)
+    def _stored(self, job: Job) -> Replica | None:
+        return self._computed.get(job.place) if job.key is None else self.store.get(job.key)
+
+    def _keep(self, job: Job, replica: Replica) -> None:
+        if job.key is None:
+            self._computed[job.place] = replica
+        else:
+            self.store.put(job.key, replica)
+
+    def _say_what_is_not_stored(self) -> None:
+        for name in self._asked():
+            if parts := without_revision(self.models[name]):
+                warnings.warn(
+                    f"study {self.name}: the replicas of {name} are computed anew in each run and "
+                    f"not stored, since an edit of {', '.join(parts)} would go unnoticed; a class "
+                    "attribute `revision = 1`, raised with each change, has them stored",
+                    stacklevel=3,
+                )
 
     def _check(self) -> None:
         for metric in self.metrics:
@@ -246,7 +278,7 @@ class Study:
                 yield batch[i], replica
 
     def _call(self, job: Job) -> tuple[Any, ...]:
-        """Return what :func:`chemdl.evidence.replicas.fit_and_predict` takes for this replica."""
+        """Return what :func:`chemdl.evidence.fitting.fit_and_predict` takes for this replica."""
         self._open_test(job)
         split, targets = self._applied(job)
         # Models that do not stop early learn from the valid rows as well.
@@ -260,16 +292,16 @@ class Study:
 
     def _open_test(self, job: Job) -> None:
         """Count the opening of a replica's test rows; a second one is an error."""
-        self.test_openings[job.key] += 1
-        if self.test_openings[job.key] > 1:
+        self.test_openings[job.place] += 1
+        if self.test_openings[job.place] > 1:
             raise RuntimeError(
                 f"the test rows of {job.model} {job.split.repeat}/{job.split.fold} "
                 "were opened twice; a replica may see them once"
             )
 
-    def _assemble(self, jobs: list[Job]) -> dict[str, Any]:
+    def _assemble(self, jobs: list[Job]) -> Result:
         """Write the card from the stored replicas."""
-        stored = {job: replica for job in jobs if (replica := self.store.get(job.key)) is not None}
+        stored = {job: replica for job in jobs if (replica := self._stored(job)) is not None}
         if not stored:
             raise RuntimeError(
                 f"study {self.name} has no stored replica and none of its models "
@@ -281,18 +313,16 @@ class Study:
             for s in self.protocol.splits
         }
         for job, replica in stored.items():
-            place = f"{job.model}/{job.condition.name}/{job.split.repeat}/{job.split.fold}"
             # What was never measured is no evidence; zeros there pack small.
             measured = np.isfinite(data.targets[data.sites(job.split.test)])
-            arrays[place] = np.where(measured, replica.predictions, 0)
+            arrays[job.place] = np.where(measured, replica.predictions, 0)
         units = None if data.lengths is None else data.row_of_site().astype(np.int32)
         predictions = Predictions(data.targets.astype(np.float32), arrays, units)
         scores = [self._score(job, replica) for job, replica in stored.items()]
         folds = self.protocol.folds if self.unit in ("fold", "target") else 1
         evidence = Evidence(scores, predictions, self.unit, folds=folds)
         card = self._card(jobs, stored, scores, evidence)
-        cards.write(card, predictions, self.card_path.parent)
-        return cards.read(self.card_path)
+        return write_result(card, predictions, self.card_path.parent)
 
     def _card(
         self,
@@ -308,7 +338,7 @@ class Study:
                 comparisons += against(evidence, self.reference, present, metric)
         protocol, data = self.protocol, self.dataset
         return {
-            "schema_version": cards.SCHEMA_VERSION,
+            "schema_version": SCHEMA_VERSION,
             "study": self.name,
             "chapter": self.chapter,
             "profile": self.settings.profile,
@@ -431,4 +461,4 @@ def _undefined(scores: list[dict[str, Any]]) -> list[str]:
 
 
 def _kind(model: Any) -> str:
-    return getattr(model, "kind", "other")
+    return getattr(model, "kind", "classical")

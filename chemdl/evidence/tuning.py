@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chemdl.data import Dataset
-from chemdl.evidence.metrics import METRICS
-from chemdl.evidence.replicas import (
-    Replica,
-    ReplicaStore,
+from chemdl.evidence.fitting import (
     by_row,
     environment,
     net_replica,
     on_device,
     prepare,
-    replica_key,
     score,
     seeded,
     side_by_side,
 )
+from chemdl.evidence.metrics import METRICS
+from chemdl.evidence.replicas import Replica, ReplicaStore, replica_key
 from chemdl.evidence.splits import Split
 from chemdl.learn.training import DivergedError
 from chemdl.progress import Progress
@@ -60,10 +58,9 @@ class RandomSearch:
         drawn = [{}, *(_draw(space, rng) for _ in range(self.trials - 1))]
         models = [on_device(preset, self.settings.device).set_params(**d) for d in drawn]
         keys = [self._key(model, name) for model in models]
-        if run:
-            self._run(name, dict(zip(keys, models, strict=True)))
-        stored = [self.store.get(key) for key in keys]
-        scores = [self._score(trial.predictions) for trial in stored if trial is not None]
+        computed = self._run(name, models, keys) if run else {}
+        trials = [computed.get(i) or self.store.get(key) for i, key in enumerate(keys)]
+        scores = [self._score(trial.predictions) for trial in trials if trial is not None]
         # Where the metric is undefined on the valid rows there is nothing to choose by.
         if len(scores) < len(models) or np.isnan(scores).all():
             return None
@@ -72,7 +69,7 @@ class RandomSearch:
     def _seed(self, name: str) -> int:
         return spawn(self.settings.seed, self.study, name, "tuning")
 
-    def _key(self, model: Any, name: str) -> str:
+    def _key(self, model: Any, name: str) -> str | None:
         return replica_key(
             model,
             content_sha256=self.dataset.card["content_sha256"],
@@ -81,23 +78,39 @@ class RandomSearch:
             condition="tuning",
         )
 
-    def _run(self, name: str, models: Mapping[str, Any]) -> None:
-        """Fit the configurations that are not stored yet."""
+    def _run(
+        self, name: str, models: Sequence[Any], keys: Sequence[str | None]
+    ) -> dict[int, Replica]:
+        """Fit the configurations that are not stored yet; return them by their place."""
         split, data, seed = self.split, self.dataset, self._seed(name)
-        missing = {k: seeded(m, seed) for k, m in models.items() if self.store.get(k) is None}
-        done = len(models) - len(missing)
-        with Progress(f"{self.study}: tuning {name}", len(models), done) as progress:
-            if getattr(next(iter(models.values())), "stackable", False):
-                for key, model in missing.items():
-                    self.store.put(key, self._trial(model, seed))
-                    progress.advance(name)
-                return
-            prepare(next(iter(models.values())), data)
-            fit = (data, split.train, by_row(data)[split.train], split.valid)
-            keys = list(missing)
-            for i, replica in side_by_side([(missing[key], *fit) for key in keys]):
-                self.store.put(keys[i], replica)
-                progress.advance(name)
+        first_with = {key: i for i, key in reversed(list(enumerate(keys)))}
+        # Where one configuration was drawn twice it is fitted once.
+        missing = [
+            i
+            for i, key in enumerate(keys)
+            if key is None or (first_with[key] == i and self.store.get(key) is None)
+        ]
+        computed: dict[int, Replica] = {}
+        with Progress(f"{self.study}: tuning {name}", len(models), len(models) - len(missing)) as p:
+            for i, replica in self._fitted(missing, [seeded(m, seed) for m in models], split, data):
+                computed[i] = replica
+                if (key := keys[i]) is not None:
+                    self.store.put(key, replica)
+                p.advance(name)
+        return computed
+
+    def _fitted(
+        self, places: Sequence[int], models: Sequence[Any], split: Split, data: Dataset
+    ) -> Iterator[tuple[int, Replica]]:
+        """Yield each configuration's replica when it ends: nets in turn, others side by side."""
+        if getattr(models[0], "stackable", False):
+            for i in places:
+                yield i, self._trial(models[i], models[i].seed)
+            return
+        prepare(models[0], data)
+        fit = (data, split.train, by_row(data)[split.train], split.valid)
+        for done, replica in side_by_side([(models[i], *fit) for i in places]):
+            yield places[done], replica
 
     def _trial(self, net: Any, seed: int) -> Replica:
         """Train one configuration of a net; one that diverges is a trial like others, the worst."""

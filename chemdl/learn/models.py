@@ -111,7 +111,7 @@ def net(
 
     def decorate(cls: T) -> T:
         if "__dataclass_fields__" not in vars(cls):
-            cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
+            dataclass(kw_only=True, eq=False, repr=False)(cls)
             _add_learners(cls, learns, revision)
         info = ModelInfo(
             name=name,
@@ -214,6 +214,22 @@ def make_baseline(name: str, dataset: Dataset, **changes: Any) -> Any:
         for a name that no model of such inputs has, or targets that it cannot learn.
     """
     return BASELINES[f"{dataset.card['input']}/{name}"].estimator(dataset.kind, **changes)
+
+
+def find_model(name: str, kind_of_input: str) -> ModelInfo:
+    """Return what the registry says of the net or classical model ``name`` for such inputs.
+
+    Raises
+    ------
+    UnknownNameError
+        for a name that stands for no such model, with the near misses.
+    """
+    if name in NETS:
+        return NETS[name]
+    if (key := f"{kind_of_input}/{name}") in BASELINES:
+        return BASELINES[key]
+    own = [k.partition("/")[2] for k in BASELINES if k.startswith(f"{kind_of_input}/")]
+    raise UnknownNameError("model", name, [*NETS, *own])
 
 
 def every_name() -> frozenset[str]:

@@ -109,8 +109,8 @@ def train(
         ``sites`` names a padded feature returns (batch, longest, tasks), one line for each of its
         values. If it has ``fit_scaling(batch)`` that is called once with the replica's train rows;
         with ``needs_targets`` it is given their targets as well.
-    features : arrays with n rows each, or :class:`chemdl.learn.ragged.Ragged` rows of unequal length;
-        they lie on the device once, whatever the replicas.
+    features : arrays with n rows each, or rows of unequal length
+        (:class:`chemdl.learn.ragged.Ragged`); they lie on the device once, whatever the replicas.
     targets : (n, tasks), NaN = not measured and masked in the loss; padded ragged rows (sites,
         tasks) for a network with sites.
     loss : ``bce`` on logits, ``mse`` on targets scaled by each replica's own train rows, or a

@@ -15,14 +15,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from chemdl.evidence.cards import Predictions
 from chemdl.evidence.metrics import METRICS
-from chemdl.molecules import residuals
+from chemdl.evidence.result import Result
 from chemdl.show.lines import COLOURS, WIDTH, label_ends, limits, line_styles, log_axes
 from chemdl.show.tables import (
-    Card,
     axis_label,
-    first_metric,
     learning_curve_table,
     pretty,
     score_table,
@@ -42,7 +39,7 @@ def show(
     *,
     alt: str,
     caption: str = "",
-    card: Card | Sequence[Card] | None = None,
+    result: Result | Sequence[Result] | None = None,
 ) -> None:
     """Emit a figure with its alternative text and a caption that names its card.
 
@@ -56,20 +53,20 @@ def show(
     """
     from IPython.display import HTML, display
 
-    display(HTML(figure_html(png(figure), alt, caption, card)))
+    display(HTML(figure_html(png(figure), alt, caption, result)))
 
 
 def figure_html(
-    image: bytes, alt: str, caption: str = "", card: Card | Sequence[Card] | None = None
+    image: bytes, alt: str, caption: str = "", result: Result | Sequence[Result] | None = None
 ) -> str:
     """Return a figure element with the PNG inside it; refuses what :func:`show` refuses."""
     if not alt.strip() or alt.strip() == caption.strip():
         raise ValueError("alt says in words what the figure shows to who cannot see it")
-    if card is not None:
-        cards = [card] if isinstance(card, Mapping) else card
-        named = ", ".join(f"{one['study']} ({one['profile']})" for one in cards)
+    if result is not None:
+        results = [result] if isinstance(result, Result) else result
+        named = ", ".join(f"{one.study} ({one.profile})" for one in results)
         ended = caption if caption.endswith((".", "?", "!")) else f"{caption}."
-        caption = f"{ended} {'Card' if len(cards) == 1 else 'Cards'}: {named}."
+        caption = f"{ended} {'Card' if len(results) == 1 else 'Cards'}: {named}."
     data = base64.b64encode(image).decode()
     return (
         f'<figure class="chemdl"><img alt="{html.escape(alt)}" src="data:image/png;base64,{data}" '
@@ -84,94 +81,97 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def scores(cards: Sequence[Card] | Card, metric: str) -> Figure:
+def scores(results: Sequence[Result] | Result, metric: str) -> Figure:
     """Draw every model's mean and interval, one panel per study."""
-    drawn = [cards] if isinstance(cards, Mapping) else list(cards)
-    tables = [score_table(card, metric) for card in drawn]
+    drawn = [results] if isinstance(results, Result) else list(results)
+    tables = [score_table(result, metric) for result in drawn]
     height = 0.9 + 0.3 * max(map(len, tables))
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots(1, len(drawn), squeeze=False)[0]
-    for axis, card, table in zip(axes, drawn, tables, strict=True):
+    for axis, result, table in zip(axes, drawn, tables, strict=True):
         _dots(axis, table)
-        axis.set_title(card["study"].replace("_", " "), fontsize=10)
-        axis.set_xlabel(axis_label(metric, card))
+        axis.set_title(result.study.replace("_", " "), fontsize=10)
+        axis.set_xlabel(axis_label(metric, result))
     _kind_legend(figure)
     return figure
 
 
 def task_gains(
-    card: Card, a: str, b: str, metric: str | None = None, predictions: Predictions | None = None
+    result: Result, a: str, b: str, metric: str | None = None, *, bootstrap: bool = False
 ) -> Figure:
     """Draw, task by task, how much model ``a`` gains over ``b``, with corrected intervals.
 
-    With ``predictions`` on one fixed test set they are the paired bootstrap's.
+    With ``bootstrap``, for one fixed test set, they are the paired bootstrap's.
     """
-    table = task_gain_table(card, a, b, metric, predictions)
+    table = task_gain_table(result, a, b, metric, bootstrap=bootstrap)
     figure = Figure(figsize=(WIDTH, 0.9 + 0.28 * len(table)), layout="constrained")
     axis = figure.subplots()
     y = np.arange(len(table))[::-1]
     errors = [table["gain"] - table["low"], table["high"] - table["gain"]]
     colours = np.where(table["low"] > 0, COLOURS["deep"], "#999999")
-    colours = np.where(table["high"] < 0, COLOURS["other"], colours)
+    colours = np.where(table["high"] < 0, COLOURS["classical"], colours)
     axis.errorbar(table["gain"], y, xerr=errors, fmt="none", ecolor="#999999", capsize=2)
     axis.scatter(table["gain"], y, c=colours, zorder=3)
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(y, table["task"])
     axis.set_xlabel(
-        f"gain of {pretty(a)} over {pretty(b)}, {axis_label(metric or first_metric(card), card)}"
+        f"gain of {pretty(a)} over {pretty(b)}, {axis_label(metric or result.metric, result)}"
     )
-    _plain(axis)
+    plain(axis)
     return figure
 
 
-def task_scores(card: Card, models: Sequence[str], metric: str | None = None) -> Figure:
+def task_scores(result: Result, models: Sequence[str], metric: str | None = None) -> Figure:
     """Draw every task's mean score for some models, tasks sorted by the first model's."""
-    name = metric or first_metric(card)
-    means = pd.DataFrame({model: task_means(card, model, name) for model in models})
+    name = metric or result.metric
+    means = pd.DataFrame({model: task_means(result, model, name) for model in models})
     means = means.sort_values(models[0])
     figure = Figure(figsize=(WIDTH, 1.1 + 0.28 * len(means)), layout="constrained")
     axis = figure.subplots()
     y = np.arange(len(means))
     axis.hlines(y, means.min(axis=1), means.max(axis=1), color="#cccccc", zorder=1)
     for model, marker in zip(models, "osD^vP*X", strict=False):
-        colour = COLOURS[_kind(card, model)]
+        colour = COLOURS[result.kind(model)]
         axis.scatter(means[model], y, label=pretty(model), marker=marker, color=colour, zorder=2)
     axis.set_yticks(y, means.index)
-    axis.set_xlabel(axis_label(name, card))
+    axis.set_xlabel(axis_label(name, result))
     axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=4)
-    _plain(axis)
+    plain(axis)
     return figure
 
 
-def calibration(predictions: Predictions, models: Mapping[str, str], *, bins: int = 10) -> Figure:
+def calibration(result: Result, models: Sequence[str], *, bins: int = 10) -> Figure:
     """Draw the share of actives against the predicted probability, in bins of equal count.
 
-    ``models`` maps names to kinds. All tasks of the first repeat are pooled; a calibrated model
-    lies on the diagonal.
+    All tasks of the first repeat are pooled; a calibrated model lies on the diagonal.
     """
     figure = Figure(figsize=(WIDTH * 0.6, WIDTH * 0.52), layout="constrained")
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, label="calibrated")
-    for (model, kind), marker in zip(models.items(), "osD^vP*X", strict=False):
-        predicted, observed = reliability(predictions, model, bins)
-        axis.plot(predicted, observed, marker=marker, label=pretty(model), color=COLOURS[kind])
+    for model, marker in zip(models, "osD^vP*X", strict=False):
+        predicted, observed = reliability(result, model, bins)
+        axis.plot(
+            predicted,
+            observed,
+            marker=marker,
+            label=pretty(model),
+            color=COLOURS[result.kind(model)],
+        )
     axis.set_xlabel("predicted probability of activity")
     axis.set_ylabel("observed share of actives")
     axis.legend(frameon=False, fontsize=8)
-    _plain(axis)
+    plain(axis)
     return figure
 
 
-def reliability(
-    predictions: Predictions, model: str, bins: int = 10
-) -> tuple[np.ndarray, np.ndarray]:
+def reliability(result: Result, model: str, bins: int = 10) -> tuple[np.ndarray, np.ndarray]:
     """Return mean prediction and share of actives in bins of equal count: (bins,) each.
 
     There are no more bins than measured molecules.
     """
-    probability = predictions.pooled(model)
-    known = np.isfinite(probability) & np.isfinite(predictions.targets)
-    p, y = probability[known], predictions.targets[known]
+    probability, targets = result.predictions.pooled(model), result.predictions.targets
+    known = np.isfinite(probability) & np.isfinite(targets)
+    p, y = probability[known], targets[known]
     parts = np.array_split(np.argsort(p, kind="stable"), min(bins, len(p)))
     return np.array([p[i].mean() for i in parts]), np.array([y[i].mean() for i in parts])
 
@@ -185,7 +185,7 @@ def class_balance(dataset: Any) -> Figure:
     axis = figure.subplots()
     y = np.arange(len(order))
     axis.barh(y, measured[order], color="#cfd8e3", label="measured")
-    axis.barh(y, active[order], color=COLOURS["other"], label="active")
+    axis.barh(y, active[order], color=COLOURS["classical"], label="active")
     for row, task in enumerate(order):
         share = 100 * active[task] / max(measured[task], 1)
         axis.text(measured[task], row, f" {share:.1f} %", va="center", fontsize=8)
@@ -193,7 +193,7 @@ def class_balance(dataset: Any) -> Figure:
     axis.set_xlabel("molecules")
     axis.margins(x=0.12)
     axis.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    _plain(axis)
+    plain(axis)
     return figure
 
 
@@ -210,34 +210,35 @@ def claims_and_intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> Figu
     axis.set_ylim(-0.6, len(rows) - 0.4)
     axis.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
     axis.set_xlabel(f"difference in {axis_label(metric)}; ◆ reported, ● here with 95 % interval")
-    _plain(axis)
+    plain(axis)
     return figure
 
 
 def target_distributions(datasets: Sequence[Any], *, bins: int = 30) -> Figure:
     """Draw a histogram of the first task of each dataset, in its unit."""
-    figure, axes = _panels(len(datasets), columns=2, height=1.9)
+    figure, axes = panels(len(datasets), columns=2, height=1.9)
     for axis, dataset in zip(axes, datasets, strict=True):
         values = dataset.targets[:, 0]
         axis.hist(values[np.isfinite(values)], bins=bins, color="#9fb6cd")
         axis.set_title(f"{pretty(dataset.name)}, {len(dataset):,} molecules", fontsize=9)
         axis.set_xlabel(with_unit(pretty(dataset.tasks[0]), dataset.unit), fontsize=9)
-        _plain(axis)
+        plain(axis)
     for axis in axes[::2]:
         axis.set_ylabel("molecules")
     return figure
 
 
-def learning_curves(card: Card, metric: str | None = None) -> Figure:
+def learning_curves(result: Result, metric: str | None = None) -> Figure:
     """Draw each model's mean and 95 % interval against the number of train molecules.
 
-    See :func:`chemdl.show.tables.learning_curve_table`. Both axes are logarithmic, but for a metric of
-    which higher is better or a mean that is not positive, where y is linear. Deep models are solid
-    and blue, others dashed and orange; points of one size stand a little apart.
+    The data are those of :func:`chemdl.show.tables.learning_curve_table`. Both axes are
+    logarithmic, but for a metric of which higher is better or a mean that is not positive, where y
+    is linear. Deep models are solid and blue, classical ones dashed and orange; points of one size
+    stand a little apart.
     """
-    name = metric or first_metric(card)
-    table = learning_curve_table(card, name)
-    styles = line_styles({model["name"]: model["kind"] for model in card["models"]})
+    name = metric or result.metric
+    table = learning_curve_table(result, name)
+    styles = line_styles({model: result.kind(model) for model in result.models})
     lines = {model: rows for model, rows in table.groupby("model", sort=False)}
     figure = Figure(figsize=(WIDTH, max(3.4, 1.0 + 0.17 * len(lines))))
     label = 0.4 + 0.062 * max(map(len, lines))
@@ -256,23 +257,22 @@ def learning_curves(card: Card, metric: str | None = None) -> Figure:
     _limit_y(axis, table, is_log=is_log)
     log_axes(axis, sizes.tolist(), both=is_log)
     axis.set_xlabel("molecules in the train side")
-    axis.set_ylabel(axis_label(name, card))
-    _plain(axis)
+    axis.set_ylabel(axis_label(name, result))
+    plain(axis)
     axis.grid(axis="y", color="#e6e6e6", linewidth=0.8)
     label_ends(axis, ends, {model: styles[model]["color"] for model in ends})
     return figure
 
 
-def predicted_against_measured(
-    predictions: Predictions, card: Card, models: Sequence[str], *, task: int = 0
-) -> Figure:
+def predicted_against_measured(result: Result, models: Sequence[str], *, task: int = 0) -> Figure:
     """Draw test predictions of the first repeat against the measured values, one panel a model.
 
     The titles give RMSE and R² of the points drawn, all folds pooled: close to the means over
     folds, not the same. Above 2,000 points hexagons show their number.
     """
     names = list(dict.fromkeys(models))
-    figure, axes = _panels(len(names), columns=min(3, len(names)), height=2.75)
+    figure, axes = panels(len(names), columns=min(3, len(names)), height=2.75)
+    predictions = result.predictions
     measured = predictions.targets[:, task].astype(float)
     drawn = [predictions.pooled(name)[:, task] for name in names]
     # Far-off predictions must not shrink the rest: they run out of the picture, and are counted.
@@ -282,7 +282,7 @@ def predicted_against_measured(
     for axis, name, predicted in zip(axes, names, drawn, strict=True):
         known = np.isfinite(measured) & np.isfinite(predicted)
         y, p = measured[known], predicted[known]
-        colour = COLOURS[_kind(card, name)]
+        colour = COLOURS[result.kind(name)]
         if len(y) > _MOST_POINTS:
             shades = LinearSegmentedColormap.from_list("one", ["#e9eef3", colour])
             axis.hexbin(y, p, gridsize=40, extent=(*both, *both), mincnt=1, cmap=shades, bins="log")
@@ -296,41 +296,9 @@ def predicted_against_measured(
         outside = int(((p < both[0]) | (p > both[1])).sum())
         beyond = f", {outside} outside" if outside else ""
         axis.set_title(f"{pretty(name)}\nRMSE {rmse:.2f}, R² {r2:.2f}{beyond}", fontsize=9)
-        axis.set_xlabel(with_unit("measured", target_unit(card)), fontsize=9)
-        _plain(axis)
-    axes[0].set_ylabel(with_unit("predicted", target_unit(card)), fontsize=9)
-    return figure
-
-
-def error_by_similarity(
-    data: Any,
-    predictions: Predictions,
-    card: Card,
-    models: Sequence[str],
-    *,
-    task: int = 0,
-    bins: int = 6,
-) -> Figure:
-    """Draw the mean absolute error by similarity to the nearest train molecule.
-
-    See :func:`chemdl.molecules.residuals.by_similarity`; bars are 95 % bootstrap intervals over rows.
-    """
-    table = residuals.by_similarity(data, predictions, models, task=task, bins=bins)
-    styles = line_styles({name: _kind(card, name) for name in table["model"].unique()})
-    figure = Figure(figsize=(WIDTH * 0.75, 3.2), layout="constrained")
-    axis = figure.subplots()
-    for place, (model, rows) in enumerate(table.groupby("model", sort=False)):
-        error = rows["error"].to_numpy()
-        x = rows["similarity"].to_numpy() + 0.004 * (place - (len(styles) - 1) / 2)
-        bars = [error - rows["low"].to_numpy(), rows["high"].to_numpy() - error]
-        axis.errorbar(x, error, yerr=bars, **styles[str(model)], capsize=2, markersize=4, lw=1.2,
-                      label=pretty(str(model)))  # fmt: skip
-    axis.set_ylim(bottom=0)
-    count = round(table["molecules"].mean())
-    axis.set_xlabel(f"similarity to the nearest train molecule (bins of about {count})")
-    axis.set_ylabel(with_unit("mean absolute error", target_unit(card)))
-    axis.legend(frameon=False, fontsize=8)
-    _plain(axis)
+        axis.set_xlabel(with_unit("measured", target_unit(result)), fontsize=9)
+        plain(axis)
+    axes[0].set_ylabel(with_unit("predicted", target_unit(result)), fontsize=9)
     return figure
 
 
@@ -344,7 +312,7 @@ def _dots(axis: Axes, table: pd.DataFrame) -> None:
         )
     axis.set_yticks(y, [pretty(name) for name in table["model"]])
     axis.set_xlim(limits(*(table[column].tolist() for column in ("mean", "low", "high"))))
-    _plain(axis)
+    plain(axis)
 
 
 def _limit_y(axis: Axes, table: pd.DataFrame, *, is_log: bool) -> None:
@@ -358,7 +326,7 @@ def _limit_y(axis: Axes, table: pd.DataFrame, *, is_log: bool) -> None:
     axis.set_ylim(10**low, 10**high)
 
 
-def _panels(count: int, *, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+def panels(count: int, *, columns: int, height: float) -> tuple[Figure, list[Axes]]:
     """Return a figure with so many panels, the last row filled from the left."""
     down = -(-count // columns)
     figure = Figure(figsize=(WIDTH, height * down), layout="constrained")
@@ -376,12 +344,8 @@ def _kind_legend(figure: Figure) -> None:
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
 
 
-def _plain(axis: Axes) -> None:
+def plain(axis: Axes) -> None:
     """Leave two spines and a light grid: less ink than matplotlib's default."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="x", color="#e6e6e6", linewidth=0.8)
     axis.set_axisbelow(True)
-
-
-def _kind(card: Card, model: str) -> str:
-    return next(row["kind"] for row in card["models"] if row["name"] == model)

@@ -13,11 +13,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from sklearn.isotonic import isotonic_regression
 
 # Okabe and Ito's colours, told apart by colour-blind readers and on paper.
-COLOURS = {"deep": "#0072B2", "other": "#D55E00", "trivial": "#777777"}
+COLOURS = {"deep": "#0072B2", "classical": "#D55E00", "trivial": "#777777"}
 # Inches; a page's text is this wide.
 WIDTH = 7.2
-_SHADES = {"deep": ("Blues", 0.95, 0.5), "other": ("Oranges", 0.85, 0.5)}
-_DASHES = {"deep": "-", "other": "--", "trivial": ":"}
+_SHADES = {"deep": ("Blues", 0.95, 0.5), "classical": ("Oranges", 0.85, 0.5)}
+_DASHES = {"deep": "-", "classical": "--", "trivial": ":"}
 _MARKERS = "osD^vP*X"
 # Points between the middles of two labels of this size.
 _FONT, _GAP = 8, 11
@@ -26,8 +26,8 @@ _FONT, _GAP = 8, 11
 def line_styles(kinds: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return colour, dashes and marker of each model from its kind.
 
-    Deep models are solid and blue, others dashed and orange, the trivial one dotted and grey;
-    those of one kind differ by shade and marker.
+    Deep models are solid and blue, classical ones dashed and orange, the trivial one dotted and
+    grey; those of one kind differ by shade and marker.
     """
     styles = {}
     for kind in COLOURS:

@@ -1,26 +1,29 @@
-"""Tables, read from cards, claims and predictions: what a chapter prints beside its figures."""
+"""Tables of results, claims and data: what a chapter prints beside its figures."""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from chemdl import data as datasets
-from chemdl.evidence import cards, claims, metrics
+from chemdl.data import Dataset
+from chemdl.evidence import claims as records
+from chemdl.evidence import metrics
 from chemdl.evidence import statistics as stats
-from chemdl.evidence.cards import Predictions
 from chemdl.evidence.claims import Claim, load_claims
+from chemdl.evidence.fitting import environment
 from chemdl.evidence.intervals import around
+from chemdl.evidence.ledger import Finding, findings
 from chemdl.evidence.metrics import METRICS
-from chemdl.evidence.replicas import environment
+from chemdl.evidence.result import Result, find_results
+from chemdl.learn.models import find_model
 from chemdl.settings import Settings
 
-Card = Mapping[str, Any]
 # With the table, since JupyterLab and Colab have no style sheet of the book's.
 _TABLE_STYLE = (
     "<style>table.chemdl caption{caption-side:top;text-align:left}"
@@ -77,25 +80,24 @@ def table_html(table: pd.DataFrame) -> str:
     return _TABLE_STYLE + text
 
 
-def score_table(card: Card, metric: str | None = None, condition: str = "all") -> pd.DataFrame:
+def score_table(result: Result, metric: str | None = None, condition: str = "all") -> pd.DataFrame:
     """Return one row per model: kind, mean over replicas, 95 % interval, replicas, seconds.
 
     The interval is Nadeau and Bengio's, since the folds share their train rows. The caption names
     metric and unit.
     """
-    name = metric or first_metric(card)
+    name = metric or result.metric
     rows = []
-    for model in card["models"]:
-        values = replica_means(card, model["name"], name, condition)
+    for model in result.models:
+        values = result.replica_means(model, name, condition)
         if not len(values):
             continue
-        low, high = mean_interval(card, values, condition)
-        own = (r for r in card["scores"] if r["model"] == model["name"])
-        seconds = [r["fit_seconds"] for r in own if r["condition"] == condition]
+        low, high = mean_interval(result, values, condition)
+        seconds = [row.fit_seconds for row in result.replicas(model, condition).values()]
         rows.append(
             {
-                "model": model["name"],
-                "kind": model["kind"],
+                "model": model,
+                "kind": result.kind(model),
                 "mean": float(np.mean(values)),
                 "low": low,
                 "high": high,
@@ -105,75 +107,58 @@ def score_table(card: Card, metric: str | None = None, condition: str = "all") -
         )
     better = METRICS[name].higher_is_better
     table = pd.DataFrame(rows).sort_values("mean", ascending=not better, ignore_index=True)
-    table.attrs["caption"] = f"{axis_label(name, card)}, mean over replicas and its 95 % interval"
+    table.attrs["caption"] = f"{axis_label(name, result)}, mean over replicas and its 95 % interval"
     return table
 
 
-def replica_means(
-    card: Card, model: str, metric: str | None = None, condition: str = "all"
-) -> np.ndarray:
-    """Return each replica's mean over its defined tasks, replicas without one left out.
-
-    Where folds leave targets out, each target's mean over its repeats.
-    """
-    name = metric or card["metrics"][0]["name"]
-    rows = [r for r in card["scores"] if r["model"] == model and r["condition"] == condition]
-    known: dict[Any, list[float]] = {}
-    for row in rows:
-        values = [v for v in row["values"][name].values() if v is not None]
-        place = row["fold"] if _leaves_targets_out(card) else (row["repeat"], row["fold"])
-        if values:
-            known.setdefault(place, []).append(float(np.mean(values)))
-    return np.array([np.mean(values) for values in known.values()])
-
-
-def mean_interval(card: Card, values: np.ndarray, condition: str = "all") -> tuple[float, float]:
+def mean_interval(
+    result: Result, values: np.ndarray, condition: str = "all"
+) -> tuple[float, float]:
     """Return the 95 % interval of a mean over a condition's replicas; NaN with fewer than three.
 
     Left-out targets are data sets of their own: their interval is Student's, without correction.
     """
     if len(values) < _FEWEST_WITH_INTERVAL:
         return float("nan"), float("nan")
-    if _leaves_targets_out(card):
+    if result.leaves_targets_out:
         error = float(np.std(values, ddof=1)) / len(values) ** 0.5
         return around(float(np.mean(values)), error, len(values) - 1, 0.95)
-    rows = (row for row in card["scores"] if row["condition"] == condition)
-    ratio = np.mean([row["n_test"] / row["n_train"] for row in rows])
+    rows = (row for row in result.card.scores if row.condition == condition)
+    ratio = np.mean([row.n_test / row.n_train for row in rows])
     interval = stats.corrected_interval(values, ratio)
     return float(interval.low), float(interval.high)
 
 
 def task_gain_table(
-    card: Card, a: str, b: str, metric: str | None = None, predictions: Predictions | None = None
+    result: Result, a: str, b: str, metric: str | None = None, *, bootstrap: bool = False
 ) -> pd.DataFrame:
-    """Return each task's mean gain of ``a`` over ``b`` and its corrected interval.
+    """Return each task's mean gain of model ``a`` over ``b`` and its corrected interval.
 
-    With ``predictions`` on one fixed test set the interval is the paired bootstrap's, over rows.
+    With ``bootstrap``, for one fixed test set, the interval is the paired bootstrap's over rows.
     """
-    name = metric or first_metric(card)
-    ours, theirs = by_replica(card, a), by_replica(card, b)
-    common = sorted(ours.keys() & theirs.keys())
+    name = metric or result.metric
+    ours, theirs = result.by_task(a, name), result.by_task(b, name)
+    common = ours.index.intersection(theirs.index)
     rows = []
-    for task in next(iter(ours.values()))["values"][name] if common else []:
-        pairs = [(ours[k]["values"][name][task], theirs[k]["values"][name][task]) for k in common]
-        known = [metrics.improvement(name, x, y) for x, y in pairs if None not in (x, y)]
-        if known:
-            gains = np.array(known, dtype=float)
-            low, high = mean_interval(card, gains)
-            if predictions is not None:
-                low, high = task_bootstrap(card, predictions, a, b, name, task)
-            rows.append({"task": task, "gain": float(gains.mean()), "low": low, "high": high})
+    for task in ours.columns if len(common) else []:
+        gains = metrics.improvement(name, ours.loc[common, task], theirs.loc[common, task])
+        gains = gains[np.isfinite(gains)]
+        if not len(gains):
+            continue
+        low, high = mean_interval(result, gains)
+        if bootstrap:
+            low, high = task_bootstrap(result, a, b, name, str(task))
+        rows.append({"task": task, "gain": float(gains.mean()), "low": low, "high": high})
     table = pd.DataFrame(rows, columns=["task", "gain", "low", "high"])
     return table.sort_values("gain", ascending=False, ignore_index=True)
 
 
-def task_bootstrap(
-    card: Card, predictions: Predictions, a: str, b: str, metric: str, task: str
-) -> tuple[float, float]:
+def task_bootstrap(result: Result, a: str, b: str, metric: str, task: str) -> tuple[float, float]:
     """Return the paired bootstrap's interval for one task of one fixed test set, over its rows."""
-    common = sorted(by_replica(card, a).keys() & by_replica(card, b).keys())
+    predictions = result.predictions
+    common = sorted(result.replicas(a).keys() & result.replicas(b).keys())
     test = predictions.arrays[f"test/{common[0][0]}/{common[0][1]}"]
-    column = list(card["scores"][0]["values"][metric]).index(task)
+    column = result.tasks.index(task)
     truth = predictions.targets[test, column]
     rows = np.flatnonzero(np.isfinite(truth))
     ours, theirs = (
@@ -184,74 +169,80 @@ def task_bootstrap(
     return float(interval.low), float(interval.high)
 
 
-def task_means(card: Card, model: str, metric: str) -> dict[str, float]:
+def task_means(result: Result, model: str, metric: str) -> dict[str, float]:
     """Return a model's mean for each task, tasks that are nowhere defined left out."""
-    rows = list(by_replica(card, model).values())
-    known = {t: [r["values"][metric][t] for r in rows] for t in rows[0]["values"][metric]}
-    return {
-        task: float(np.mean([v for v in values if v is not None]))
-        for task, values in known.items()
-        if any(v is not None for v in values)
-    }
+    return result.by_task(model, metric).mean().dropna().to_dict()
 
 
-def learning_curve_table(card: Card, metric: str | None = None) -> pd.DataFrame:
+def learning_curve_table(result: Result, metric: str | None = None) -> pd.DataFrame:
     """Return one row per model and size of the train side: the score table's, and ``molecules``.
 
     The conditions that count are ``all`` and those whose name is a number. ``molecules`` is what
     the nets learned from, the mean over the condition's replicas; models that need no valid rows
     to stop by learn from those too.
     """
-    conditions = dict.fromkeys(row["condition"] for row in card["scores"])
     parts = []
-    for condition in conditions:
-        if condition != "all" and not condition.isdigit():
-            continue
-        sizes = [row["n_train"] for row in card["scores"] if row["condition"] == condition]
-        table = score_table(card, metric, condition)
-        parts.append(table.assign(molecules=float(np.mean(sizes))))
+    for condition, rows in result.scores.groupby("condition", sort=False):
+        if condition == "all" or str(condition).isdigit():
+            replicas = rows.drop_duplicates(["model", "repeat", "fold"])
+            table = score_table(result, metric, str(condition))
+            parts.append(table.assign(molecules=float(replicas["n_train"].mean())))
     return pd.concat(parts).sort_values("molecules", kind="stable", ignore_index=True)
 
 
-def by_replica(card: Card, model: str) -> dict[tuple[int, int], Any]:
-    """Return a model's rows of the condition ``all`` by (repeat, fold)."""
-    rows = (r for r in card["scores"] if r["model"] == model and r["condition"] == "all")
-    return {(row["repeat"], row["fold"]): row for row in rows}
-
-
-def first_metric(card: Card) -> str:
-    """Return the metric that the card puts first."""
-    return card["metrics"][0]["name"]
-
-
-def verdict_table(read: Sequence[Card], *, chapter: str | None = None) -> pd.DataFrame:
+def verdict_table(
+    results: Iterable[Result],
+    *,
+    chapter: str | None = None,
+    claims: Mapping[str, Claim] | None = None,
+) -> pd.DataFrame:
     """Return one row per judged claim, in the ledger's order: reported, reproduced, the verdict."""
-    known = load_claims()
-    order = {name: place for place, name in enumerate(known)}
+    claims = load_claims() if claims is None else claims
     rows = []
-    for card in read:
-        for verdict in card["verdicts"]:
-            claim = known[verdict["claim"]]
-            if chapter is not None and claim.chapter != chapter:
-                continue
-            estimate = verdict["estimate"]
-            rows.append(
-                {
-                    "claim": claim.id,
-                    "study": card["study"],
-                    "profile": card["profile"],
-                    "reported": reported_text(claim),
-                    "here": _interval_text(estimate) if estimate else verdict["reason"],
-                    "verdict": verdict["verdict"] + (" *" if verdict["provisional"] else ""),
-                }
-            )
-    rows.sort(key=lambda row: order[row["claim"]])
+    said = findings(results, claims)
+    for name, claim in claims.items():
+        if name not in said or (chapter is not None and claim.chapter != chapter):
+            continue
+        finding = said[name]
+        rows.append(
+            {
+                "claim": name,
+                "study": finding.study,
+                "profile": finding.profile,
+                "reported": reported_text(claim),
+                "here": finding.reason if finding.value is None else _interval_text(finding),
+                "verdict": finding.verdict + (" *" if finding.provisional else ""),
+            }
+        )
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+
+
+def recorded_verdicts(chapter: str) -> pd.DataFrame:
+    """Return the verdicts of a chapter's recorded results, without claims that were not run."""
+    table = verdict_table(find_results().values(), chapter=chapter)
+    return table[table["verdict"] != "not run"].reset_index(drop=True)
+
+
+def model_table(names: Sequence[str], dataset: Dataset) -> pd.DataFrame:
+    """Return what the registry says of models: what each reads, its method, whose it is."""
+    rows = []
+    for name in names:
+        info = find_model(name, dataset.card["input"])
+        rows.append(
+            {
+                "model": name,
+                "family": info.family,
+                "reads": info.reads,
+                "method": info.method,
+                "source": info.paper or "–",
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def claim_table(chapter: str) -> pd.DataFrame:
     """Return a chapter's claims as a reader wants them: statement, values, source, mark."""
-    table = pd.DataFrame(claims.table(claims.for_chapter(chapter)))
+    table = pd.DataFrame(records.table(records.for_chapter(chapter)))
     table["source"] = table["source"].map(source_name)
     return table
 
@@ -264,37 +255,19 @@ def source_name(key: str) -> str:
     return f"{_SPELLED.get(found[1], found[1].capitalize())} {found[2]}"
 
 
-def recorded_verdicts(chapter: str) -> pd.DataFrame:
-    """Return the verdicts of a chapter's recorded cards, without claims that were not run."""
-    read = [cards.read(path) for path in cards.all_recorded().values()]
-    table = verdict_table(read, chapter=chapter)
-    return table[table["verdict"] != "not run"].reset_index(drop=True)
-
-
-def recorded_cards(studies: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
-    """Return the largest card of each study that ran or was recorded; others are left out."""
-    found = []
-    for study in studies:
-        try:
-            found.append(cards.largest(study, settings.output / "cards")[0])
-        except FileNotFoundError:
-            continue
-    return found
-
-
-def shortfall(read: Sequence[Card]) -> str:
-    """Say of which profile the cards are and which parts of it their runs did.
+def shortfall(results: Sequence[Result]) -> str:
+    """Say of which profile the results are and which parts of it their runs did.
 
     Of several studies, what is missing in some of them alone is named with its study.
     """
-    profiles = " and ".join(dict.fromkeys(card["profile"] for card in read))
-    several = len({card["study"] for card in read}) > 1
+    profiles = " and ".join(dict.fromkeys(result.profile for result in results))
+    several = len({result.study for result in results}) > 1
     lines = [
-        f"{card['study']}: {line}"
-        if several and any(line not in other["shortfall"] for other in read)
+        f"{result.study}: {line}"
+        if several and any(line not in other.shortfall for other in results)
         else line
-        for card in read
-        for line in card["shortfall"]
+        for result in results
+        for line in result.shortfall
     ]
     missing = list(dict.fromkeys(lines))
     return f"Profile {profiles}" + (f", done in part: {', '.join(missing)}." if missing else ".")
@@ -323,30 +296,16 @@ def environment_table(settings: Settings) -> pd.DataFrame:
     return pd.DataFrame({"this run": list(rows), "value": list(map(str, rows.values()))})
 
 
-def missed(predictions: Predictions, a: str, b: str, task: int, count: int = 8) -> pd.DataFrame:
+def missed(result: Result, a: str, b: str, *, task: int, count: int = 8) -> pd.DataFrame:
     """Return the actives of a task to which model ``a`` gave the lowest probabilities.
 
     Columns: ``row`` in the dataset, and the probabilities of models ``a`` and ``b``.
     """
+    predictions = result.predictions
     ours, theirs = predictions.pooled(a)[:, task], predictions.pooled(b)[:, task]
     active = np.flatnonzero((predictions.targets[:, task] == 1) & np.isfinite(ours))
     rows = active[np.argsort(ours[active], kind="stable")][:count]
     return pd.DataFrame({"row": rows, "a": ours[rows], "b": theirs[rows]})
-
-
-def first_present(card: Card, names: Sequence[str]) -> str:
-    """Return the first of these models that the card holds.
-
-    Raises
-    ------
-    KeyError
-        if it holds none of them.
-    """
-    held = {model["name"] for model in card["models"]}
-    found = next((name for name in names if name in held), None)
-    if found is None:
-        raise KeyError(f"none of {list(names)} is among {sorted(held)}")
-    return found
 
 
 def reported_text(claim: Claim) -> str:
@@ -364,20 +323,20 @@ def reported_text(claim: Claim) -> str:
     return f"{reported.a:g}"
 
 
-def axis_label(metric: str, card: Card | None = None) -> str:
-    """Return a metric's name and unit for an axis: an error's unit is that of the card's data."""
+def axis_label(metric: str, result: Result | None = None) -> str:
+    """Return a metric's name and unit for an axis: an error's unit is that of the data."""
     name = _METRIC_NAMES.get(metric, pretty(metric))
     unit = METRICS[metric].unit
     if unit != "target":
         return with_unit(name, unit)
-    return with_unit(name, "unit of the targets" if card is None else target_unit(card))
+    return with_unit(name, "unit of the targets" if result is None else target_unit(result))
 
 
-def target_unit(card: Card) -> str:
-    """Return the unit of a card's targets, from its metrics or from the registry of datasets."""
-    own = (m["unit"] for m in card["metrics"] if METRICS[m["name"]].unit == "target")
+def target_unit(result: Result) -> str:
+    """Return the unit of a study's targets, from its metrics or from the registry of datasets."""
+    own = (m.unit for m in result.card.metrics if METRICS[m.name].unit == "target")
     unit = next((unit for unit in own if unit not in ("", "target")), None)
-    return unit or str(datasets.describe(card["dataset"]["name"])["unit"])
+    return unit or str(datasets.describe(result.card.dataset.name)["unit"])
 
 
 def with_unit(name: str, unit: str) -> str:
@@ -390,9 +349,5 @@ def pretty(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _interval_text(estimate: Mapping[str, float]) -> str:
-    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
-
-
-def _leaves_targets_out(card: Card) -> bool:
-    return "groups" in card.get("protocol", {})
+def _interval_text(finding: Finding) -> str:
+    return f"{finding.value:.3f} [{finding.low:.3f}, {finding.high:.3f}]"

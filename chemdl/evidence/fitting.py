@@ -1,0 +1,192 @@
+"""Fit one replica and predict its test rows, on threads or processes side by side."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+
+from chemdl.data import Dataset
+from chemdl.evidence import metrics
+from chemdl.evidence.replicas import Replica
+from chemdl.learn.ragged import Ragged
+
+# Float32 keeps 24 bits of a probability; 12 rank as well, and compress to half the size.
+_DROPPED_BITS = 11
+
+
+def side_by_side(calls: list[tuple[Any, ...]]) -> Iterator[tuple[int, Replica]]:
+    """Run the calls through joblib and yield results as they end.
+
+    Threads are a hint only: inside ``joblib.parallel_config(backend="dask")`` or ``"ray"`` the
+    replicas go to that cluster.
+    """
+    backend, n_jobs = joblib.parallel.get_active_backend(prefer="threads")
+    streams = getattr(backend, "supports_return_generator", False)
+    workers = joblib.Parallel(
+        n_jobs=n_jobs if n_jobs not in (None, 1) else joblib.cpu_count(),
+        prefer="threads",
+        return_as="generator_unordered" if streams else "list",
+    )
+    yield from workers(joblib.delayed(_numbered)(i, *call) for i, call in enumerate(calls))
+
+
+def _numbered(i: int, *call: Any) -> tuple[int, Replica]:
+    return i, fit_and_predict(*call)
+
+
+def by_row(data: Dataset, targets: np.ndarray | None = None) -> np.ndarray | Ragged:
+    """Return targets (by default the dataset's) so that they can be taken by row.
+
+    That is the array itself; where rows have several sites, :class:`chemdl.learn.ragged.Ragged`.
+    """
+    values = data.targets if targets is None else targets
+    return values if data.lengths is None else Ragged(values, data.offsets, "padded")
+
+
+def score(metric: str, data: Dataset, rows: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """Return the metric of each task (tasks,) for predictions of these rows (sites, tasks)."""
+    sites = data.sites(rows)
+    units = None if data.lengths is None else data.row_of_site()[sites]
+    return metrics.score_tasks(
+        metric, data.targets[sites], predictions, tasks=data.tasks, units=units
+    )
+
+
+def fit_and_predict(
+    model: Any, data: Dataset, fitted: np.ndarray, targets: np.ndarray | Ragged, test: np.ndarray
+) -> Replica:
+    """Fit a model on the rows ``fitted`` and predict the rows ``test``."""
+    begun = time.perf_counter()
+    model.fit(data.inputs[fitted], targets)
+    seconds = time.perf_counter() - begun
+    return predicted(model, data, test, seconds, stack_size=1, device="cpu")
+
+
+def predicted(
+    model: Any, data: Dataset, rows: np.ndarray, fit_seconds: float, stack_size: int, device: str
+) -> Replica:
+    """Predict these rows with a fitted model and wrap what a card says of it."""
+    begun = time.perf_counter()
+    predictions = predict_matrix(model, data.inputs[rows], data.kind, len(data.sites(rows)))
+    return Replica(
+        predictions=storable(predictions, data.kind),
+        fit_seconds=fit_seconds,
+        predict_seconds=time.perf_counter() - begun,
+        stack_size=stack_size,
+        parameters=getattr(model, "n_parameters_", None),
+        environment=environment(device),
+    )
+
+
+def net_replica(trained: Any, data: Dataset, rows: np.ndarray, device: str) -> Replica:
+    """Predict these rows with a net that a stack trained."""
+    return predicted(
+        trained.estimator,
+        data,
+        rows,
+        fit_seconds=trained.seconds,
+        stack_size=trained.stack_size,
+        device=device,
+    )
+
+
+def prepare(model: Any, data: Dataset) -> None:
+    """Let a model compute once what all its replicas share."""
+    if hasattr(model, "prepare"):
+        model.prepare(data.inputs)
+
+
+def on_device(model: Any, device: str) -> Any:
+    """Return an unfitted copy that trains on this device, if the model has one."""
+    copy = clone(model)
+    return copy.set_params(device=device) if "device" in copy.get_params(deep=False) else copy
+
+
+def seeded(model: Any, seed: int) -> Any:
+    """Return an unfitted copy with this seed, under whichever name the model has it."""
+    copy = clone(model)
+    names = copy.get_params(deep=False)
+    if "seed" in names:
+        return copy.set_params(seed=seed)
+    return copy.set_params(random_state=seed) if "random_state" in names else copy
+
+
+def predict_matrix(
+    model: Any, inputs: np.ndarray, kind: str, sites: int | None = None
+) -> np.ndarray:
+    """Return predictions as (n, tasks): probabilities of the positive class, or values.
+
+    For inputs with several sites, ``sites`` in all, they are (sites, tasks).
+
+    Raises
+    ------
+    ValueError
+        if the model predicts NaN or infinity, or not one line for each site.
+    """
+    if kind == "classification":
+        out = np.asarray(model.predict_proba(inputs))
+        # One task has scikit-learn's two columns, several tasks one column each.
+        if getattr(model, "n_tasks_", 1) == 1 and out.shape[1] == 2:
+            out = out[:, 1:]
+    else:
+        out = np.asarray(model.predict(inputs))
+    lines = len(inputs) if sites is None else sites
+    if len(out) != lines:
+        raise ValueError(f"{type(model).__name__} predicts {len(out)} lines for {lines} sites")
+    out = out.reshape(lines, -1)
+    if not np.isfinite(out).all():
+        row, task = (int(axis[0]) for axis in np.nonzero(~np.isfinite(out)))
+        where = f"input {inputs[row]!r}" if lines == len(inputs) else f"site {row}"
+        raise ValueError(
+            f"{type(model).__name__} predicts {out[row, task]} for {where}, task {task}; check "
+            "its features and its training"
+        )
+    return out
+
+
+def storable(predictions: np.ndarray, kind: str) -> np.ndarray:
+    """Round probabilities to 12 significant bits before anything is scored.
+
+    The bits are those of p or 1 - p, whichever is less: else sure predictions of a frequent class
+    would tie. What is scored is then exactly what the predictions file holds.
+    """
+    out = np.ascontiguousarray(predictions, dtype=np.float32)
+    if kind != "classification":
+        return out
+    high = out > 0.5
+    bits = np.where(high, 1 - out, out).view(np.uint32)
+    half = np.uint32(1 << (_DROPPED_BITS - 1))
+    kept = ((bits + half) >> _DROPPED_BITS << _DROPPED_BITS).view(np.float32)
+    return np.where(high, 1 - kept, kept)
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Describe where a replica was computed, for its card."""
+    import torch
+
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine() or "cpu"
+    return {
+        "python": platform.python_version(),
+        **{k: _version(v) for k, v in _PACKAGES.items()},
+        "device": f"{device} ({name})",
+        "threads": torch.get_num_threads(),
+    }
+
+
+_PACKAGES = {"torch": "torch", "rdkit": "rdkit", "numpy": "numpy", "sklearn": "scikit-learn"}
+
+
+@functools.cache
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,175 @@
+"""The ledger: each claim beside what the results say of it, computed once for every page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from chemdl.evidence.card import VerdictRow
+from chemdl.evidence.claims import Claim, load_claims
+from chemdl.evidence.result import Result, find_results, read_result
+from chemdl.evidence.statistics import benjamini_hochberg
+from chemdl.evidence.verdicts import MEANING, is_in_agreement
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one result says of one claim.
+
+    ``value``, ``low`` and ``high`` are the reproduced difference or level with its interval;
+    ``p`` is the comparison's own p value, before any correction; ``shortfall`` says what of its
+    profile the run left out for all models.
+    """
+
+    study: str
+    profile: str
+    verdict: str
+    reason: str
+    fidelity: str
+    provisional: bool
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    shortfall: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim, the finding of its largest recorded result, and that of one run."""
+
+    claim: Claim
+    recorded: Finding | None
+    own: Finding | None
+    adjusted_p: float | None = None
+
+    @property
+    def finding(self) -> Finding | None:
+        """The finding that counts: the recorded one, else the run's."""
+        return self.recorded or self.own
+
+    @property
+    def verdict(self) -> str:
+        """The verdict that stands in the ledger."""
+        if self.finding:
+            return self.finding.verdict
+        return "not run" if self.claim.test else "not testable"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the verdict bears out what the source says."""
+        return is_in_agreement(self.verdict, self.claim.favours)
+
+
+def ledger_rows(folder: Path | None = None, claims: Mapping[str, Claim] | None = None) -> list[Row]:
+    """Return one row for each claim, in the order of the claims.
+
+    Parameters
+    ----------
+    folder : with the cards of a run, which stand beside the recorded ones.
+    claims : by id; all on record when left out.
+
+    Returns
+    -------
+    rows whose ``adjusted_p`` is adjusted by Benjamini and Hochberg over all that have a p value.
+    """
+    claims = load_claims() if claims is None else claims
+    recorded = findings(find_results().values(), claims)
+    files = sorted(Path(folder).glob("[!.]*.json")) if folder else []
+    own = findings(map(read_result, files), claims)
+    rows = [Row(claim, recorded.get(name), own.get(name)) for name, claim in claims.items()]
+    return _adjusted(rows)
+
+
+def findings(results: Iterable[Result], claims: Mapping[str, Claim]) -> dict[str, Finding]:
+    """Return what results say of these claims, by claim."""
+    return {
+        verdict.claim: _finding(result, verdict, claims[verdict.claim])
+        for result in results
+        for verdict in result.verdicts
+        if verdict.claim in claims
+    }
+
+
+def tally(rows: Iterable[Row]) -> dict[str, int]:
+    """Count verdicts, in the order of the rule; only those that are not provisional."""
+    counts = dict.fromkeys(MEANING, 0)
+    for row in rows:
+        if row.finding is None or not row.finding.provisional:
+            counts[row.verdict] += 1
+    return {verdict: n for verdict, n in counts.items() if n}
+
+
+def number(value: float, signed: bool = False) -> str:
+    """Write a score so that its third significant decimal shows, with a true minus sign.
+
+    >>> number(-0.0213, signed=True), number(0.8461), number(12.345), number(11.0)
+    ('−0.021', '0.846', '12.3', '11')
+    """
+    digits = 3 if abs(value) < 10 else 1
+    if float(value).is_integer() and abs(value) >= 1:
+        digits = 0
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    return text.replace("-", "−")
+
+
+def reported_lines(claim: Claim) -> list[str]:
+    """Return what the source reports, one line a number: ``0.846 multitask net``."""
+    sides = (("a", claim.reported.a), ("b", claim.reported.b))
+    lines = [
+        f"{number(value)} {claim.names.get(side) or ''}".strip()
+        for side, value in sides
+        if value is not None
+    ]
+    if claim.reported.difference is not None and len(lines) < 2:
+        lines.append(f"difference {number(claim.reported.difference, signed=True)}")
+    return lines
+
+
+def reproduced_text(finding: Finding, kind: str) -> str:
+    """Return what a result found: the estimate with its interval, in one line."""
+    if finding.value is None or finding.low is None or finding.high is None:
+        return "—"
+    signed = kind not in ("level", "count")
+    low, high = number(finding.low, signed), number(finding.high, signed)
+    return f"{number(finding.value, signed)} [{low}, {high}]"
+
+
+def _adjusted(rows: list[Row]) -> list[Row]:
+    raw = {r.claim.id: r.finding.p for r in rows if r.finding and r.finding.p is not None}
+    if not raw:
+        return rows
+    values = benjamini_hochberg(list(raw.values()))
+    adjusted = {name: float(p) for name, p in zip(raw, values, strict=True)}
+    return [replace(row, adjusted_p=adjusted.get(row.claim.id)) for row in rows]
+
+
+def _finding(result: Result, verdict: VerdictRow, claim: Claim) -> Finding:
+    estimate = verdict.estimate
+    return Finding(
+        study=result.study,
+        profile=result.profile,
+        verdict=verdict.verdict,
+        reason=verdict.reason,
+        fidelity=verdict.fidelity,
+        provisional=verdict.provisional,
+        value=estimate.value if estimate else None,
+        low=estimate.low if estimate else None,
+        high=estimate.high if estimate else None,
+        p=_p_value(result, claim),
+        shortfall=", ".join(line for line in result.shortfall if ":" not in line),
+    )
+
+
+def _p_value(result: Result, claim: Claim) -> float | None:
+    """Return the p value of the comparison that a claim's test names, in either direction."""
+    test = claim.test
+    if test is None or test.b is None:
+        return None
+    for row in result.comparisons:
+        same = row.metric == test.metric and row.condition == test.condition
+        if same and {row.a, row.b} == {test.a, test.b}:
+            return row.p if row.p is not None and math.isfinite(row.p) else None
+    return None
