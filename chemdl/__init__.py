@@ -29,6 +29,8 @@ _MODULES = (
 _NAMES = {
     "Condition": "evidence.conditions",
     "Study": "evidence.study",
+    "find_result": "evidence.result",
+    "find_results": "evidence.result",
     "load": "data",
     "load_claims": "evidence.claims",
     "read_settings": "settings",

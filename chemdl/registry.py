@@ -117,9 +117,14 @@ class Registry(Mapping[str, T], Generic[T]):
         if not self._complete:
             # Set first: the modules that are imported here may look a name up themselves.
             self._complete = True
-            for domain in domains():
-                for module in getattr(domain, self.part):
-                    import_module(module)
+            try:
+                for domain in domains():
+                    for module in getattr(domain, self.part):
+                        import_module(module)
+            except BaseException:
+                # Half a registry would call a name unknown that a second import could bring.
+                self._complete = False
+                raise
         return self._values
 
 

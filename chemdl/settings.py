@@ -38,6 +38,7 @@ class Settings:
     repeats, trials : cut the protocol's repeats or the tuning trials of a profile; ``None`` leaves
         them as the profile has them. A card states what such a cut leaves out.
     shuffled : train on permuted labels, as a control that finds nothing.
+    chapter : whose run it is; the chapter says so itself, it is no parameter.
     """
 
     profile: str = "quick"
@@ -48,6 +49,12 @@ class Settings:
     repeats: int | None = None
     trials: int | None = None
     shuffled: bool = False
+    chapter: str = ""
+
+    @property
+    def cards(self) -> Path:
+        """The folder of this run's cards."""
+        return self.output / "cards"
 
     def choose(self, *, quick: T, full: T, smoke: T | None = None) -> T:
         """Return the value meant for this run's profile; without ``smoke`` it takes ``quick``."""
@@ -64,11 +71,11 @@ class Settings:
         return dataset if rows is None or rows >= len(dataset) else dataset.sample(rows, seed=0)
 
 
-def read_settings(namespace: Mapping[str, Any]) -> Settings:
+def read_settings(namespace: Mapping[str, Any], chapter: str = "") -> Settings:
     """Check a chapter's parameters and return them as :class:`Settings`.
 
     ``namespace`` is the notebook's ``globals()`` right after the parameters cell, or a plain
-    mapping. Papermill accepts any name silently, so every number, text or truth value in it that
+    mapping; ``chapter`` is the chapter's name. Papermill accepts any name silently, so every number, text or truth value in it that
     is no parameter is refused here. Other objects are none of papermill's, and stay: the cell can
     be run again in a notebook that is at work.
 
@@ -77,7 +84,7 @@ def read_settings(namespace: Mapping[str, Any]) -> Settings:
     SettingsError
         for an unknown name or a value that the parameter cannot take, with the near misses.
     """
-    known = {field.name for field in fields(Settings)}
+    known = {field.name for field in fields(Settings)} - {"chapter"}
     given = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
     for name in given:
         if name not in known | {_SETUP_NAME}:
@@ -94,6 +101,7 @@ def read_settings(namespace: Mapping[str, Any]) -> Settings:
         repeats=_optional("repeats", given.get("repeats"), minimum=1),
         trials=_optional("trials", given.get("trials"), minimum=0),
         shuffled=_truth("shuffled", given.get("shuffled", False)),
+        chapter=chapter,
     )
 
 

@@ -70,7 +70,6 @@ class Study:
     Parameters
     ----------
     name : names the card and the replicas; claims refer to it.
-    chapter : the chapter's name, ``toxicity``.
     dataset, protocol : what is learned, and on which rows.
     models : estimators by name; each says its ``kind`` (classical when it does not).
     metrics : names; the first is the one that tuning and the card's ``value`` use.
@@ -80,13 +79,13 @@ class Study:
     unit : ``fold`` for resampled folds, ``task`` for one difference per task, ``target`` for one
         per fold that leaves a target out, else the unit of the fixed test set (``molecule``).
     untuned : models that are a recipe as published, and stay it where others are tuned.
+    chapter : the chapter's name (``toxicity``); that of the settings when left out.
     """
 
     def __init__(
         self,
         name: str,
         *,
-        chapter: str,
         dataset: Dataset,
         models: Mapping[str, Any],
         protocol: Protocol,
@@ -96,8 +95,9 @@ class Study:
         reference: str | None = None,
         unit: str = "fold",
         untuned: Sequence[str] = (),
+        chapter: str = "",
     ) -> None:
-        self.name, self.chapter, self.unit = name, chapter, unit
+        self.name, self.chapter, self.unit = name, chapter or settings.chapter, unit
         self.untuned = tuple(untuned)
         self.dataset, self.settings = dataset, settings
         # A control: whatever the chapter's studies are, they learn from permuted labels.
@@ -119,7 +119,7 @@ class Study:
     @property
     def card_path(self) -> Path:
         """Where the card of this run lies."""
-        return self.settings.output / "cards" / f"{self.name}.json"
+        return self.settings.cards / f"{self.name}.json"
 
     def run(self) -> Result:
         """Compute what is missing and asked for, write the card, and return the result.
@@ -151,7 +151,7 @@ class Study:
 
     def largest(self) -> Result:
         """Return the result of the largest profile: of this run, or recorded."""
-        return find_result(self.name, self.card_path.parent)
+        return find_result(self.name, self.settings.cards)
 
     def _stored(self, job: Job) -> Replica | None:
         return self._computed.get(job.place) if job.key is None else self.store.get(job.key)
@@ -173,6 +173,8 @@ class Study:
                 )
 
     def _check(self) -> None:
+        if not self.chapter:
+            raise ValueError(f"study {self.name}: say which chapter it belongs to, chapter=…")
         for metric in self.metrics:
             METRICS[metric]
         names = [condition.name for condition in self.conditions]
