@@ -16,8 +16,8 @@ from benchmarks.caches import cache_in, empty_cache
 from benchmarks.molecules import random_smiles
 from benchmarks.options import Options
 from benchmarks.timing import medians, peer
+from chemdl.learn.models import make_net
 from chemdl.molecules.fingerprints import ECFP
-from chemdl.molecules.nets.multitask import MultitaskClassifier
 
 SIZE, QUICK_SIZE = 20_000, 500
 TASKS = 12
@@ -29,17 +29,17 @@ def run(options: Options) -> list[dict[str, Any]]:
     """Return molecules per second for each side and starting point, and DeepChem's share."""
     smiles, values = random_smiles(QUICK_SIZE if options.quick else SIZE)
     labels = np.repeat(values > np.median(values), TASKS, axis=1).astype(float)
-    few = slice(0, 500)
+    first = slice(0, 500)
     with empty_cache():
-        net = MultitaskClassifier.preset("pyramid", epochs=1, device=options.device)
-        net.fit(smiles[few], labels[few])
+        net = make_net("multitask", "classification", epochs=1, device=options.device)
+        net.fit(smiles[first], labels[first])
     sizes = {"SMILES": len(smiles), "features": len(smiles)}
     sides: dict[str, Callable[[], Any]] = {"SMILES": lambda: _fresh(net, smiles)}
     with tempfile.TemporaryDirectory() as folder, cache_in(folder):
         ECFP(packed=True).transform(smiles)
         sides["features"] = lambda: _ready(net, smiles, folder)
         if peer("deepchem"):
-            theirs = _deepchem_sides(smiles, labels, few)
+            theirs = _deepchem_sides(smiles, labels, first)
             sides |= theirs
             sizes |= {"SMILES, DeepChem": len(smiles[::_PART]), "features, DeepChem": len(smiles)}
         seconds = medians(sides, rounds=3)
@@ -66,7 +66,7 @@ def _ready(net: Any, smiles: list[str], folder: str) -> None:
 
 
 def _deepchem_sides(
-    smiles: list[str], labels: np.ndarray, few: slice
+    smiles: list[str], labels: np.ndarray, first: slice
 ) -> dict[str, Callable[[], Any]]:
     import deepchem
     from deepchem.feat import CircularFingerprint
@@ -77,7 +77,7 @@ def _deepchem_sides(
         n_tasks=TASKS, n_features=2048, layer_sizes=[2000, 100], dropouts=0.25, batch_size=128
     )
     bits = ECFP().transform(smiles).astype(np.float32)
-    model.fit(deepchem.data.NumpyDataset(bits[few], labels[few]), nb_epoch=1)
+    model.fit(deepchem.data.NumpyDataset(bits[first], labels[first]), nb_epoch=1)
     nothing = np.zeros((len(smiles), TASKS))
     ready = deepchem.data.NumpyDataset(bits, nothing)
     part = smiles[::_PART]

@@ -15,10 +15,12 @@ def add_dock(commands: Any) -> None:
     text = "dock ligands into receptors and store their poses; a stopped run goes on"
     parser = add_command(commands, "dock", _dock, text)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="akt1; all of DUD-E without")
-    count = {"type": whole_number, "metavar": "N"}
-    parser.add_argument("--actives", default=40, help="so many (40)", **count)
-    parser.add_argument("--decoys", default=200, help="so many (200)", **count)
-    parser.add_argument("--seed", default=0, help="draws the sample (0)", **count)
+    for option, default, meaning in (
+        ("--actives", 40, "so many (40)"),
+        ("--decoys", 200, "so many (200)"),
+        ("--seed", 0, "draws the sample (0)"),
+    ):
+        parser.add_argument(option, type=whole_number, default=default, metavar="N", help=meaning)
     parser.add_argument(
         "--ligands", type=Path, metavar="DIR", help="the ligand set's folder, without a mirror"
     )
@@ -27,7 +29,7 @@ def add_dock(commands: Any) -> None:
 def _dock(options: argparse.Namespace) -> None:
     from tqdm.auto import tqdm
 
-    from chemdl.screening import complexes, docking, ligands, receptors, sample
+    from chemdl.screening import complexes, docking, ligands, receptors
 
     names = names_asked("target", options.targets, receptors.targets())
     size = {"actives": options.actives, "decoys": options.decoys, "seed": options.seed}
@@ -36,7 +38,7 @@ def _dock(options: argparse.Namespace) -> None:
         with tqdm(total=options.actives + options.decoys, desc=target, unit="ligand") as bar:
             for _, failure in docking.dock(target, rows, **size):
                 bar.update(not failure)
-        done = sample.docked_sample(target, rows, **size)
+        done = complexes.docked_sample(target, rows, **size)
         failed = f"{done.failed[1]} actives and {done.failed[0]} decoys failed on the way"
         summary = complexes.write_summary(done)
         print(f"{target}: {len(done.ligands)} poses, {failed}; {summary}")

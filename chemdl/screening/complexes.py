@@ -1,24 +1,65 @@
-"""Docked complexes as a data set, and the compact file that is kept of a docking."""
+"""Docked complexes as a sample, as a data set, and as the compact file that is kept of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from chemdl.data import Dataset
 from chemdl.files import write_atomically
-from chemdl.screening.complex_features import (
-    EDGES,
-    PAIRS,
-    contact_shells,
-    poses_in_pockets,
-    vina_scores,
-)
-from chemdl.screening.poses import SEARCH, complex_input, path_of
+from chemdl.screening import complex_features as features
+from chemdl.screening import poses
+from chemdl.screening.docking import ligands_to_dock
+from chemdl.screening.ligands import Ligand
 from chemdl.screening.receptors import DockingError
-from chemdl.screening.sample import DockedSample, docked_sample
+
+
+@dataclass(frozen=True)
+class DockedSample:
+    """The ligands of a target that were docked.
+
+    Attributes
+    ----------
+    target : its name, such as ``akt1``.
+    ligands : those with a pose, actives first.
+    failed : how many got no pose on the way, by label.
+    """
+
+    target: str
+    ligands: tuple[Ligand, ...]
+    failed: Mapping[int, int]
+
+    @property
+    def inputs(self) -> list[str]:
+        """The complexes as models take them, such as ``"akt1 CCO"``."""
+        return [poses.complex_input(self.target, ligand.smiles) for ligand in self.ligands]
+
+
+def docked_sample(
+    target: str, rows: Sequence[tuple[str, int]], *, actives: int, decoys: int, seed: int
+) -> DockedSample:
+    """Return the sample of a target's ligands that was docked with these numbers and this seed.
+
+    Raises
+    ------
+    chemdl.screening.poses.MissingPoseError
+        where the docking has not come to its end.
+    """
+    chosen: dict[int, list[Ligand]] = {1: [], 0: []}
+    failed = {1: 0, 0: 0}
+    for ligand in ligands_to_dock(target, rows, actives=actives, decoys=decoys, seed=seed):
+        stored = poses.stored(target)
+        if ligand.inchikey not in stored:
+            # Raises the error that names the missing pose and the command that computes it.
+            poses.poses([poses.complex_input(target, ligand.smiles)])
+        if stored[ligand.inchikey] is None:
+            failed[ligand.label] += 1
+        else:
+            chosen[ligand.label].append(ligand)
+    return DockedSample(target, (*chosen[1], *chosen[0]), failed)
 
 
 def docked_set(
@@ -55,23 +96,19 @@ def docked_set(
         docked_sample(target, ligands, actives=actives, decoys=decoys, seed=seed)
         for target, ligands in rows.items()
     ]
+    inputs = [text for sample in samples for text in sample.inputs]
     ligands = [ligand for sample in samples for ligand in sample.ligands]
-    targets = [sample.target for sample in samples for _ in sample.ligands]
-    inputs = np.array(
-        [complex_input(t, ligand.smiles) for t, ligand in zip(targets, ligands, strict=True)],
-        dtype=object,
-    )
     failed = {sample.target: sum(sample.failed.values()) for sample in samples}
     return Dataset(
         name="docked",
-        inputs=inputs,
+        inputs=np.array(inputs, dtype=object),
         targets=np.array([[ligand.label] for ligand in ligands], dtype=np.float64),
         tasks=("active",),
         kind="classification",
         unit="active (1) or decoy (0)",
         card={
             "title": "Ligands docked by Vina, " + ", ".join(rows),
-            "source": SEARCH,
+            "source": poses.SEARCH,
             "licence": {"name": "that of the ligand sets"},
             "citation": "mysinger2012dude",
             "input": "complex",
@@ -83,8 +120,8 @@ def docked_set(
             },
         },
         columns={
-            "target": np.array(targets),
-            "vina": vina_scores(inputs.tolist()),
+            "target": np.repeat([*rows], [len(sample.ligands) for sample in samples]),
+            "vina": features.vina_scores(inputs),
             "inchikey": np.array([ligand.inchikey for ligand in ligands]),
         },
     )
@@ -97,20 +134,19 @@ def write_summary(sample: DockedSample, path: Path | None = None) -> Path:
     ``contacts`` (n, 36) and ``shells`` (n, 36, shells); then ``edges`` in Å, ``pairs`` and
     ``failed`` (decoys, actives). ``path`` is by default beside the poses.
     """
-    inputs = [complex_input(sample.target, ligand.smiles) for ligand in sample.ligands]
-    shells = [contact_shells(pose.atoms, protein) for pose, protein in poses_in_pockets(inputs)]
-    counted = np.array(shells)
-    path = path or path_of(sample.target).with_suffix(".npz")
+    pairs = features.poses_in_pockets(sample.inputs)
+    shells = np.array([features.contact_shells(pose.atoms, protein) for pose, protein in pairs])
+    path = path or poses.path_of(sample.target).with_suffix(".npz")
     with write_atomically(path) as temporary:
         np.savez_compressed(
             temporary,
             inchikey=np.array([ligand.inchikey for ligand in sample.ligands]),
             label=np.array([ligand.label for ligand in sample.ligands], dtype=np.int8),
-            vina=vina_scores(inputs).astype(np.float32),
-            contacts=counted.sum(2).astype(np.uint16),
-            shells=counted.astype(np.uint16),
-            edges=np.array(EDGES),
-            pairs=np.array(PAIRS),
+            vina=features.vina_scores(sample.inputs).astype(np.float32),
+            contacts=shells.sum(2).astype(np.uint16),
+            shells=shells.astype(np.uint16),
+            edges=np.array(features.EDGES),
+            pairs=np.array(features.PAIRS),
             failed=np.array([sample.failed[0], sample.failed[1]]),
         )
     return path

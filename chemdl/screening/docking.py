@@ -19,10 +19,9 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from chemdl.screening import poses
-from chemdl.screening.ligands import Ligand
+from chemdl.screening.ligands import Ligand, in_random_order
 from chemdl.screening.poses import Pose
 from chemdl.screening.receptors import DockingError, Receptor, read_pdbqt, receptor
-from chemdl.screening.sample import ligands_to_dock
 
 # Steps of the force field, after which a conformer that has not converged is taken as it is.
 _MMFF_STEPS = 500
@@ -76,6 +75,35 @@ def dock(
                 failure = str(error)
                 poses.store(target, ligand.inchikey, None, failure)
         yield ligand, failure
+
+
+def ligands_to_dock(
+    target: str, rows: Sequence[tuple[str, int]], *, actives: int, decoys: int, seed: int
+) -> Iterator[Ligand]:
+    """Yield ligands until so many actives and decoys have a stored pose.
+
+    The caller stores the pose of a ligand, or its failure, before it asks for the next; one that
+    failed is replaced by the next of its label. Labels come in turn, in proportion to the numbers
+    asked for: a run that is stopped halfway has about half of each.
+
+    Raises
+    ------
+    DockingError
+        where there are too few ligands.
+    """
+    streams = {label: in_random_order(rows, label, seed) for label in (1, 0)}
+    wanted = {1: actives, 0: decoys}
+    docked = {1: 0, 0: 0}
+    while short := [label for label in (1, 0) if docked[label] < wanted[label]]:
+        label = min(short, key=lambda k: docked[k] / wanted[k])
+        ligand = next(streams[label], None)
+        if ligand is None:
+            raise DockingError(
+                f"{target} has {docked[label]} different {'actives' if label else 'decoys'} that "
+                f"can be docked, asked for were {wanted[label]}"
+            )
+        yield ligand
+        docked[label] += poses.stored(target).get(ligand.inchikey) is not None
 
 
 def vina(protein: Receptor) -> Engine:

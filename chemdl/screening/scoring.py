@@ -96,6 +96,9 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
     return ComplexClassifier(forest, representations[name], space=space, seed=seed)
 
 
+_LEARNS = ("classification",)
+
+
 def _make(name: str, kind: str, **parameters: Any) -> Any:
     return classifier(name, **parameters)
 
@@ -111,13 +114,5 @@ for _name, _family, _reads, _method, _paper in (
      "Breiman 2001"),
     ("trivial", "constant", "nothing", "share of actives in the train rows", ""),
 ):  # fmt: skip
-    baseline(
-        _name,
-        _family,
-        _reads,
-        _method,
-        _paper,
-        ("classification",),
-        inputs=("complex",),
-        make=functools.partial(_make, _name),
-    )
+    _maker = functools.partial(_make, _name)
+    baseline(_name, _family, _reads, _method, _paper, _LEARNS, inputs=("complex",), make=_maker)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chemdl.evidence import splits
-from chemdl.screening import complexes, docking, sample
+from chemdl.screening import complexes, docking
 from chemdl.screening.receptors import DockingError
 
 SAMPLE = {"actives": 4, "decoys": 8, "seed": 0}
@@ -25,7 +25,7 @@ def test_docked_ligands_are_a_data_set_and_a_compact_file(vina_by_hand, rows, tm
     assert splits.random(data, repeats=1, folds=2).duplicates["inchikey"] > 0
 
     path = complexes.write_summary(
-        sample.docked_sample("left", rows, **SAMPLE), tmp_path / "left.npz"
+        complexes.docked_sample("left", rows, **SAMPLE), tmp_path / "left.npz"
     )
     with np.load(path) as stored:
         assert stored["label"].tolist() == [1] * 4 + [0] * 8

@@ -7,7 +7,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from chemdl.screening import docking, poses, sample
+from chemdl.screening import complexes, docking, poses
 from chemdl.screening.docking import MissingExtraError
 from chemdl.screening.poses import MissingPoseError
 from chemdl.screening.receptors import DockingError
@@ -18,15 +18,15 @@ SAMPLE = {"actives": 4, "decoys": 8, "seed": 0}
 def test_a_stopped_docking_goes_on_and_ends_as_an_unbroken_one(vina_by_hand, rows) -> None:
     whole = vina_by_hand()
     list(docking.dock("right", rows, **SAMPLE, engine=whole))
-    expected = sample.docked_sample("right", rows, **SAMPLE)
+    expected = complexes.docked_sample("right", rows, **SAMPLE)
     first, second = vina_by_hand(stop_after=7), vina_by_hand()
     with pytest.raises(KeyboardInterrupt):
         list(docking.dock("left", rows, **SAMPLE, engine=first))
     with pytest.raises(MissingPoseError, match="python -m chemdl dock left"):
-        sample.docked_sample("left", rows, **SAMPLE)
+        complexes.docked_sample("left", rows, **SAMPLE)
     list(docking.dock("left", rows, **SAMPLE, engine=second))
     assert first.calls + second.calls == whole.calls and len(second.calls) > 3
-    found = sample.docked_sample("left", rows, **SAMPLE)
+    found = complexes.docked_sample("left", rows, **SAMPLE)
     assert (found.ligands, found.failed) == (expected.ligands, expected.failed)
     third = vina_by_hand()
     assert len(list(docking.dock("left", rows, **SAMPLE, engine=third))) >= 12
@@ -36,7 +36,7 @@ def test_a_stopped_docking_goes_on_and_ends_as_an_unbroken_one(vina_by_hand, row
 def test_failures_are_counted_and_replaced(vina_by_hand, rows) -> None:
     wanted = {"actives": 7, "decoys": 15, "seed": 3}
     failures = [f for _, f in docking.dock("left", rows, **wanted, engine=vina_by_hand()) if f]
-    found = sample.docked_sample("left", rows, **wanted)
+    found = complexes.docked_sample("left", rows, **wanted)
     assert failures == ["by design"] * 2 and found.failed == {1: 1, 0: 1}
     assert [one.label for one in found.ligands] == [1] * 7 + [0] * 15
     with pytest.raises(DockingError, match="7 different actives"):
