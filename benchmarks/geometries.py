@@ -18,10 +18,11 @@ import torch
 import chemdl
 from benchmarks.options import Options
 from benchmarks.timing import medians, peer
+from chemdl.data import Dataset
 from chemdl.learn.ragged import DeviceFeatures, first_replica
 from chemdl.quantum.baselines import KernelRidge
 from chemdl.quantum.geometries import Geometry, geometries, geometry, neighbour_distances
-from chemdl.quantum.nets.continuous_filter import ContinuousFilter, ContinuousFilterRegressor
+from chemdl.quantum.nets.continuous_filter import ContinuousFilter, ContinuousFilterNetwork
 
 WIDTH, LAYERS, GAUSSIANS, CUTOFF, BATCH = 64, 3, 24, 5.0, 32
 SIZES, QUICK_SIZES = (1000, 2000, 5000), (200,)
@@ -30,11 +31,10 @@ SIZES, QUICK_SIZES = (1000, 2000, 5000), (200,)
 def run(options: Options) -> list[dict[str, Any]]:
     """Return one row for each side and each size of a kernel."""
     data = chemdl.load("qm7", tasks=["pbe0"])
-    few = data.sample(64 if options.quick else 1024, seed=0)
-    molecules = [geometry(text) for text in few.inputs]
-    # Of similar size side by side, as both train.
-    molecules.sort(key=lambda molecule: len(molecule.numbers))
-    texts = sorted(few.inputs, key=lambda text: len(geometry(text).numbers))
+    sample = data.sample(64 if options.quick else 1024, seed=0)
+    # Molecules of similar size side by side, as both train.
+    texts = sorted(sample.inputs, key=lambda text: len(geometry(text).numbers))
+    molecules = [geometry(text) for text in texts]
     sides = {"chemdl": _ours(texts, options.device)}
     if peer("torch_geometric"):
         sides["torch_geometric"] = _schnet(molecules, options.device)
@@ -45,13 +45,14 @@ def run(options: Options) -> list[dict[str, Any]]:
     }
     seconds = medians(works, rounds=3)
     rows: list[dict[str, Any]] = [
-        {"side": name, "molecules per second": len(few) / taken} for name, taken in seconds.items()
+        {"side": name, "molecules per second": len(texts) / taken}
+        for name, taken in seconds.items()
     ]
-    return [*rows, _forces(few, options.device), *_kernels(data, options)]
+    return [*rows, _forces(sample, options.device), *_kernels(data, options)]
 
 
 def _ours(texts: list[str], device: str) -> Callable[[bool], None]:
-    net = ContinuousFilter(1, WIDTH, 16, GAUSSIANS, LAYERS, CUTOFF).to(device)
+    net = ContinuousFilterNetwork(1, WIDTH, 16, GAUSSIANS, LAYERS, CUTOFF).to(device)
     features = DeviceFeatures(geometries(texts, "padded"), device)
 
     def step(learn: bool) -> None:
@@ -72,12 +73,12 @@ def _schnet(molecules: list[Geometry], device: str) -> Callable[[bool], None]:
     batches = [_packed(molecules[i : i + BATCH], device) for i in range(0, len(molecules), BATCH)]
     pairs: dict[str, Any] = {}
 
-    def found(_xyz: torch.Tensor, _batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def prepared(_xyz: torch.Tensor, _batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return pairs["index"], pairs["distance"]
 
     net = SchNet(
         hidden_channels=WIDTH, num_filters=WIDTH, num_interactions=LAYERS,
-        num_gaussians=GAUSSIANS, cutoff=CUTOFF, interaction_graph=found,
+        num_gaussians=GAUSSIANS, cutoff=CUTOFF, interaction_graph=prepared,
     ).to(device)  # fmt: skip
 
     def step(learn: bool) -> None:
@@ -110,27 +111,27 @@ def _packed(molecules: list[Geometry], device: str) -> tuple[torch.Tensor, ...]:
     return tuple(torch.as_tensor(array).to(device) for array in arrays)
 
 
-def _forces(few: Any, device: str) -> dict[str, Any]:
+def _forces(sample: Dataset, device: str) -> dict[str, Any]:
     """Time energies with forces, by a net that was trained for one epoch."""
-    net = ContinuousFilterRegressor(epochs=1, device=device)
-    net.fit(few.inputs, few.targets[:, 0])
-    texts = few.inputs[:256]
+    net = ContinuousFilter.Regressor(epochs=1, device=device)
+    net.fit(sample.inputs, sample.targets[:, 0])
+    texts = sample.inputs[:256]
     seconds = medians({"forces": lambda: net.energies_and_forces(texts)}, rounds=3)["forces"]
     return {"side": "chemdl, energies with forces", "molecules per second": len(texts) / seconds}
 
 
-def _kernels(data: Any, options: Options) -> list[dict[str, Any]]:
+def _kernels(data: Dataset, options: Options) -> list[dict[str, Any]]:
     """Fit a Laplacian kernel on bags of bonds at growing sizes, settings given.
 
     Sizes beyond the set's 7,101 molecules need another set: QM9, where it was fetched.
     """
     rows = []
     for size in options.sizes or (QUICK_SIZES if options.quick else SIZES):
-        own = data if size <= len(data) else chemdl.load("qm9")
-        part = own.sample(size, seed=0)
+        source = data if size <= len(data) else chemdl.load("qm9")
+        part = source.sample(size, seed=0)
         model = KernelRidge("bonds", scales=(8.0,), ridges=(1e-7,))
         begun = time.perf_counter()
         model.fit(part.inputs, part.targets[:, 0])
-        row = {"side": "kernel ridge, bags of bonds", "molecules": size, "set": own.name}
+        row = {"side": "kernel ridge, bags of bonds", "molecules": size, "set": source.name}
         rows.append({**row, "seconds": time.perf_counter() - begun})
     return rows

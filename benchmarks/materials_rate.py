@@ -20,8 +20,8 @@ from benchmarks.options import Options
 from benchmarks.timing import medians, peer
 from chemdl.materials.compositions import element_sets
 from chemdl.materials.crystals import crystal_graphs
-from chemdl.materials.nets.compositions import AttentionRegressor
-from chemdl.materials.nets.crystals import CrystalRegressor
+from chemdl.materials.nets.attention import AttentionNet
+from chemdl.materials.nets.crystal_net import CrystalNet
 
 ROWS, QUICK_ROWS, LARGE = 1500, 64, 100_000
 WIDTH, DEPTH, HEADS, BATCH, RATE = 64, 3, 4, 64, 1e-3
@@ -33,10 +33,10 @@ def run(options: Options) -> list[dict[str, Any]]:
     data = chemdl.load("flla")
     rows = np.arange(QUICK_ROWS if options.quick else ROWS)
     inputs, y = data.inputs[rows], data.targets[rows]
-    attention = AttentionRegressor(width=WIDTH, blocks=DEPTH, heads=HEADS, **_ours(options))
+    attention = AttentionNet.Regressor(width=WIDTH, blocks=DEPTH, heads=HEADS, **_ours(options))
     sides: dict[str, Callable[[], Any]] = {
         "crystal net, chemdl": lambda: _epoch(
-            CrystalRegressor(width=WIDTH, depth=DEPTH, **_ours(options)), inputs, y
+            CrystalNet.Regressor(width=WIDTH, depth=DEPTH, **_ours(options)), inputs, y
         ),
         "attention, chemdl": lambda: _epoch(attention, inputs, y),
         "attention, PyTorch": _transformer(inputs, y, options.device),

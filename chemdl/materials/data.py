@@ -102,15 +102,6 @@ def crystal_text(lattice: np.ndarray, symbols: Sequence[str], coordinates: np.nd
     return "; ".join([vectors.replace("-0 ", "0 "), *sites])
 
 
-def is_formula(text: str) -> bool:
-    """Tell whether cleaning can keep a row with this input."""
-    try:
-        parse_formula(text)
-    except FormulaError:
-        return False
-    return True
-
-
 @READERS.register("packed_table")
 def read_packed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read a table that lies inside a tar archive.
@@ -132,7 +123,15 @@ def clean_formulas(
     table: RawTable, kind: str, *, tolerance: float = 0.0, apart: str | None = None
 ) -> Cleaned:
     """Leave out rows that are no formula; merge none: equal formulas may be different solids."""
-    return keep_rows(table, kind, is_formula)
+    return keep_rows(table, kind, _is_formula)
+
+
+def _is_formula(text: str) -> bool:
+    try:
+        parse_formula(text)
+    except FormulaError:
+        return False
+    return True
 
 
 def composition_identities(inputs: NDArray[np.object_]) -> dict[str, NDArray[np.str_]]:

@@ -5,6 +5,7 @@ Two molecules are as far apart as their representations are (:mod:`chemdl.quantu
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 
@@ -70,9 +71,14 @@ class DistanceTable:
         same = a is b
         both = a if same else np.concatenate([a, b])
         # Absent atoms are zeros in both, so that the room for them changes no distance.
-        room = {"size": most_atoms(both), "bags": bag_sizes(both)}
-        left = torch.from_numpy(represent(a, self.representation, **room))
-        right = left if same else torch.from_numpy(represent(b, self.representation, **room))
+        encode = functools.partial(
+            represent,
+            representation=self.representation,
+            size=most_atoms(both),
+            bags=bag_sizes(both),
+        )
+        left = torch.from_numpy(encode(a))
+        right = left if same else torch.from_numpy(encode(b))
         out = torch.empty(len(left), len(right))
         mode = "donot_use_mm_for_euclid_dist"
         for start in range(0, len(left), _BLOCK):

@@ -69,10 +69,9 @@ class SymmetryFunctions:
             try:
                 rows.append(self.of(geometry(text)))
             except KeyError as error:
-                known = ", ".join(SYMBOLS[z] for z in self.elements)
                 raise ValueError(
                     f"molecule {str(text)[:60]!r} has {SYMBOLS[int(error.args[0])]}, which is not "
-                    f"among the elements {known}"
+                    f"among the elements {', '.join(SYMBOLS[z] for z in self.elements)}"
                 ) from None
         return Ragged.of(rows, layout)
 

@@ -23,30 +23,30 @@ from chemdl.materials.formulas import FormulaError
 
 def test_statistics_are_magpies() -> None:
     (row,) = composition_descriptors(["Fe2O3"])
-    found = dict(zip(descriptor_names(), row.tolist(), strict=True))
+    column = dict(zip(descriptor_names(), row.tolist(), strict=True))
     iron, oxygen = Element("Fe").X, Element("O").X
     mean = 0.4 * iron + 0.6 * oxygen
-    assert found["mean X"] == pytest.approx(mean)
-    assert found["deviation X"] == pytest.approx(0.4 * (mean - iron) + 0.6 * (oxygen - mean))
-    assert found["minimum X"] == pytest.approx(iron)
-    assert found["maximum X"] == pytest.approx(oxygen)
-    assert found["range X"] == pytest.approx(oxygen - iron)
-    assert found["mode X"] == pytest.approx(oxygen)
-    assert found["norm 0 of the shares"] == 2
-    assert found["norm 2 of the shares"] == pytest.approx((0.16 + 0.36) ** 0.5)
+    assert column["mean X"] == pytest.approx(mean)
+    assert column["deviation X"] == pytest.approx(0.4 * (mean - iron) + 0.6 * (oxygen - mean))
+    assert column["minimum X"] == pytest.approx(iron)
+    assert column["maximum X"] == pytest.approx(oxygen)
+    assert column["range X"] == pytest.approx(oxygen - iron)
+    assert column["mode X"] == pytest.approx(oxygen)
+    assert column["norm 0 of the shares"] == 2
+    assert column["norm 2 of the shares"] == pytest.approx((0.16 + 0.36) ** 0.5)
     # Fe 4s2 3d6, O 2s2 2p4.
-    assert found["mean d electrons"] == pytest.approx(0.4 * 6)
-    assert found["mean p places"] == pytest.approx(0.6 * 2)
-    assert found["share of s electrons"] == pytest.approx(2 / (0.4 * 8 + 0.6 * 6))
+    assert column["mean d electrons"] == pytest.approx(0.4 * 6)
+    assert column["mean p places"] == pytest.approx(0.6 * 2)
+    assert column["share of s electrons"] == pytest.approx(2 / (0.4 * 8 + 0.6 * 6))
 
 
 def test_equal_shares_have_the_mean_as_their_mode() -> None:
     (row,) = composition_descriptors(["NaCl"])
-    found = dict(zip(descriptor_names(), row.tolist(), strict=True))
-    assert found["mode X"] == pytest.approx((Element("Na").X + Element("Cl").X) / 2)
+    column = dict(zip(descriptor_names(), row.tolist(), strict=True))
+    assert column["mode X"] == pytest.approx((Element("Na").X + Element("Cl").X) / 2)
 
 
-def test_every_element_is_known_in_every_column() -> None:
+def test_every_element_has_a_value_in_every_column() -> None:
     table = elements()
     assert table.values.shape == (103, len(table.names))
     assert np.isfinite(table.values).all()

@@ -13,7 +13,6 @@ import pytest
 from sklearn.model_selection import KFold, StratifiedKFold
 
 import chemdl
-from chemdl.data import cleaning
 from chemdl.data.embedded import embedded_text, read_embedded
 from chemdl.data.readers import RawTable
 from chemdl.files import cache_dir
@@ -33,9 +32,9 @@ def test_an_embedded_set_is_whole(name: str) -> None:
 
 def test_metals_have_no_gap() -> None:
     gaps, metals = chemdl.load("expt_gap"), chemdl.load("expt_is_metal")
-    known = dict(zip(metals.inputs, metals.targets[:, 0], strict=True))
-    both = [(gap, known[f]) for f, gap in zip(gaps.inputs, gaps.targets[:, 0], strict=True)
-            if f in known]  # fmt: skip
+    is_metal = dict(zip(metals.inputs, metals.targets[:, 0], strict=True))
+    both = [(gap, is_metal[f]) for f, gap in zip(gaps.inputs, gaps.targets[:, 0], strict=True)
+            if f in is_metal]  # fmt: skip
     gap, metal = np.array(both).T
     assert len(both) > 3000
     assert ((gap == 0) == (metal == 1)).mean() > 0.95
@@ -45,8 +44,8 @@ def test_metals_have_no_gap() -> None:
 def test_folds_are_matbenchs(name: str) -> None:
     data = chemdl.load(name)
     rule = StratifiedKFold if data.kind == "classification" else KFold
-    dealt = rule(5, shuffle=True, random_state=18012019).split(data.inputs, data.targets[:, 0])
-    for number, (_, test) in enumerate(dealt):
+    folds = rule(5, shuffle=True, random_state=18012019).split(data.inputs, data.targets[:, 0])
+    for number, (_, test) in enumerate(folds):
         np.testing.assert_array_equal(np.flatnonzero(data.columns["fold"] == number), test)
 
 
@@ -82,7 +81,7 @@ def test_rows_that_are_no_formula_are_counted() -> None:
     rows = ["NaCl", "Na-1Cl", "GaAs", "GaAs"]
     targets = np.array([[1.0], [2.0], [np.nan], [3.0]])
     table = RawTable(rows, targets, ("y",), {}, [("t", i) for i in range(4)])
-    cleaned = cleaning.clean_rows(table, "regression", materials.is_formula)
+    cleaned = materials.clean_formulas(table, "regression")
     assert cleaned.rows.tolist() == [0, 3]
     assert (cleaned.log["unparsable"], cleaned.log["unlabelled"]) == (1, 1)
     assert cleaned.log["examples"]["unparsable"] == ["t line 1: Na-1Cl"]

@@ -1,4 +1,4 @@
-"""The rivals over geometries: against scikit-learn, on what was not seen, and by hand."""
+"""Baselines over geometries: against scikit-learn, on new elements, and by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from sklearn.kernel_ridge import KernelRidge as Reference
 from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
 import chemdl
-from chemdl.quantum import baselines as geometry_baselines
+from chemdl.learn.models import BASELINES, make_baseline
+from chemdl.quantum import distances
 from chemdl.quantum.baselines import REGRESSORS, DressedAtoms, KernelRidge, Neighbours, regressor
 from chemdl.quantum.coulomb import bag_sizes, most_atoms, represent
 from chemdl.quantum.geometries import composition, elements
@@ -36,7 +37,7 @@ def test_kernel_ridge_is_scikit_learns(data, kernel: str, representation: str) -
     inputs, targets = data[0], data[1][:, 0]
     train, test = inputs[:80], inputs[80:]
     model = KernelRidge(representation, kernel, scales=(2.0,), ridges=(1e-4,))
-    found = model.fit(train, targets[:80]).predict(test)
+    predicted = model.fit(train, targets[:80]).predict(test)
 
     size, bags = most_atoms(inputs), bag_sizes(inputs)
     x, z = (represent(part, representation, size=size, bags=bags) for part in (train, test))
@@ -51,7 +52,7 @@ def test_kernel_ridge_is_scikit_learns(data, kernel: str, representation: str) -
     residual = targets[:80] - counts @ atomic
     reference = Reference(alpha=1e-4, kernel="precomputed").fit(grams[0], residual)
     expected = reference.predict(grams[1]) + asked @ atomic
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-4, atol=1e-2)
 
 
 def test_settings_are_chosen_on_rows_of_its_own(data) -> None:
@@ -64,20 +65,20 @@ def test_settings_are_chosen_on_rows_of_its_own(data) -> None:
 
 
 @pytest.mark.parametrize("name", REGRESSORS)
-def test_no_rival_is_far_worse_than_the_composition(data, name: str) -> None:
+def test_no_baseline_is_far_worse_than_the_composition(data, name: str) -> None:
     inputs, targets = data
     model = regressor(name).fit(inputs[:90], targets[:90])
-    found = model.predict(inputs[90:])
-    assert found.shape == targets[90:].shape
+    predicted = model.predict(inputs[90:])
+    assert predicted.shape == targets[90:].shape
     dressed = DressedAtoms().fit(inputs[:90], targets[:90]).predict(inputs[90:])
-    error, bound = (np.abs(p - targets[90:]).mean() for p in (found, dressed))
+    error, bound = (np.abs(p - targets[90:]).mean() for p in (predicted, dressed))
     assert error <= 1.25 * bound
 
 
 @pytest.mark.parametrize("name", REGRESSORS)
 def test_prepared_distances_change_nothing(data, name: str, monkeypatch) -> None:
     inputs, targets = data[0][:60], data[1][:60, 0]
-    monkeypatch.setattr(geometry_baselines, "_tables", type(geometry_baselines._tables)())
+    monkeypatch.setattr(distances, "_tables", type(distances._tables)())
     plain = regressor(name).fit(inputs[:50], targets[:50]).predict(inputs[50:])
     model = regressor(name)
     if hasattr(model, "prepare"):
@@ -93,7 +94,7 @@ def test_an_element_that_was_not_seen_is_an_error(data, name: str) -> None:
         model.predict(["C 0 0 0; F 0 0 1.35"])
 
 
-def test_the_nearest_molecule_itself_is_found(data) -> None:
+def test_the_nearest_neighbour_of_a_fitted_molecule_is_itself(data) -> None:
     model = Neighbours(counts=(1,)).fit(data[0][:40], data[1][:40, 0])
     np.testing.assert_allclose(model.predict(data[0][:5]), data[1][:5, 0], rtol=1e-6)
 
@@ -105,3 +106,13 @@ def test_missing_targets_and_unknown_names_are_errors(data) -> None:
         regressor("krr_bond")
     with pytest.raises(ValueError, match="unknown kernel"):
         KernelRidge(kernel="linear").fit(data[0][:5], data[1][:5, 0])  # type: ignore[arg-type]
+
+
+def test_the_registry_makes_the_same_models() -> None:
+    qm7 = chemdl.load("qm7")
+    for name in REGRESSORS:
+        registered = make_baseline(name, qm7)
+        assert registered.get_params() == regressor(name).get_params()
+        assert registered.revision == 1
+    assert BASELINES["geometry/krr_bonds"].family == "kernel machine"
+    assert BASELINES["geometry/dressed_atoms"].family == "linear model"

@@ -17,12 +17,12 @@ from chemdl.evidence import splits
 from chemdl.quantum.data import (
     atomisation,
     differences,
-    drawn,
-    made_of,
     read_frames,
     read_qm7,
     read_qm7b,
     read_qm9,
+    subsample,
+    with_elements,
 )
 from chemdl.quantum.geometries import geometry
 
@@ -54,28 +54,22 @@ def test_differences_are_high_less_low() -> None:
     assert delta.card["parent"] == data.card["content_sha256"]
 
 
-def test_a_fixed_split_is_drawn_by_seed() -> None:
+def test_a_subsample_has_a_fixed_split() -> None:
     data = chemdl.load("qm7")
-    small = drawn(data, train=50, valid=10, test=20)
-    large = drawn(data, train=500, valid=10, test=20)
-    sides = small.columns["set"].tolist()
-    assert {side: sides.count(side) for side in set(sides)} == {
-        "train": 50,
-        "valid": 10,
-        "test": 20,
-    }
-    for side in ("valid", "test"):
-        first, second = (set(d.inputs[d.columns["set"] == side]) for d in (small, large))
+    small = subsample(data, train=50, valid=10, test=20)
+    large = subsample(data, train=500, valid=10, test=20)
+    for subset in ("valid", "test"):
+        first, second = (set(d.inputs[d.columns["set"] == subset]) for d in (small, large))
         assert first == second
     split = splits.published(small).splits[0]
     assert (len(split.train), len(split.valid), len(split.test)) == (50, 10, 20)
     with pytest.raises(DatasetError, match="need more"):
-        drawn(data, train=7000, valid=100, test=100)
+        subsample(data, train=7000, valid=100, test=100)
 
 
 def test_molecules_of_some_elements() -> None:
     data = chemdl.load("qm7")
-    small = made_of(data, "HCNO")
+    small = with_elements(data, "HCNO")
     assert 0 < len(data) - len(small) < 400
     assert not any("S " in text for text in small.inputs)
 

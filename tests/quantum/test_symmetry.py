@@ -16,16 +16,16 @@ SMALL = SymmetryFunctions((1, 8), radial_shells=2, angular_shells=1, angular_sec
 
 def test_radial_functions_by_hand() -> None:
     # Oxygen sees two hydrogens at 0.96 Å: shells at 0.7 and 2.85 Å, η = 2 / 2.15².
-    found = SMALL([WATER]).values[0]
+    functions = SMALL([WATER]).values[0]
     f = 0.5 * (math.cos(math.pi * 0.96 / 5.0) + 1)
     eta = 2 / 2.15**2
     expected = [2 * math.exp(-eta * (0.96 - shell) ** 2) * f for shell in (0.7, 2.85)]
-    np.testing.assert_allclose(found[:4], [*expected, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(functions[:4], [*expected, 0, 0], rtol=1e-6)
 
 
 def test_angular_functions_by_hand() -> None:
     # The pair of hydrogens, a right angle at the oxygen, which ANI's 0.95 leaves as it is.
-    found = SMALL([WATER]).values[0]
+    functions = SMALL([WATER]).values[0]
     f = 0.5 * (math.cos(math.pi * 0.96 / 3.5) + 1)
     shell = math.exp(-2 / 2.8**2 * (0.96 - 0.7) ** 2)
     expected = [
@@ -33,7 +33,7 @@ def test_angular_functions_by_hand() -> None:
         for section in (math.pi / 4, 3 * math.pi / 4)
     ]
     # Pairs of elements: H-H, H-O, O-O, two sections each.
-    np.testing.assert_allclose(found[4:], [*expected, 0, 0, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(functions[4:], [*expected, 0, 0, 0, 0], rtol=1e-6)
     # A hydrogen sees hydrogen and oxygen.
     assert (SMALL([WATER]).values[1, 6:8] > 0).all()
     assert SMALL.width == 10

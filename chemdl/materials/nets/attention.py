@@ -57,8 +57,8 @@ class AttentionBlock(nn.Module):
         mixed = torch.softmax(scores + bias, dim=-1) @ value
         joined = self.join(mixed.transpose(1, 2).reshape(rows, places, width))
         h = h + self.dropouts[0](joined, noise)
-        own = self.second(torch.relu(self.first(self.norm_own(h))))
-        return h + self.dropouts[1](own, noise)
+        transformed = self.second(torch.relu(self.first(self.norm_own(h))))
+        return h + self.dropouts[1](transformed, noise)
 
 
 class ElementAttention(nn.Module):
