@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from chemdl.evidence.result import Predictions, Result
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,40 +47,131 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def card_of_errors() -> Callable[..., dict[str, Any]]:
-    """A maker of small cards: study, errors of each model by fold, variance of the labels."""
-    return _card_of_errors
+@pytest.fixture(scope="session")
+def card_content() -> Callable[..., dict[str, Any]]:
+    """A maker of cards' contents: short rows of scores, filled up to a whole card."""
+    return _card_content
 
 
-def _card_of_errors(
-    study: str, folds: dict[str, list[float]], variance: float = 4.0
+def _card_content(
+    rows: Sequence[Mapping[str, Any]],
+    kinds: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    **fields: Any,
 ) -> dict[str, Any]:
-    """Return a card of RMSE and R² for labels of this variance."""
-    return {
-        "study": study,
+    """Return the content of a card, as :func:`write_result` takes it.
+
+    Parameters
+    ----------
+    rows : of scores; each has at least ``model``, ``fold`` and ``values``.
+    kinds, units : of the models and metrics, where they are not ``classical`` and no unit.
+    fields : of the card, in place of those below; ``dataset`` and ``protocol`` are joined with
+        theirs.
+    """
+    from chemdl.evidence.metrics import METRICS
+
+    metrics = list(rows[0]["values"]) if rows else ["roc_auc"]
+    card = {
+        "schema_version": 1,
+        "study": "tiny_random",
+        "chapter": "tiny",
         "profile": "quick",
-        "dataset": {"name": "esol", "n": 10},
+        "created": "2026-01-01T00:00:00+00:00",
+        "command": "python -m chemdl run tiny",
         "metrics": [
-            {"name": "rmse", "unit": "log10 mol/L", "higher_is_better": False},
-            {"name": "r2", "unit": "", "higher_is_better": True},
+            {
+                "name": name,
+                "unit": (units or {}).get(name, ""),
+                "higher_is_better": METRICS[name].higher_is_better,
+            }
+            for name in metrics
         ],
-        "models": [{"name": name, "kind": "other"} for name in folds],
-        "scores": [
+        "models": [
+            {
+                "name": name,
+                "kind": (kinds or {}).get(name, "classical"),
+                "hyperparameters": {},
+                "parameters": None,
+                "tuning_trials": 0,
+                "environment": {
+                    "python": "3.11", "torch": "2.13", "rdkit": "2026", "numpy": "2.4",
+                    "sklearn": "1.9", "device": "cpu", "threads": 1,
+                },
+            }
+            for name in dict.fromkeys(row["model"] for row in rows)
+        ],
+        "scores": [_score_row(row) for row in rows],
+        "comparisons": [],
+        "verdicts": [],
+        "shortfall": [],
+        "undefined": [],
+    }  # fmt: skip
+    dataset = {"name": "tiny", "content_sha256": "a" * 64, "n": 6, "cleaning": {}}
+    protocol = {
+        "name": "random", "repeats": 1, "folds": 2, "seed": 0, "index_sha256": "b" * 64,
+        "duplicates": {},
+    }  # fmt: skip
+    dataset |= fields.pop("dataset", {})
+    protocol |= fields.pop("protocol", {})
+    return {**card, "dataset": dataset, "protocol": protocol, **fields}
+
+
+def _score_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    known = [v for v in next(iter(row["values"].values())).values() if v is not None]
+    return {
+        "condition": "all",
+        "repeat": 0,
+        "seed": 0,
+        "n_train": 80,
+        "n_test": 20,
+        "value": float(np.mean(known)) if known else None,
+        "fit_seconds": 1.0,
+        "predict_seconds": 0.1,
+        "stack_size": 1,
+        **row,
+    }
+
+
+@pytest.fixture(scope="session")
+def small_result(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Result]:
+    """A maker of results that were written and read: what ``card_content`` takes, predictions."""
+
+    def made(
+        rows: Sequence[Mapping[str, Any]],
+        kinds: Mapping[str, str] | None = None,
+        units: Mapping[str, str] | None = None,
+        *,
+        predictions: Predictions | None = None,
+        **fields: Any,
+    ) -> Result:
+        from chemdl.evidence.result import Predictions, read_result, write_result
+
+        content = _card_content(rows, kinds, units, **fields)
+        nothing = Predictions(np.zeros((1, 1)), {})
+        written = write_result(content, predictions or nothing, tmp_path_factory.mktemp("card"))
+        return read_result(written.path)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def result_of_errors(small_result: Callable[..., Result]) -> Callable[..., Result]:
+    """A maker of small results: study, errors of each model by fold, variance of the labels."""
+
+    def made(study: str, folds: Mapping[str, Sequence[float]], variance: float = 4.0) -> Result:
+        rows = [
             {
                 "model": name,
-                "condition": "all",
-                "repeat": 0,
                 "fold": fold,
-                "n_train": 80,
-                "n_test": 20,
                 "values": {"rmse": {"t": error}, "r2": {"t": 1 - error**2 / variance}},
-                "fit_seconds": 1.0,
             }
             for name, errors in folds.items()
             for fold, error in enumerate(errors)
-        ],
-    }
+        ]
+        units = {"rmse": "log10 mol/L"}
+        return small_result(rows, units=units, study=study, dataset={"name": "esol", "n": 10})
+
+    return made
 
 
 ATOM = "ATOM  {:>5} {:<4} {:<3} A{:>4}    {:8.3f}{:8.3f}{:8.3f}  1.00  0.00    +0.000 {:<2}\n"

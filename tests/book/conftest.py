@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
 import pytest
 
-from chemdl.evidence import cards, metrics
+from chemdl.evidence import metrics
+from chemdl.evidence.result import Predictions, write_result
 
 PARAMETERS = 'profile = "quick"\nseed = 0\ndevice = "auto"\noutput = ""'
 STUDY = """
@@ -20,11 +23,12 @@ cards = Path(output) / "cards"
 cards.mkdir(parents=True, exist_ok=True)
 with open(os.environ["CHEMDL_PROGRESS"], "a") as side_file:
     for done in (1, 2):
-        event = {"time": time.time(), "study": "tiny", "done": done, "total": 2, "model": "m",
-                 "seconds_left": 0.5}
+        event = {{"time": time.time(), "study": "tiny", "done": done, "total": 2, "model": "m",
+                 "seconds_left": 0.5}}
         side_file.write(json.dumps(event) + "\\n")
-(cards / "tiny.json").write_text(json.dumps(
-    {"study": "tiny", "chapter": "tiny", "profile": profile, "seed": seed}))
+card = json.loads({card!r})
+card["profile"], card["protocol"]["seed"] = profile, seed
+(cards / "tiny.json").write_text(json.dumps(card))
 """
 
 MakeChapter = Callable[..., Path]
@@ -59,85 +63,54 @@ def write_notebook() -> Callable[..., Path]:
 
 
 @pytest.fixture
-def make_chapter(tmp_path: Path) -> MakeChapter:
+def make_chapter(tmp_path: Path, card_content: Callable[..., dict[str, Any]]) -> MakeChapter:
     """Write ``chapters/01-tiny.ipynb``; without cells, one that writes a made-up card."""
+    predictions = {"file": "tiny.npz", "sha256": "0" * 64}
+    rows = [{"model": "m", "fold": 0, "values": {"roc_auc": {"t": 0.5}}}]
+    card = card_content(rows, study="tiny", predictions=predictions)
+    study = STUDY.format(card=json.dumps(card))
 
     def make(*cells: str, name: str = "01-tiny.ipynb", **more: str) -> Path:
-        return _write_notebook(tmp_path / "chapters" / name, *(cells or (STUDY,)), **more)
+        return _write_notebook(tmp_path / "chapters" / name, *(cells or (study,)), **more)
 
     return make
 
 
 TINY_STUDY = "tiny_random"
-ENVIRONMENT = {
-    "python": "3.11", "torch": "2.13", "rdkit": "2026", "numpy": "2.4", "sklearn": "1.9",
-    "device": "cpu", "threads": 1,
-}  # fmt: skip
+KINDS = {"deep_net": "deep", "forest": "classical", "mean": "trivial"}
 
 
-def _write_card(
-    folder: Path,
-    seed: int,
-    signal: dict[str, float],
-    content: str = "a" * 64,
-    **fields: object,
-) -> Path:
-    """Write a card whose scores follow from made-up predictions of two folds and two tasks."""
+@pytest.fixture(scope="session")
+def write_card(card_content: Callable[..., dict[str, Any]]) -> Callable[..., Path]:
+    """Write a made-up card of the study tiny_random, and its predictions, into a folder."""
+
+    def write(
+        folder: Path, seed: int, signal: dict[str, float], content: str = "a" * 64, **fields: Any
+    ) -> Path:
+        rows, predictions = _scored(seed, signal)
+        dataset = {"content_sha256": content, "n": 120}
+        fields = {"study": TINY_STUDY, "profile": "smoke", "dataset": dataset, **fields}
+        write_result(card_content(rows, KINDS, **fields), predictions, folder)
+        return folder
+
+    return write
+
+
+def _scored(seed: int, signal: dict[str, float]) -> tuple[list[dict[str, Any]], Predictions]:
+    """Return rows of scores that follow from made-up predictions of two folds and two tasks."""
     rng = np.random.default_rng(seed)
     targets = rng.integers(0, 2, (120, 2)).astype(np.float32)
     targets[0, 0] = np.nan
     arrays: dict[str, np.ndarray] = {}
-    scores = []
-    for fold, rows in enumerate(np.split(np.arange(120), 2)):
-        arrays[f"test/0/{fold}"] = rows
+    rows = []
+    for fold, test in enumerate(np.split(np.arange(120), 2)):
+        arrays[f"test/0/{fold}"] = test
         for model, strength in signal.items():
             noise = rng.normal(size=(60, 2)) if strength else np.zeros((60, 2))
-            raw = np.nan_to_num(targets[rows]) * strength + noise
-            p = 1 / (1 + np.exp(-raw))
+            p = 1 / (1 + np.exp(-np.nan_to_num(targets[test]) * strength - noise))
             arrays[f"{model}/all/0/{fold}"] = p
-            values = metrics.score_tasks("roc_auc", targets[rows], p)
-            by_task = {"a": float(values[0]), "b": float(values[1])}
-            scores.append(
-                {
-                    "model": model,
-                    "condition": "all",
-                    "repeat": 0,
-                    "fold": fold,
-                    "n_train": 60,
-                    "n_test": 60,
-                    "seed": seed,
-                    "value": float(values.mean()),
-                    "values": {"roc_auc": by_task},
-                    "fit_seconds": 0.1,
-                    "predict_seconds": 0.1,
-                    "stack_size": 1,
-                }
-            )
-    kinds = {"deep_net": "deep", "forest": "other", "mean": "trivial"}
-    card = {
-        "schema_version": 1, "study": TINY_STUDY, "chapter": "tiny", "profile": "smoke",
-        "created": "2026-01-01T00:00:00+00:00", "command": "python -m chemdl run tiny",
-        "dataset": {"name": "tiny", "content_sha256": content, "n": 120, "cleaning": {}},
-        "protocol": {
-            "name": "random", "repeats": 1, "folds": 2, "seed": seed, "index_sha256": "b" * 64,
-            "duplicates": {},
-        },
-        "metrics": [{"name": "roc_auc", "unit": "", "higher_is_better": True}],
-        "models": [
-            {
-                "name": name, "kind": kinds[name], "hyperparameters": {}, "parameters": None,
-                "tuning_trials": 0, "environment": ENVIRONMENT,
-            }
-            for name in signal
-        ],
-        "scores": scores, "comparisons": [], "verdicts": [], "shortfall": [], "undefined": [],
-    }  # fmt: skip
-    card |= fields
-    cards.write(card, cards.Predictions(targets, arrays), folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def write_card() -> Callable[..., Path]:
-    """Write a made-up card of the study tiny_random, and its predictions, into a folder."""
-    return _write_card
+            a, b = metrics.score_tasks("roc_auc", targets[test], p)
+            values = {"roc_auc": {"a": float(a), "b": float(b)}}
+            row = {"model": model, "fold": fold, "n_train": 60, "n_test": 60, "seed": seed}
+            rows.append({**row, "values": values})
+    return rows, Predictions(targets, arrays)
