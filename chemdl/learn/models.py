@@ -156,7 +156,9 @@ def _add_learners(cls: Any, learns: Sequence[str], revision: int) -> None:
             "__doc__": cls.__doc__,
             "revision": revision,
         }
-        setattr(cls, learner, type(f"{cls.__name__}{learner}", (mixins[kind], cls), names))
+        # A net that learns one kind of target may be such an estimator already.
+        bases = (cls,) if issubclass(cls, mixins[kind]) else (mixins[kind], cls)
+        setattr(cls, learner, type(f"{cls.__name__}{learner}", bases, names))
 
 
 def baseline(

@@ -1,12 +1,15 @@
-"""The rivals over protein chains: what predicted structure before nets did, with strong settings.
+"""Classical models of the states of residues, with strong settings.
 
 Every one takes chains (see :mod:`chemdl.proteins.data`) and targets by chain with NaN where
-nothing was seen, and predicts (sites, tasks): numbers of classes.
+nothing was measured, and predicts numbers of classes (sites, tasks).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,28 +19,32 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
+from chemdl.learn import models
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Ragged
-from chemdl.proteins.nets.convolutions import ConvolutionLabeller
-from chemdl.proteins.nets.labelling import ChainNet
+from chemdl.proteins.nets.chain_net import ChainNetwork
+from chemdl.proteins.nets.crf_layer import FieldLabeller
 from chemdl.proteins.residues import KINDS, one_hot_windows, window_places, window_profiles
 from chemdl.registry import UnknownNameError
 from chemdl.settings import spawn
 
 
 class SiteBaseline(BaseEstimator):
-    """One classifier for each task over the sites of chains; a subclass gives the two steps."""
+    """One classifier for each task over the sites of chains.
 
-    kind: str = "other"
+    A subclass gives features of the sites, and how a task is fitted and predicted from them.
+    """
+
+    kind: str = "classical"
     stackable: ClassVar[bool] = False
 
     def fit(self, X: Sequence[str], y: Ragged) -> Self:
-        """Fit each task on the sites where it was seen; y holds (sites, tasks) by chain."""
+        """Fit each task on its measured sites; y holds classes (sites, tasks) by chain."""
         features = self._features(X)
         self.tasks_ = []
         for task, target in enumerate(y.values.T):
-            seen = np.flatnonzero(np.isfinite(target))
-            self.tasks_.append(self._fit_task(task, features, seen, target[seen].astype(int)))
+            rows = np.flatnonzero(np.isfinite(target))
+            self.tasks_.append(self._fit_task(task, features, rows, target[rows].astype(int)))
         return self
 
     def predict(self, X: Sequence[str]) -> np.ndarray:
@@ -47,17 +54,22 @@ class SiteBaseline(BaseEstimator):
         return np.column_stack(columns).astype(np.float64)
 
     def _features(self, X: Sequence[str]) -> Any:
+        """Return what a model reads of the sites: (sites, …)."""
         raise NotImplementedError
 
-    def _fit_task(self, task: int, features: Any, seen: np.ndarray, target: np.ndarray) -> Any:
+    def _fit_task(self, task: int, features: Any, rows: np.ndarray, target: np.ndarray) -> Any:
+        """Return what is learned from ``features[rows]`` and their classes, ``target``."""
         raise NotImplementedError
 
     def _predict_task(self, fitted: Any, features: Any) -> np.ndarray:
+        """Return the class of every site, (sites,), by what :meth:`_fit_task` returned."""
         raise NotImplementedError
 
 
 class MajorityState(SiteBaseline):
     """The commonest state: of all residues, or of each kind of residue."""
+
+    revision: ClassVar[int] = 1
 
     def __init__(self, by_residue: bool = False, kind: str = "trivial") -> None:
         self.by_residue, self.kind = by_residue, kind
@@ -66,10 +78,10 @@ class MajorityState(SiteBaseline):
         return window_places(X, 1)[:, 0] * int(self.by_residue)
 
     def _fit_task(
-        self, task: int, features: np.ndarray, seen: np.ndarray, target: np.ndarray
+        self, task: int, features: np.ndarray, rows: np.ndarray, target: np.ndarray
     ) -> np.ndarray:
-        counts = _counts(features[seen], target, KINDS)
-        # A kind that was not seen takes the commonest state of all.
+        counts = _counts(features[rows], target, KINDS)
+        # A kind that no train chain has takes the commonest state of all.
         return (counts + 1e-6 * counts.sum(axis=0)).argmax(axis=1)
 
     def _predict_task(self, fitted: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -89,6 +101,8 @@ class GOR(SiteBaseline):
     profiles.
     """
 
+    revision: ClassVar[int] = 1
+
     def __init__(self, window: int = 17, pseudocount: float = 20.0) -> None:
         self.window, self.pseudocount = window, pseudocount
 
@@ -96,16 +110,16 @@ class GOR(SiteBaseline):
         return window_places(X, self.window).astype(np.int64)
 
     def _fit_task(
-        self, task: int, features: np.ndarray, seen: np.ndarray, target: np.ndarray
+        self, task: int, features: np.ndarray, rows: np.ndarray, target: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        own, size = features[seen], KINDS + 1
+        windows, size = features[rows], KINDS + 1
         # A state that no train chain has, of those below the last, is never divided by.
         prior = (np.bincount(target) + 1e-9) / len(target)
-        singles = [_counts(own[:, m], target, size) + prior for m in range(self.window)]
+        singles = [_counts(windows[:, m], target, size) + prior for m in range(self.window)]
         shares = [counts / counts.sum(axis=1, keepdims=True) for counts in singles]
         pairs = []
-        for m, n in zip(*np.triu_indices(self.window, 1), strict=True):
-            counts = _counts(own[:, m] * size + own[:, n], target, size**2)
+        for m, n in self._pairs_of_places():
+            counts = _counts(windows[:, m] * size + windows[:, n], target, size**2)
             expected = shares[m][:, None] * shares[n][None] / prior
             expected = (expected / expected.sum(axis=2, keepdims=True)).reshape(size**2, -1)
             pairs.append(_log_odds(counts + self.pseudocount * expected))
@@ -116,12 +130,16 @@ class GOR(SiteBaseline):
     ) -> np.ndarray:
         singles, pairs = fitted
         size, width = KINDS + 1, self.window
-        alone = sum(singles[m][features[:, m]] for m in range(width))
-        together = sum(
+        of_singles = sum(singles[m][features[:, m]] for m in range(width))
+        of_pairs = sum(
             pairs[i][features[:, m] * size + features[:, n]]
-            for i, (m, n) in enumerate(zip(*np.triu_indices(width, 1), strict=True))
+            for i, (m, n) in enumerate(self._pairs_of_places())
         )
-        return np.argmax(2 / width * together - (width - 2) / width * alone, axis=1)
+        return np.argmax(2 / width * of_pairs - (width - 2) / width * of_singles, axis=1)
+
+    def _pairs_of_places(self) -> Iterator[tuple[int, int]]:
+        """Return every pair of places in the window, m < n."""
+        return itertools.combinations(range(self.window), 2)
 
 
 def _counts(codes: np.ndarray, target: np.ndarray, size: int) -> np.ndarray:
@@ -141,8 +159,17 @@ class WindowBaseline(SiteBaseline):
     """A classifier over the residues around each site, with a profile's columns where told to.
 
     Linear models read one-hot residues (and profiles as numbers); trees read the kinds as
-    categories. ``most`` sites are drawn by seed where there are more.
+    categories.
+
+    Parameters
+    ----------
+    estimator : of scikit-learn, fitted anew for each task.
+    window : residues around a site, an odd number.
+    profile : whether profiles are read beside the residues.
+    most : fit on so many sites, chosen at random by ``seed``, where there are more.
     """
+
+    revision: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -166,25 +193,25 @@ class WindowBaseline(SiteBaseline):
         levels = (window_profiles(X, self.window).astype(np.float32) / 255.0 - 0.5) * 4.0
         return sparse.hstack([hot, sparse.csr_matrix(levels)], format="csr")
 
-    def _fit_task(self, task: int, features: Any, seen: np.ndarray, target: np.ndarray) -> Any:
-        if self.most is not None and len(seen) > self.most:
+    def _fit_task(self, task: int, features: Any, rows: np.ndarray, target: np.ndarray) -> Any:
+        if self.most is not None and len(rows) > self.most:
             rng = np.random.default_rng(spawn(self.seed, "sites", task))
-            kept = np.sort(rng.choice(len(seen), self.most, replace=False))
-            seen, target = seen[kept], target[kept]
+            kept = np.sort(rng.choice(len(rows), self.most, replace=False))
+            rows, target = rows[kept], target[kept]
         estimator = clone(self.estimator)
-        names = estimator.get_params()
-        if "random_state" in names:
+        parameters = estimator.get_params()
+        if "random_state" in parameters:
             estimator.set_params(random_state=spawn(self.seed, "task", task))
-        if "categorical_features" in names:
+        if "categorical_features" in parameters:
             categories = np.arange(features.shape[1]) < self.window
             estimator.set_params(categorical_features=categories)
-        return estimator.fit(features[seen], target)
+        return estimator.fit(features[rows], target)
 
     def _predict_task(self, fitted: Any, features: Any) -> np.ndarray:
         return np.asarray(fitted.predict(features))
 
 
-class LinearScores(ChainNet):
+class LinearScores(ChainNetwork):
     """Scores that are linear in a window of inputs: (B, L, inputs) → (B, L, k)."""
 
     def __init__(self, n_scores: int, window: int, profile: bool) -> None:
@@ -196,44 +223,31 @@ class LinearScores(ChainNet):
         return x
 
 
-class ChainField(ConvolutionLabeller):
+@dataclass(kw_only=True, eq=False, repr=False)
+class LinearField(FieldLabeller):
     """A linear-chain conditional random field: linear scores of a window, and steps of states.
 
     No hidden layer; the likelihood is convex in its weights (Lafferty et al. 2001), and gradient
     steps take it near its maximum.
+
+    Parameters
+    ----------
+    window : residues around a site, an odd number.
     """
 
-    kind: ClassVar[str] = "other"
-    search_space: ClassVar[dict[str, list[Any]]] = {}
+    revision: ClassVar[int] = 1
+    kind: ClassVar[str] = "classical"
 
-    def __init__(
-        self,
-        classes: Sequence[int] = (3, 8),
-        window: int = 17,
-        profile: bool = False,
-        epochs: int = 8,
-        batch_size: int = 16,
-        learning_rate: float = 1e-2,
-        decay: float = 0.02,
-        weight_decay: float = 0.0,
-        clip: float | None = 1.0,
-        patience: int = 20,
-        bucketed: bool = True,
-        seed: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.classes, self.window, self.profile = classes, window, profile
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.decay, self.weight_decay, self.clip = decay, weight_decay, clip
-        self.patience, self.bucketed, self.seed, self.device = patience, bucketed, seed, device
-        self.field = True
+    window: int = 17
+    epochs: int = 8
+    learning_rate: float = 1e-2
+    decay: float = 0.02
+    # No parameter: without its field this would be logistic regression.
+    field: bool = field(default=True, init=False)
 
-    def encoder(self) -> ChainNet:
+    def scoring_network(self) -> ChainNetwork:
         """Make the linear scores."""
         return LinearScores(self.n_scores, self.window, self.profile)
-
-
-BASELINES = ("logistic", "gradient_boosting", "crf", "gor", "residue_majority", "trivial")
 
 
 def baseline(
@@ -245,20 +259,13 @@ def baseline(
     most: int | None = None,
     **changes: Any,
 ) -> BaseEstimator:
-    """Return the rival ``name`` with its stated settings.
+    """Return the classical model ``name`` of states with its stated settings.
 
-    ================== =========================== ============================================
-    name               reads                       settings
-    ================== =========================== ============================================
-    logistic           window of 17                L2, C = 0.1
-    gradient_boosting  window of 17 (9 profiles)   histograms, ``rounds`` at rate 0.1, 31 leaves
-    crf                window of 17                linear-chain field, by gradient steps
-    gor                window of 17, no profile    GOR IV
-    residue_majority   the residue                 commonest state of its kind
-    trivial            nothing                     commonest state
-    ================== =========================== ============================================
-
-    ``classes`` as the nets have them; ``most`` sites at most for ``gradient_boosting``.
+    Parameters
+    ----------
+    classes, profile : as the nets have them; ``gor`` and the majorities read no profile.
+    rounds, most : trees of ``gradient_boosting``, and sites at most that it is fitted on.
+    changes : to any other parameter of the model.
 
     Raises
     ------
@@ -274,12 +281,41 @@ def baseline(
         window = 9 if profile else 17
         return WindowBaseline(trees, window=window, profile=profile, most=most, **changes)
     if name == "crf":
-        return ChainField(classes=classes, profile=profile, **changes)
+        return LinearField(classes=classes, profile=profile, **changes)
     simple = {
         "gor": GOR(),
-        "residue_majority": MajorityState(by_residue=True, kind="other"),
+        "residue_majority": MajorityState(by_residue=True, kind="classical"),
         "trivial": MajorityState(),
     }
     if name not in simple:
         raise UnknownNameError("baseline", name, BASELINES)
     return simple[name].set_params(**changes)
+
+
+def _make(name: str, kind: str, **parameters: Any) -> Any:
+    return baseline(name, **parameters)
+
+
+_MODELS = (
+    ("logistic", "linear model", "window of 17 residues", "logistic regression, L2", ""),
+    ("gradient_boosting", "boosting", "window of 17 residues, 9 with profiles",
+     "histograms, 31 leaves", ""),
+    ("crf", "linear model", "window of 17 residues", "linear-chain conditional random field",
+     "Lafferty et al. 2001"),
+    ("gor", "linear model", "window of 17 residues, no profile", "information theory, GOR IV",
+     "Garnier et al. 1996, doi:10.1016/S0076-6879(96)66034-0"),
+    ("residue_majority", "constant", "the residue", "commonest state of its kind", ""),
+    ("trivial", "constant", "nothing", "commonest state", ""),
+)  # fmt: skip
+BASELINES = tuple(_name for _name, *_ in _MODELS)
+for _name, _family, _reads, _method, _paper in _MODELS:
+    models.baseline(
+        _name,
+        _family,
+        _reads,
+        _method,
+        _paper,
+        ("labelling",),
+        inputs=("sequence",),
+        make=functools.partial(_make, _name),
+    )

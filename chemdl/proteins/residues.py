@@ -23,6 +23,11 @@ def sequence_of(chain: str) -> str:
     return chain.partition(" ")[0]
 
 
+def chain_lengths(chains: Sequence[str]) -> np.ndarray:
+    """Return the number of residues of each of n chains: (n,)."""
+    return np.array([len(sequence_of(chain)) for chain in chains], dtype=np.int64)
+
+
 def residue_places(sequence: str) -> np.ndarray:
     """Return the place of each residue in ``AMINO_ACIDS``, ``UNKNOWN`` for others: uint8 (L,)."""
     return _PLACES[np.frombuffer(sequence.encode("latin-1", "replace"), dtype=np.uint8)]

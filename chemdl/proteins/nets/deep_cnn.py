@@ -1,0 +1,92 @@
+"""Deep convolutions along a protein chain, plain or under a linear-chain field (DeepCNF)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from chemdl.learn.models import net
+from chemdl.learn.noise import Noise
+from chemdl.proteins.nets.chain_net import ChainNetwork, ResidueDropout, ResidueNorm
+from chemdl.proteins.nets.crf_layer import FieldLabeller
+
+
+class DeepConvolution(ChainNetwork):
+    """Convolutions one on another along the chain (as in DeepCNF, Wang et al. 2016).
+
+        h^0 = W^0 ∗ x + b^0,    h^i = W^i ∗ dropout(relu(norm(h^(i-1)))) + b^i,
+
+    each with a kernel of ``kernel`` residues, so that the last layer sees depth × (kernel - 1) + 1
+    of them. Shapes: (B, L, inputs) → (B, L, k).
+    """
+
+    def __init__(
+        self, n_scores: int, width: int, depth: int, kernel: int, dropout: float, profile: bool
+    ) -> None:
+        super().__init__(n_scores, width, profile)
+        sizes = [self.n_inputs, *[width] * depth]
+        self.layers = nn.ModuleList(
+            nn.Conv1d(n_in, n_out, kernel, padding=kernel // 2) for n_in, n_out in pairwise(sizes)
+        )
+        self.norms = nn.ModuleList(ResidueNorm(width) for _ in range(depth))
+        self.dropouts = nn.ModuleList(ResidueDropout(dropout, layer=i) for i in range(depth))
+
+    def encode(self, x: Tensor, mask: Tensor, noise: Noise | None) -> Tensor:
+        """Return the last layer, normalised and rectified: (B, width, L)."""
+        for layer, norm, dropout in zip(self.layers, self.norms, self.dropouts, strict=True):
+            x = dropout(torch.relu(norm(layer(x))), noise) * mask
+        return x
+
+
+@net(
+    "deep_cnn",
+    family="sequence net",
+    reads="residues",
+    method="five convolutions along the chain",
+    paper="as DeepCNF without its field: Wang et al. 2016, doi:10.1038/srep18962",
+    inputs=("sequence",),
+    learns=("labelling",),
+)
+@net(
+    "deepcnf",
+    family="sequence net",
+    reads="residues",
+    method="five convolutions along the chain under a linear-chain field",
+    paper="Wang et al. 2016, doi:10.1038/srep18962",
+    inputs=("sequence",),
+    learns=("labelling",),
+    field=True,
+)
+class DeepCNN(FieldLabeller):
+    """Deep convolutions along the chain; see :class:`DeepConvolution`.
+
+    The defaults were chosen on train and valid chains of ProteinNet.
+
+    Parameters
+    ----------
+    width, depth, kernel, dropout : of the network.
+    field : put a linear-chain field on top (:class:`chemdl.proteins.nets.crf_layer.FieldNetwork`).
+    """
+
+    search_space: ClassVar[dict[str, list[Any]]] = {
+        "learning_rate": [1e-3, 2e-3, 4e-3],
+        "dropout": [0.1, 0.2, 0.3, 0.5],
+    }
+
+    width: int = 96
+    depth: int = 5
+    kernel: int = 9
+    dropout: float = 0.3
+    field: bool = False
+    learning_rate: float = 2e-3
+    decay: float = 0.02
+    warmup: float = 1.0
+
+    def scoring_network(self) -> ChainNetwork:
+        """Make the convolutions."""
+        return DeepConvolution(
+            self.n_scores, self.width, self.depth, self.kernel, self.dropout, self.profile
+        )

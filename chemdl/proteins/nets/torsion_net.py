@@ -1,0 +1,56 @@
+"""Torsion angles of a chain's residues, predicted as points of a circle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from chemdl.learn.losses import Loss, masked_mean
+from chemdl.learn.models import net
+from chemdl.learn.ragged import Ragged
+from chemdl.proteins.nets.dilated_cnn import DilatedCNN
+
+
+def circle_loss(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Return the mean squared distance of two outputs an angle from (cos, sin) of the target.
+
+    Targets are degrees. A regression on the angle itself would take -179° and 179° for far apart.
+    """
+    angle = torch.deg2rad(target)
+    points = torch.stack([angle.cos(), angle.sin()], dim=-1)
+    away = (output.unflatten(-1, (-1, 2)) - points).square().sum(-1)
+    return masked_mean(away, weight)
+
+
+@net(
+    "torsion_net",
+    family="sequence net",
+    reads="residues",
+    method="residual blocks of dilated convolutions; φ and ψ as points of a circle",
+    paper="as SPIDER: Lyons et al. 2014, doi:10.1002/jcc.23718",
+    inputs=("sequence",),
+    learns=("labelling",),
+)
+class TorsionNet(DilatedCNN):
+    """φ and ψ of every residue by residual blocks with dilation.
+
+    ``classes`` means nothing here: both tasks are angles.
+    """
+
+    _loss: ClassVar[Any] = Loss(circle_loss)
+
+    def build(self, features: dict[str, Any], n_tasks: int) -> nn.Module:
+        """Make the network: two outputs for each angle."""
+        return self.residual_network(2 * n_tasks)
+
+    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
+        """Take any angles."""
+
+    def predict(self, X: Sequence[Any]) -> np.ndarray:
+        """Return angles in degrees: (sites, tasks)."""
+        points = self.outputs(X).reshape(-1, self.n_tasks_, 2)
+        return np.degrees(np.arctan2(points[..., 1], points[..., 0]))
