@@ -125,7 +125,7 @@ def _add_run(commands: Any) -> None:
     parser.add_argument(
         "--models",
         nargs="+",
-        metavar="deep|other|NAME",
+        metavar="deep|classical|NAME",
         help="compute these now and take the others from stored replicas",
     )
     parser.add_argument(
@@ -270,7 +270,7 @@ def _claim_text(claim: Any) -> str:
         tested += f" ({claim.test.fidelity})"
     else:
         tested = f"no, {claim.reason}"
-    mark = claim.confirmation["status"]
+    mark = claim.confirmation.status
     head = f"{claim.id}  {claim.kind}, favours {claim.favours}, chapter {claim.chapter}"
     lines = [claim.statement, f"source: {claim.source} ({mark})", f"tested: {tested}"]
     body = [
@@ -291,12 +291,12 @@ def _add_record(commands: Any) -> None:
 
 
 def _record(options: argparse.Namespace) -> None:
-    from chemdl.evidence import cards
+    from chemdl.evidence.result import record_results
     from chemdl.settings import read_settings
 
     run = read_settings({"profile": options.profile, "device": "cpu", "output": options.source})
     try:
-        recorded = cards.record(run.output, options.profile)
+        recorded = record_results(run.output, options.profile)
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
     for path in recorded:

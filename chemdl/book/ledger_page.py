@@ -117,13 +117,13 @@ def _claim_cell(row: Row, linked: bool) -> str:
     if linked:
         name = f"[{claim.id}](#{place})"
         return f"{name} {escape(claim.statement)} {{cite:p}}`{claim.source}`"
-    status = claim.confirmation["status"]
+    status = claim.confirmation.status
     lines = [
         f"[{claim.id}]{{#{place} .claim-id}} {escape(claim.statement)}",
         f"{{cite:t}}`{claim.source}` · [{_CONFIRMATION[status]}]{{.reading .{status}}}",
     ]
     asides = [row.finding.reason if row.finding else claim.reason or ""]
-    if missing := claim.confirmation.get("unconfirmed"):
+    if missing := claim.unconfirmed:
         asides.append(f"Not confirmed: {', '.join(_field(claim, name) for name in missing)}.")
     lines += [f"[{escape(aside[0].upper() + aside[1:])}]{{.aside}}" for aside in asides if aside]
     return "<br>".join(lines)
@@ -131,16 +131,15 @@ def _claim_cell(row: Row, linked: bool) -> str:
 
 def _field(claim: Claim, name: str) -> str:
     """Say which value a record's field holds: ``reported.a`` is that of its first model."""
-    side = name.removeprefix("reported.")
-    return f"the value of {claim.names[side]}" if claim.names.get(side) else name
+    side = getattr(claim.names, name.removeprefix("reported."), "")
+    return f"the value of {side}" if side else name
 
 
 def _reported_cell(row: Row) -> str:
     lines = [escape(line) for line in reported_lines(row.claim)]
     for also in row.claim.also:
-        if also.get("value") is not None:
-            text = f"{number(also['value'])} {also.get('name', '')}"
-            lines.append(f"[{escape(text)}]{{.aside}}")
+        text = f"{number(also.value)} {also.name}"
+        lines.append(f"[{escape(text)}]{{.aside}}")
     return "<br>".join(lines) or "—"
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from chemdl.files import data_dir
 from chemdl.registry import UnknownNameError
 
-KINDS = ("difference", "count", "level", "qualitative")
-SIDES = ("deep", "other", "neither")
-FIDELITIES = ("exact", "near", "stand-in")
-STATUSES = ("confirmed", "partly", "unconfirmed")
-CHAPTERS = (
+Chapter = Literal[
     "introduction",
     "qsar",
     "toxicity",
@@ -24,32 +28,63 @@ CHAPTERS = (
     "protein-structure",
     "quantum-chemistry",
     "materials",
-)
+]
+CHAPTERS: tuple[str, ...] = get_args(Chapter)
 MARKS = {"confirmed": "✓ confirmed", "partly": "✓ in part", "unconfirmed": "? unconfirmed"}
-# What else may stand under confirmation.unconfirmed, beside the names of further numbers.
+# What may stand under confirmation.unconfirmed, beside the names of further numbers.
 DOUBTS = ("reported.a", "reported.b", "statement", "model", "metric", "split")
+
+Text = Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"\S")]
+Number = int | float
 
 
 class ClaimError(ValueError):
     """A record of claims.yml that does not keep its form; it names the record and the field."""
 
 
-@dataclass(frozen=True)
-class Reported:
+class Record(BaseModel):
+    """A part of a claim: no field more, no value of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Reported(Record):
     """Reported values of both sides and their difference, positive where the source says so.
 
     ``a_spread`` and ``b_spread`` are what the source prints after ±.
     """
 
-    a: float | None = None
-    b: float | None = None
-    difference: float | None = None
-    a_spread: float | None = None
-    b_spread: float | None = None
+    a: Number | None = None
+    b: Number | None = None
+    difference: Number | None = None
+    a_spread: Number | None = None
+    b_spread: Number | None = None
 
 
-@dataclass(frozen=True)
-class Test:
+class Names(Record):
+    """What the source calls the two sides."""
+
+    a: str = ""
+    b: str = ""
+
+
+class FurtherNumber(Record):
+    """A further number of the source, with what it prints after ±."""
+
+    name: Text
+    value: Number
+    spread: Number | None = None
+
+
+class Confirmation(Record):
+    """How far the claim was read in its source; ``unconfirmed`` names what was not read there."""
+
+    status: Literal["confirmed", "partly", "unconfirmed"]
+    unconfirmed: list[str] = Field(default_factory=list)
+    read_in: str = ""
+
+
+class Test(Record):
     """How a study tests a claim.
 
     ``a`` and ``b`` name models (``b`` None: a level); ``unit`` is the unit of resampling;
@@ -59,56 +94,99 @@ class Test:
 
     __test__ = False  # not one of pytest's
 
-    study: str
-    a: str
-    b: str | None
-    metric: str
-    unit: str
+    study: Text
+    a: Text
+    b: Text | None
+    metric: Text
+    unit: Text
     fidelity: Literal["exact", "near", "stand-in"]
-    margin: float | None = None
-    level: float | None = None
-    condition: str = "all"
+    margin: Number | None = None
+    level: Number | None = None
+    condition: Text = "all"
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(Record):
     """One statement of the review or of a paper that it rests on.
 
-    Either ``test`` says how it is tested, or ``reason`` why it cannot be. ``also`` holds further
-    numbers of the source, each with ``name``, ``value`` and perhaps ``spread``;
-    ``confirmation["unconfirmed"]`` names the fields and further numbers that were not read.
+    Either ``test`` says how it is tested, or ``reason`` why it cannot be.
     """
 
-    id: str
-    domain: str
-    chapter: str
-    statement: str
-    source: str
-    dataset: str
-    metric: str
-    split: str
-    kind: str
-    favours: str
-    reported: Reported
-    names: Mapping[str, str]
-    confirmation: Mapping[str, Any]
-    doi: str = ""
-    unit: str = ""
-    in_review: bool | str = "unchecked"
-    notes: str = ""
-    also: tuple[Mapping[str, Any], ...] = ()
+    id: Text
+    domain: Text
+    chapter: Chapter
+    statement: Text
+    source: Text
+    dataset: Text
+    metric: Text
+    split: Text
+    kind: Literal["difference", "count", "level", "qualitative"]
+    favours: Literal["deep", "classical", "neither"]
+    confirmation: Confirmation
+    reported: Reported = Reported()
+    names: Names = Names()
+    doi: Text = ""
+    unit: Text = ""
+    in_review: bool | Literal["unchecked"] = "unchecked"
+    notes: Text = ""
+    also: list[FurtherNumber] = Field(default_factory=list)
     test: Test | None = None
-    reason: str | None = None
+    reason: Text | None = None
 
     @property
     def mark(self) -> str:
         """✓ where the numbers were read in their source, ? where not."""
-        return MARKS[self.confirmation["status"]]
+        return MARKS[self.confirmation.status]
 
     @property
-    def unconfirmed(self) -> tuple[str, ...]:
+    def unconfirmed(self) -> list[str]:
         """The fields and further numbers that were not read in the source."""
-        return tuple(self.confirmation.get("unconfirmed") or ())
+        return self.confirmation.unconfirmed
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        for problem in _contradictions(self):
+            raise ValueError(problem)
+        return self
+
+
+def _contradictions(claim: Claim) -> Iterable[str]:
+    """Yield where fields of one record contradict each other."""
+    test, reported, status = claim.test, claim.reported, claim.confirmation.status
+    if (test is None) == (claim.reason is None):
+        yield "test: a claim has either a test or a reason why it has none"
+    if (status == "confirmed") == bool(claim.unconfirmed):
+        yield "confirmation.unconfirmed: empty for what is confirmed, and only for that"
+    doubts = [*DOUBTS, *(number.name for number in claim.also)]
+    for doubt in claim.unconfirmed:
+        if doubt not in doubts:
+            yield f"confirmation.unconfirmed: {UnknownNameError('value', doubt, doubts)}"
+    if claim.kind == "count" and None in (reported.a, reported.b):
+        yield "reported: a count has both sides, a of a + b"
+    if claim.kind == "level" and reported.a is None:
+        yield "reported.a: a level has a value"
+    if claim.kind == "qualitative" and reported.model_fields_set:
+        yield "reported: a qualitative claim has no numbers"
+    if test is not None and (claim.kind == "level") != (test.b is None):
+        yield "test.b: null for a level, and only for that"
+    yield from _difference_contradictions(claim)
+
+
+def _difference_contradictions(claim: Claim) -> Iterable[str]:
+    """A difference favours what the source says, and is that of a and b where both are there."""
+    reported, difference = claim.reported, claim.reported.difference
+    if difference is None:
+        return
+    if claim.favours != "neither" and difference < 0:
+        yield (
+            f"reported.difference: {difference} favours the other side; favours is "
+            f"{claim.favours!r}"
+        )
+    if reported.a is not None and reported.b is not None:
+        apart = abs(reported.a - reported.b)
+        if abs(apart - abs(difference)) > 1e-6 * max(1.0, apart):
+            yield f"reported.difference: {difference}, but a and b are {apart:g} apart"
+    if claim.test is not None and claim.test.fidelity == "stand-in":
+        yield "reported.difference: its size does not compare with that of a stand-in; leave it out"
 
 
 def load_claims(path: Path | None = None) -> dict[str, Claim]:
@@ -174,8 +252,8 @@ def reported_values(claim: Claim) -> str:
         (getattr(claim.reported, side), getattr(claim.reported, f"{side}_spread"), side)
         for side in ("a", "b")
     ]
-    values = [(v, s, claim.names.get(k, ""), f"reported.{k}") for v, s, k in sides]
-    values += [(a["value"], a.get("spread"), a["name"], a["name"]) for a in claim.also]
+    values = [(v, s, getattr(claim.names, k), f"reported.{k}") for v, s, k in sides]
+    values += [(a.value, a.spread, a.name, a.name) for a in claim.also]
     return "; ".join(
         _value_text(value, spread, name, read=key not in claim.unconfirmed)
         for value, spread, name, key in values
@@ -206,7 +284,7 @@ def _read(path: Path, _modified: int) -> tuple[tuple[str, Claim], ...]:
     return tuple(claims.items())
 
 
-def parse(record: Mapping[str, Any]) -> Claim:
+def parse(record: Any) -> Claim:
     """Turn one record into a :class:`Claim`.
 
     Raises
@@ -215,149 +293,38 @@ def parse(record: Mapping[str, Any]) -> Claim:
         naming the record and the field that breaks the form.
     """
     name = record.get("id", "without id") if isinstance(record, Mapping) else repr(record)
-    for check in (_shape, _choices, _numbers, _agreement):
-        for problem in check(record):
-            raise ClaimError(f"claim {name}: {problem}")
-    values = dict(record)
-    values["reported"] = Reported(**record.get("reported", {}))
-    values["test"] = Test(**record["test"]) if record.get("test") else None
-    values["also"] = tuple(record.get("also", ()))
-    values["names"] = record.get("names", {})
-    return Claim(**values)
+    try:
+        return Claim.model_validate(record)
+    except ValidationError as error:
+        raise ClaimError(f"claim {name}: {_problem(error)}") from None
 
 
-_PARTS = {"reported": Reported, "test": Test}
-_LOOSE = {"confirmation": ("status", "unconfirmed", "read_in"), "names": ("a", "b")}
-_TEXTS = (
-    "id", "domain", "chapter", "statement", "source", "dataset", "metric", "split", "kind",
-    "favours", "doi", "unit", "notes", "reason",
-)  # fmt: skip
+def _problem(error: ValidationError) -> str:
+    """Say what the first error is: where it stands, what stands there, and what may."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"] if part not in ("int", "float", "bool")]
+    where, kind, given = ".".join(place), first["type"], first["input"]
+    if kind == "extra_forbidden":
+        part = Claim
+        for step in first["loc"][:-1]:
+            part = _PARTS.get(step, part)
+        return f"{where}: {UnknownNameError('field', place[-1], part.model_fields)}"
+    if kind == "literal_error":
+        allowed = first["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return f"{where}: {UnknownNameError('value', str(given), allowed)}"
+    if kind == "missing":
+        return f"{where} is missing"
+    if kind == "value_error":
+        return first["msg"].removeprefix("Value error, ")
+    words = {"string": "text", "list": "list", "bool": "truth value", "model": "mapping of fields"}
+    what = next((word for start, word in words.items() if kind.startswith(start)), "number")
+    return f"{where or 'the record'}: {given!r} is no {what}"
 
 
-def _shape(record: Any) -> Iterator[str]:
-    """Yield what is wrong with the fields that are there, or are not."""
-    if not isinstance(record, Mapping):
-        yield "a record is a mapping of fields"
-        return
-    required, allowed = _fields_of(Claim)
-    yield from _keys("", record, [n for n in required if n not in ("reported", "names")], allowed)
-    for name in _TEXTS:
-        value = record.get(name)
-        if name in record and not (isinstance(value, str) and value.strip()):
-            yield f"{name}: {value!r} is no text"
-    for name, part in _PARTS.items():
-        if name in record:
-            yield from _part(name, record[name], *_fields_of(part))
-    for name, keys in _LOOSE.items():
-        if name in record:
-            yield from _part(name, record[name], keys[:1] if name == "confirmation" else (), keys)
-    also = record.get("also", [])
-    if not isinstance(also, list):
-        yield "also: a list of numbers, each with name and value"
-        return
-    for number in also:
-        yield from _part("also", number, ("name", "value"), ("name", "value", "spread"))
-
-
-def _fields_of(part: Any) -> tuple[list[str], list[str]]:
-    """Return the names of a dataclass's required fields, and of all."""
-    every = fields(part)
-    return [f.name for f in every if f.default is MISSING], [f.name for f in every]
-
-
-def _part(
-    name: str, value: Any, required: Iterable[str], allowed: Collection[str]
-) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        yield from _keys(f"{name}.", value, required, allowed)
-    else:
-        yield f"{name}: {value!r} is no mapping of {', '.join(allowed)}"
-
-
-def _keys(
-    where: str, found: Mapping[str, Any], required: Iterable[str], allowed: Collection[str]
-) -> Iterator[str]:
-    for name in found:
-        if name not in allowed:
-            yield f"{where}{name}: {UnknownNameError('field', str(name), allowed)}"
-    for name in required:
-        if name not in found:
-            yield f"{where}{name} is missing"
-
-
-def _choices(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the values that are none of those that a field may have."""
-    confirmation = record["confirmation"]
-    also = [number["name"] for number in record.get("also", [])]
-    doubts = confirmation.get("unconfirmed", [])
-    if not isinstance(doubts, list):
-        yield "confirmation.unconfirmed: a list of fields"
-        return
-    choices: list[tuple[str, Any, Sequence[str]]] = [
-        ("kind", record["kind"], KINDS),
-        ("favours", record["favours"], SIDES),
-        ("chapter", record["chapter"], CHAPTERS),
-        ("confirmation.status", confirmation["status"], STATUSES),
-        *(("confirmation.unconfirmed", doubt, [*DOUBTS, *also]) for doubt in doubts),
-    ]
-    if record.get("test"):
-        choices.append(("test.fidelity", record["test"]["fidelity"], FIDELITIES))
-    for name, value, known in choices:
-        if value not in known:
-            yield f"{name}: {UnknownNameError('value', str(value), known)}"
-    if record.get("in_review", "unchecked") not in (True, False, "unchecked"):
-        yield f"in_review: {record['in_review']!r} is neither true, false nor unchecked"
-
-
-def _numbers(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the numbers that are none."""
-    numbers = {f"reported.{name}": value for name, value in record.get("reported", {}).items()}
-    for number in record.get("also", []):
-        numbers |= {f"also.{k}": number[k] for k in ("value", "spread") if k in number}
-    test = record.get("test") or {}
-    numbers |= {f"test.{name}": test[name] for name in ("margin", "level") if name in test}
-    for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            yield f"{name}: {value!r} is no number"
-
-
-def _agreement(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield where fields of one record contradict each other."""
-    test = record.get("test")
-    if (test is None) == (record.get("reason") is None):
-        yield "test: a claim has either a test or a reason why it has none"
-    confirmation = record["confirmation"]
-    if (confirmation["status"] == "confirmed") == bool(confirmation.get("unconfirmed")):
-        yield "confirmation.unconfirmed: empty for what is confirmed, and only for that"
-    yield from _kind_problems(record["kind"], record.get("reported", {}), test)
-    yield from _difference_problems(record.get("reported", {}), record["favours"], test)
-
-
-def _kind_problems(
-    kind: str, reported: Mapping[str, Any], test: Mapping[str, Any] | None
-) -> Iterator[str]:
-    if kind == "count" and not {"a", "b"} <= reported.keys():
-        yield "reported: a count has both sides, a of a + b"
-    if kind == "level" and "a" not in reported:
-        yield "reported.a: a level has a value"
-    if kind == "qualitative" and reported:
-        yield "reported: a qualitative claim has no numbers"
-    if test is not None and (kind == "level") != (test["b"] is None):
-        yield "test.b: null for a level, and only for that"
-
-
-def _difference_problems(
-    reported: Mapping[str, Any], favours: str, test: Mapping[str, Any] | None
-) -> Iterator[str]:
-    """A difference favours what the source says, and is that of a and b where both are there."""
-    if "difference" not in reported:
-        return
-    difference = reported["difference"]
-    if favours != "neither" and difference < 0:
-        yield f"reported.difference: {difference} favours the other side; favours is {favours!r}"
-    if {"a", "b"} <= reported.keys():
-        apart = abs(reported["a"] - reported["b"])
-        if abs(apart - abs(difference)) > 1e-6 * max(1.0, apart):
-            yield f"reported.difference: {difference}, but a and b are {apart:g} apart"
-    if test is not None and test["fidelity"] == "stand-in":
-        yield "reported.difference: its size does not compare with that of a stand-in; leave it out"
+_PARTS: dict[Any, type[BaseModel]] = {
+    "reported": Reported,
+    "names": Names,
+    "confirmation": Confirmation,
+    "also": FurtherNumber,
+    "test": Test,
+}

@@ -119,7 +119,7 @@ def reported_lines(claim: Claim) -> list[str]:
     """Return what the source reports, one line a number: ``0.846 multitask net``."""
     sides = (("a", claim.reported.a), ("b", claim.reported.b))
     lines = [
-        f"{number(value)} {claim.names.get(side) or ''}".strip()
+        f"{number(value)} {getattr(claim.names, side)}".strip()
         for side, value in sides
         if value is not None
     ]
