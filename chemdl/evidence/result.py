@@ -288,7 +288,7 @@ def find_results(
     for file in files:
         if wanted is not None and file.stem not in wanted:
             continue
-        result = _read_once(file, file.stat().st_mtime_ns)
+        result = _read_once(file, _version(file))
         known = largest.get(result.study)
         if known is None or _size(result) >= _size(known):
             largest[result.study] = result
@@ -336,8 +336,14 @@ def record_results(source: Path, profile: str) -> list[Path]:
     return [target / result.path.name for result in results]
 
 
+def _version(path: Path) -> tuple[int, int, int]:
+    # Times alone are coarse: two writes may fall into one tick.
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 @functools.lru_cache(maxsize=256)
-def _read_once(path: Path, _changed: int) -> Result:
+def _read_once(path: Path, _version: tuple[int, int, int]) -> Result:
     return read_result(path)
 
 
