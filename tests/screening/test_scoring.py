@@ -94,10 +94,7 @@ def test_docked_complexes_run_through_a_study(workbench, tmp_path) -> None:
         metrics=["roc_auc"],
         settings=Settings("quick", 0, "cpu", tmp_path),
     )
-    card = study.run()
-    assert len(card["scores"]) == 9 and card["protocol"]["name"] == "leave_group_out"
-    assert {model["name"]: model["kind"] for model in card["models"]} == {
-        "contact_net": "deep",
-        "random_forest": "classical",
-        "vina": "classical",
-    }
+    result = study.run()
+    assert len(result.scores) == 9 and result.card.protocol.name == "leave_group_out"
+    kinds = {name: result.kind(name) for name in result.models}
+    assert kinds == {"contact_net": "deep", "random_forest": "classical", "vina": "classical"}
