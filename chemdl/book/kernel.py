@@ -21,17 +21,15 @@ def threads() -> int:
     return int(joblib.cpu_count())
 
 
-def kernel_environment(progress: Path) -> dict[str, str]:
+def kernel_environment() -> dict[str, str]:
     """Return the variables a chapter's kernel gets beside those of this process.
 
-    ``progress`` is the side file that a study reports to. Thread counts that the user has set are
-    left alone; without them a container with two cores of 64 would start 64 threads.
+    Thread counts that the user has set are left alone; without them a container with two cores of 64 would start 64 threads.
     """
     variables = {name: os.environ.get(name, str(threads())) for name in _THREAD_VARIABLES}
     # Waiting threads that spin take the core from the thread they wait for: with any other load on
     # two cores a step of a net takes ten times as long.
     variables["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
-    variables["CHEMDL_PROGRESS"] = str(progress)
     # Figures are shown in the notebook whatever backend this process draws with.
     variables["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     package = Path(__file__).resolve().parents[2]

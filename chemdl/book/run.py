@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import platform
 import re
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from chemdl.book import fingerprint, kernel, progress
+from chemdl.book import fingerprint, kernel
 from chemdl.evidence.result import read_result
 from chemdl.files import project_root, write_atomically
 from chemdl.registry import UnknownNameError
@@ -124,7 +126,7 @@ def run_chapters(
     ----------
     chapters : names (``toxicity``) or paths of notebooks.
     profile, seed, device, models, repeats, trials : as in :class:`chemdl.settings.Settings`.
-    output : folder for the executed notebooks, cards, replicas and progress; by default
+    output : folder for the executed notebooks, cards and replicas; by default
         ``_build/runs/<profile>`` in a checkout, else ``chemdl-output/<profile>``.
     skip_unchanged : keep an earlier run in ``output`` whose key (sources, data records, seed,
         profile, versions) is the same.
@@ -227,14 +229,11 @@ def _execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], chap
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    side_file = executed.parent / "progress" / f"{chapter}.jsonl"
-    side_file.parent.mkdir(parents=True, exist_ok=True)
-    side_file.unlink(missing_ok=True)
-    manager = kernel.kernel_manager(kernel.kernel_environment(side_file))
+    manager = kernel.kernel_manager(kernel.kernel_environment())
     # It warns of each parameter that is not in the cell; check_parameters has refused unknown ones.
     logging.getLogger("papermill").setLevel(logging.ERROR)
     failure: ChapterFailedError | None = None
-    with write_atomically(executed) as written, progress.follow(side_file, chapter):
+    with write_atomically(executed) as written:
         try:
             papermill.execute_notebook(
                 str(notebook),
@@ -243,6 +242,7 @@ def _execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], chap
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
+                stderr_file=sys.stderr if sys.stderr.isatty() else _FinishedLines(sys.stderr),
                 request_save_on_cell_execute=False,
                 kernel_manager_class=manager,
             )
@@ -253,6 +253,23 @@ def _execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], chap
             raise ChapterFailedError(chapter, None, reason) from error
     if failure:
         raise failure
+
+
+class _FinishedLines(io.TextIOBase):
+    """A stream that hands on whole lines, each as a terminal would show it in the end.
+
+    A progress bar draws itself anew after each carriage return; in a log one line of it is enough.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.pending = stream, ""
+
+    def write(self, text: str) -> int:
+        *lines, self.pending = (self.pending + text).split("\n")
+        for line in lines:
+            if shown := line.rsplit("\r", 1)[-1].strip():
+                print(shown, file=self.stream)
+        return len(text)
 
 
 def _cell_number(notebook: Path, error: Any) -> int:
