@@ -116,8 +116,8 @@ def read_keyed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> R
     if not with_structure:
         raise DatasetError(f"{file}: no {options['key']} of its {len(rows)} rows has a structure")
     places = [(file, line) for line, _ in with_structure]
-    cells = [[row[i] for i in numbers] for _, row in with_structure]
-    targets = parsed_numbers(cells, list(wanted), places)
+    values = [[row[i] for i in numbers] for _, row in with_structure]
+    targets = parsed_numbers(values, list(wanted), places)
     ids = np.array([row[key] for _, row in with_structure], dtype=str)
     return RawTable([smiles[i] for i in ids.tolist()], targets, tuple(wanted), {"id": ids}, places)
 

@@ -1,11 +1,12 @@
 """Neural graph fingerprints (Duvenaud et al. 2015, arXiv:1509.09292).
 
 The circular fingerprint made differentiable: what hashed a neighbourhood is now a layer, and what
-set a bit is now a softmax. With r_v^0 the features of atom v and N(v) its neighbours,
+set a bit is now a softmax. With r_v^0 the features of atom v, e_uv those of a bond, and N(v) the
+neighbours of v,
 
-    v^l   = r_v^(l-1) + sum over u in N(v) of [r_u^(l-1), e_uv]      (bond features e beside r_u)
-    r_v^l = relu(norm(H_l^|N(v)| v^l)),                              one matrix for each degree
-    f     = sum over l and v of softmax(W_l r_v^l)
+    s_v^l = sum over u in N(v) of [r_u^(l-1), e_uv]
+    r_v^l = relu(norm(A_l r_v^(l-1) + H_l^|N(v)| s_v^l)),    one matrix H_l for each degree |N(v)|
+    f     = sum over l = 0 … depth and over v of softmax(W_l r_v^l)
 
 and one hidden layer, or none, reads f.
 """

@@ -1,19 +1,15 @@
-"""The fully connected net: published recipes, single-task nets, ensembles, and DeepChem's own."""
+"""The fully connected net: published recipes, single-task nets, ensembles, forms of input."""
 
 from __future__ import annotations
-
-import logging
 
 import numpy as np
 import pytest
 import torch
 
-import chemdl
-from chemdl.evidence import metrics, splits
-from chemdl.evidence import statistics as stats
+from chemdl.learn.models import NETS
 from chemdl.learn.training import ReplicaRows, predict, train
 from chemdl.molecules.fingerprints import ECFP
-from chemdl.molecules.nets.multitask import FullyConnected, MultitaskClassifier, MultitaskRegressor
+from chemdl.molecules.nets.multitask import FullyConnected, Multitask
 
 SMALL = {
     "hidden": (16, 8),
@@ -58,40 +54,44 @@ def member_outputs(fitted, smiles) -> list[np.ndarray]:
 # --- the network ----------------------------------------------------------------------------------
 
 
-def layer_sizes(model: MultitaskClassifier, n_tasks: int = 12) -> list[int]:
-    net = model.build(model.featurize(["CCO"]), n_tasks)
-    return [net.hidden[0].in_features, *(h.out_features for h in net.hidden)]
+def layer_sizes(network: FullyConnected) -> list[int]:
+    return [network.hidden[0].in_features, *(layer.out_features for layer in network.hidden)]
 
 
-def test_presets_are_as_published() -> None:
-    pyramid = MultitaskClassifier.preset("pyramid")
-    assert layer_sizes(pyramid) == [2048, 2000, 100]
-    ma = MultitaskClassifier.preset("ma2015")
-    assert layer_sizes(ma) == [2048, 4000, 2000, 1000, 1000]
-    sigmoid = MultitaskClassifier.preset("sigmoid")
-    assert len(layer_sizes(sigmoid)) == 2
-    nets = [m.build(m.featurize(["CCO"]), 12) for m in (pyramid, ma, sigmoid)]
-    rates = [[d.rate for d in net.dropouts] for net in nets]
-    assert rates == [[0.0, 0.25, 0.25], [0.0, 0.25, 0.25, 0.25, 0.1], [0.0, 0.0]]
-    assert [net.activation for net in nets] == [torch.relu, torch.relu, torch.sigmoid]
+def test_recipes_are_as_published() -> None:
+    models = [
+        NETS[name].estimator("classification")
+        for name in ("multitask", "multitask_ma", "sigmoid", "fingerprint_net")
+    ]
+    networks = [model.build(model.featurize(["CCO"]), 12) for model in models]
+    assert [layer_sizes(network) for network in networks] == [
+        [2048, 2000, 100],
+        [2048, 4000, 2000, 1000, 1000],
+        [2048, 32],
+        [2048, 100],
+    ]
+    assert all(network.output.out_features == 12 for network in networks)
+    rates = [[dropout.rate for dropout in network.dropouts] for network in networks]
+    assert rates == [[0.0, 0.25, 0.25], [0.0, 0.25, 0.25, 0.25, 0.1], [0.0, 0.0], [0.0, 0.0]]
+    activations = [network.activation for network in networks]
+    assert activations == [torch.relu, torch.relu, torch.sigmoid, torch.relu]
+    ma = models[1]
     assert (ma.optimizer, ma.momentum, ma.epochs) == ("sgd", 0.9, 30)
     # 0.05 on a tenth of half the squared error's gradient.
     assert ma.learning_rate == pytest.approx(0.05 * 0.1 / 2)
     assert (ma.batch_size, ma.counts) == (128, True)
-    assert all(net.output.out_features == 12 for net in nets)
-    assert set(nets[0].hidden[0].bias.tolist()) == {1.0}
+    assert set(networks[0].hidden[0].bias.tolist()) == {1.0}
+    assert [model.batch_norm for model in models] == [False, False, False, True]
 
 
-def test_presets_take_changes_and_leave_the_preset_alone() -> None:
-    model = MultitaskClassifier.preset("pyramid", epochs=3, hidden=(50,), dropout=(0.0, 0.1))
-    assert (model.epochs, layer_sizes(model)) == (3, [2048, 50])
-    assert layer_sizes(MultitaskClassifier.preset("pyramid")) == [2048, 2000, 100]
-    assert isinstance(MultitaskRegressor.preset("sigmoid"), MultitaskRegressor)
-
-
-def test_an_unknown_preset_lists_near_misses() -> None:
-    with pytest.raises(ValueError, match=r"unknown preset 'ma2014'. Did you mean 'ma2015'"):
-        MultitaskClassifier.preset("ma2014")
+def test_variants_differ_from_their_recipe_in_one_thing() -> None:
+    for variant, recipe, difference in (
+        ("single_task", "multitask", {"shared": False}),
+        ("ensemble", "multitask", {"networks": 5}),
+        ("multitask_ma_bn", "multitask_ma", {"batch_norm": True}),
+    ):
+        one, other = (NETS[name].estimator("regression") for name in (variant, recipe))
+        assert one.get_params() == {**other.get_params(), **difference}
 
 
 def test_the_network_refuses_what_does_not_fit() -> None:
@@ -113,22 +113,11 @@ def test_the_network_is_its_equation() -> None:
     np.testing.assert_allclose(found.detach(), expected.detach(), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("preset", ["pyramid", "ma2015", "sigmoid"])
-def test_every_drawn_configuration_can_be_built(preset: str) -> None:
-    model = MultitaskClassifier.preset(preset)
-    assert model.search_space.keys() <= model.get_params().keys()
-    rng = np.random.default_rng(0)
-    for _ in range(5):
-        drawn = {k: v[rng.integers(len(v))] for k, v in model.search_space.items()}
-        sizes = layer_sizes(model.set_params(**drawn))
-        assert sizes == [2048, *drawn["hidden"]]
-
-
 # --- single-task nets and ensembles ---------------------------------------------------------------
 
 
 def test_single_task_nets_learn_from_the_rows_of_their_task_alone(smiles, labels) -> None:
-    model = MultitaskClassifier(**SMALL, shared=False)
+    model = Multitask.Classifier(**SMALL, shared=False)
     rows = (np.arange(10, 100), np.arange(10))
     plain = fitted_one(model, smiles, labels, rows, 1)
     assert len(plain.members_) == 3
@@ -141,14 +130,14 @@ def test_single_task_nets_learn_from_the_rows_of_their_task_alone(smiles, labels
     assert np.abs(after[:, 1] - before[:, 1]).max() > 1e-3
     # A shared net does feel what the other tasks say.
     shared = [
-        fitted_one(MultitaskClassifier(**SMALL), smiles, y, rows, 1) for y in (labels, changed)
+        fitted_one(Multitask.Classifier(**SMALL), smiles, y, rows, 1) for y in (labels, changed)
     ]
     first, second = (one.predict_proba(smiles)[:, 0] for one in shared)
     assert np.abs(first - second).max() > 1e-3
 
 
 def test_single_task_rows_are_those_measured(labels) -> None:
-    model = MultitaskClassifier(**SMALL, shared=False)
+    model = Multitask.Classifier(**SMALL, shared=False)
     members = model.replica_rows(labels, np.arange(10, 100), np.arange(10), seed=0)
     assert [member.tasks for member in members] == [(0,), (1,), (2,)]
     for task, member in enumerate(members):
@@ -160,7 +149,7 @@ def test_single_task_rows_are_those_measured(labels) -> None:
 
 def test_a_column_of_a_single_task_net_is_its_own_network(smiles, labels) -> None:
     """Each task alone, under the seed it has among the others, predicts the same."""
-    model = MultitaskClassifier(**SMALL, shared=False, networks=2, seed=3)
+    model = Multitask.Classifier(**SMALL, shared=False, networks=2, seed=3)
     rows = (np.arange(10, 100), np.arange(10))
     together = fitted_one(model, smiles, labels, rows, 3)
     logits = together.outputs(smiles)
@@ -172,12 +161,12 @@ def test_a_column_of_a_single_task_net_is_its_own_network(smiles, labels) -> Non
 
 def test_an_ensemble_is_the_mean_of_its_members(smiles, labels) -> None:
     rows = (np.arange(10, 100), np.arange(10))
-    ensemble = MultitaskClassifier(**SMALL, networks=3)
+    ensemble = Multitask.Classifier(**SMALL, networks=3)
     fitted = fitted_one(ensemble, smiles, labels, rows, 5)
     assert len(fitted.members_) == 3
     seeds = [member.seed for member in ensemble.replica_rows(labels, *rows, 5)]
     assert len({5, *seeds}) == 4
-    one = MultitaskClassifier(**SMALL)
+    one = Multitask.Classifier(**SMALL)
     members = [fitted_one(one, smiles, labels, rows, seed).outputs(smiles) for seed in seeds]
     assert not np.allclose(members[0], members[1])
     np.testing.assert_allclose(fitted.outputs(smiles), np.mean(members, axis=0), atol=1e-4)
@@ -186,46 +175,13 @@ def test_an_ensemble_is_the_mean_of_its_members(smiles, labels) -> None:
 
 def test_an_ensemble_of_regressors_averages_in_the_targets_units(smiles) -> None:
     y = np.array([100.0 * len(s) for s in smiles])
-    fitted = MultitaskRegressor(**SMALL, networks=2).fit(smiles, y)
+    fitted = Multitask.Regressor(**SMALL, networks=2).fit(smiles, y)
     members = [fitted.combine([o]) for o in member_outputs(fitted, smiles)]
     np.testing.assert_allclose(fitted.predict(smiles), np.mean(members, axis=0)[:, 0])
     assert 300 < fitted.predict(smiles).mean() < 2500
 
 
-# --- DeepChem's own net ---------------------------------------------------------------------------
-
-
-@pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning",  # of packages that DeepChem imports
-    "ignore:Converting a tensor with requires_grad=True:UserWarning",  # in DeepChem's own loop
-)
-def test_the_net_agrees_with_deepchems(caplog: pytest.LogCaptureFixture) -> None:
-    """Same shapes, features, splits and epochs, both at their best epoch: no difference."""
-    caplog.set_level(logging.ERROR, logger="deepchem")
-    pytest.importorskip("deepchem", reason="deepchem is not installed; it needs Python 3.11")
-    from chemdl.molecules.nets.deepchem import DeepChemMultitask
-
-    data = chemdl.load("tox21").sample(2500, seed=0)
-    protocol = splits.random(data, repeats=2, folds=3, seed=0)
-    shape = {"hidden": (128,), "epochs": 8, "batch_size": 64}
-    ours = MultitaskClassifier.preset("pyramid", dropout=(0.0, 0.25), device="cpu", **shape)
-    theirs = DeepChemMultitask(dropout=0.25, **shape)
-    scores = []
-    for seed, split in enumerate(protocol.splits):
-        rows = np.concatenate([split.train, split.valid])
-        for model in (ours, theirs):
-            model.set_params(seed=seed).fit(data.inputs[rows], data.targets[rows])
-            p = model.predict_proba(data.inputs[split.test])
-            scores.append(np.nanmean(metrics.score_tasks("roc_auc", data.targets[split.test], p)))
-    a, b = np.reshape(scores, (-1, 2)).T
-    parameters = sum(p.numel() for p in theirs.model_.model.parameters())
-    # DeepChem has two logits a task, this package one.
-    assert parameters - ours.n_parameters_ == 12 * (128 + 1)
-    assert min(a.mean(), b.mean()) > 0.68, "neither may be broken for the comparison to count"
-    found = stats.corrected_interval(a - b, [split.ratio for split in protocol.splits])
-    assert found.low < 0 < found.high
-    assert found.detectable < 0.06
-    assert abs(found.difference) < 0.03
+# --- packed and standardised inputs ---------------------------------------------------------------
 
 
 def test_packed_bits_are_the_same_fingerprint_to_the_network() -> None:
@@ -249,7 +205,7 @@ def test_packed_bits_are_the_same_fingerprint_to_the_network() -> None:
 
 @pytest.mark.parametrize("stack", [False, True])
 def test_packed_bits_train_and_predict_exactly_as_the_bits_do(smiles, labels, stack: bool) -> None:
-    recipe = MultitaskClassifier(**SMALL).recipe()
+    recipe = Multitask.Classifier(**SMALL).recipe()
     rows = np.arange(len(smiles))
     replicas = [ReplicaRows(rows[seed + 10 :], rows[: seed + 10], seed) for seed in range(2)]
     results = []
@@ -273,7 +229,7 @@ def test_standardised_inputs_are_scaled_by_the_train_rows_alone() -> None:
     counts = np.column_stack([np.arange(40) % 5, 1000 + 37 * np.arange(40), np.full(40, 3)])
     rows = [f"3 0:{a} 1:{b} 2:{c}" for a, b, c in counts]
     y = (counts[:, 0] + counts[:, 1] / 500).astype(float)
-    model = MultitaskRegressor(
+    model = Multitask.Regressor(
         hidden=(8,), dropout=(0.0, 0.0), tabulated=True, standardised=True, epochs=4, device="cpu"
     )
     valid = np.arange(0, 40, 5)
@@ -283,7 +239,7 @@ def test_standardised_inputs_are_scaled_by_the_train_rows_alone() -> None:
     np.testing.assert_allclose(state["centre"], train.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(state["spread"][:2], train.std(axis=0)[:2], rtol=1e-4)
     assert state["spread"][2] == 1.0
-    plain = MultitaskRegressor(hidden=(8,), dropout=(0.0, 0.0), tabulated=True, epochs=4)
+    plain = Multitask.Regressor(hidden=(8,), dropout=(0.0, 0.0), tabulated=True, epochs=4)
     assert "centre" not in plain.fit(rows, y, valid=valid).members_[0].state
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 import chemdl
-from chemdl.learn import catalogue
-from chemdl.molecules.nets import transferred as transfer
+from chemdl.learn.models import make_net
+from chemdl.molecules.nets import transferred
 
 
 def test_what_is_asked_about_was_not_learned(monkeypatch) -> None:
     whole = chemdl.load("freesolv")
     few = whole.subset(np.arange(40))
     sets = {"many": whole, "few": few}
-    monkeypatch.setattr(transfer.chemdl, "load", lambda name: sets[name])
-    net = catalogue.net("fingerprint_net", "regression", epochs=3, device="cpu")
+    monkeypatch.setattr(transferred.chemdl, "load", lambda name: sets[name])
+    net = make_net("fingerprint_net", "regression", epochs=3, device="cpu")
     learned: list[int] = []
     fit = type(net).fit
     monkeypatch.setattr(
         type(net), "fit", lambda self, X, y: (learned.append(len(X)), fit(self, X, y))[1]
     )
-    model = transfer.Transferred(net, "many", "few")
+    model = transferred.Transferred(net, "many", "few")
     model.prepare(few.inputs)
     y = few.targets[:, 0]
     model.fit(few.inputs, y)
