@@ -33,8 +33,8 @@ def read_dude(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable
     rows: list[tuple[int, float]] = []
     places: list[tuple[str, int]] = []
     for column, task in enumerate(tasks):
-        for label, side in ((1.0, "actives"), (0.0, "decoys")):
-            file = f"{side}/{task}_{side}_final.ism"
+        for label, group in ((1.0, "actives"), (0.0, "decoys")):
+            file = f"{group}/{task}_{group}_final.ism"
             if file not in files:
                 raise DatasetError(f"target {task!r} needs {file}; the set has {list(files)[:5]}")
             lines = files[file].read_text(encoding="utf-8").splitlines()

@@ -20,9 +20,10 @@ from chemdl.registry import UnknownNameError
 from chemdl.screening.ligands import neutral
 from chemdl.screening.receptors import Atoms, DockingError, atoms, targets
 
-# How poses are searched; one that was found otherwise is not used. Two searches that stop at their
-# bound take Vina two seconds of a core; one without a bound takes twelve and found, over nine
-# ligands, scores that were higher by 0.2 kcal/mol; one of 200,000 evaluations missed one by five.
+# How poses are searched; a pose that was searched in another way is not used. Two searches of
+# 100,000 evaluations take two seconds of a core. One search without a bound takes twelve seconds,
+# and over nine ligands its scores were higher by 0.2 kcal/mol; one search of 200,000 evaluations
+# missed the best pose of one ligand by 5 kcal/mol.
 EXHAUSTIVENESS = 2
 EVALUATIONS = 100_000
 # Not zero: with zero Vina draws a seed of its own.

@@ -116,7 +116,9 @@ def receptor(target: str, progress: bool = True) -> Receptor:
     entry = _entry(target)
     pdbqt = _fetched(f"{entry['receptor']}_target.pdbqt", entry["pdbqt_sha256"], progress)
     box = _fetched(f"{entry['receptor']}_conf.txt", entry["box_sha256"], progress)
-    return _read(target, entry["title"], pdbqt, box)
+    protein = read_pdbqt(pdbqt.read_text("utf-8"), pdbqt.name)
+    center, size = read_box(box.read_text("utf-8"), box.name)
+    return Receptor(target, entry["title"], protein, center, size, pdbqt)
 
 
 def read_pdbqt(text: str, source: str = "the text") -> Atoms:
@@ -176,13 +178,6 @@ def read_box(
         raise DockingError(f"{source}: the box has sizes {numbers[3:]}; they must be positive")
     x, y, z, a, b, c = numbers
     return (x, y, z), (a, b, c)
-
-
-@functools.lru_cache(maxsize=64)
-def _read(target: str, title: str, pdbqt: Path, box: Path) -> Receptor:
-    center, size = read_box(box.read_text("utf-8"), box.name)
-    protein = read_pdbqt(pdbqt.read_text("utf-8"), pdbqt.name)
-    return Receptor(target, title, protein, center, size, pdbqt)
 
 
 def _fetched(name: str, sha256: str, progress: bool) -> Path:
