@@ -10,16 +10,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 # These change no prediction.
 _NOT_IDENTITY = {"device", "n_jobs"}
 # A replica has its seed beside its model.
 _SEEDS = {"seed", "random_state"}
-_KNOWN_PACKAGES = ("chemdl", "sklearn", "numpy", "scipy")
+_KNOWN_PACKAGES = ("builtins", "chemdl", "sklearn", "numpy", "scipy")
 
 
 def identity(model: Any) -> dict[str, Any]:
@@ -42,7 +44,8 @@ def without_revision(model: Any) -> list[str]:
     """Name the parts of a model whose edits nobody would notice; empty where there are none.
 
     Those are classes from outside without a revision of their own, functions and lambdas from
-    outside, and values that have no text of their own, wherever they stand in the model.
+    outside or with a state, and values that have no text of their own, wherever they stand in the
+    model.
     """
     return list(dict.fromkeys(_unknown_parts(model)))
 
@@ -50,12 +53,11 @@ def without_revision(model: Any) -> list[str]:
 def _unknown_parts(value: Any) -> Iterator[str]:
     if _is_estimator(value):
         cls = type(value)
-        if not _is_known(cls.__module__, cls.__qualname__) and _revision(cls) is None:
+        if _revision(cls) is None and (not _is_known(cls) or _copies_state(cls)):
             yield f"class {cls.__qualname__}"
     elif callable(value) and not isinstance(value, functools.partial):
-        name = _name(value)
-        if not _is_known(name, name):
-            yield f"function {name}"
+        if not _is_known(value):
+            yield f"function {_name(value)}"
     elif not _holds_others(value) and not _is_text(value):
         yield f"value of class {type(value).__qualname__}"
     for part in _parts(value):
@@ -83,14 +85,37 @@ def _is_estimator(value: Any) -> bool:
 
 def _name(value: Any) -> str:
     """Return the full name of a function or class."""
+    return ".".join(_module_and_name(value))
+
+
+def _module_and_name(value: Any) -> tuple[str, str]:
     if isinstance(value, np.ufunc):
-        return f"numpy.{value.__name__}"
+        return "numpy", value.__name__
     name = getattr(value, "__qualname__", type(value).__qualname__)
-    return f"{getattr(value, '__module__', '')}.{name}"
+    return getattr(value, "__module__", None) or "", name
 
 
-def _is_known(module: str, name: str) -> bool:
-    return module.partition(".")[0] in _KNOWN_PACKAGES and "<" not in name
+def _is_known(value: Any) -> bool:
+    """Say whether a function or class is the one that a known package has under its name.
+
+    So are none that were made while the program ran: closures, methods of some object, callable
+    objects with a state of their own.
+    """
+    module, name = _module_and_name(value)
+    modules = ("numpy", "scipy.special") if isinstance(value, np.ufunc) else (module,)
+    if module.partition(".")[0] not in _KNOWN_PACKAGES:
+        return False
+    return any(_found(sys.modules.get(place), name) is value for place in modules)
+
+
+def _found(module: Any, name: str) -> Any:
+    return functools.reduce(lambda part, step: getattr(part, step, None), name.split("."), module)
+
+
+def _copies_state(cls: type) -> bool:
+    """Say whether clones of a class keep more than its parameters, such as what was fitted."""
+    own = getattr(cls, "__sklearn_clone__", None)
+    return own is not None and own is not BaseEstimator.__sklearn_clone__
 
 
 def _is_text(value: Any) -> bool:
