@@ -86,6 +86,7 @@ def depictions(
             "side, and a pixel more than 0 Å"
         )
     parameters: dict[str, Any] = {"size": int(size), "resolution": float(resolution)}
+    # The name that depictions have in caches, recorded ones among them.
     return cached_rows("picture", parameters, as_smiles(smiles), partial(_depictions, **parameters))
 
 

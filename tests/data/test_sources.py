@@ -191,7 +191,7 @@ def test_the_cleaned_set_is_kept_and_follows_its_rules(
     registry.add("small", registry.embed("small.csv.gz", TABLE))
     first = datasets.load("small")
     with monkeypatch.context() as patch:
-        patch.setattr("chemdl.data.cleaning.canonical_smiles", None)
+        patch.setattr("chemdl.molecules.data.canonical_smiles", None)
         assert datasets.load("small").card == first.card
         patch.setattr("chemdl.data.cleaning.VERSION", 999)
         with pytest.raises(TypeError):

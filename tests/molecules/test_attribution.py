@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rdkit import Chem
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from torch import nn
@@ -15,17 +16,15 @@ import chemdl
 from chemdl.learn.ragged import Ragged
 from chemdl.learn.training import predict
 from chemdl.molecules.attribution import attributions
-from chemdl.molecules.nets.dmpnn import (
-    DirectedMessagePassingClassifier,
-    DirectedMessagePassingRegressor,
-)
-from chemdl.molecules.nets.multitask import MultitaskRegressor
-from chemdl.molecules.nets.neural_fingerprint import NeuralFingerprintRegressor
+from chemdl.molecules.nets.dmpnn import DMPNN
+from chemdl.molecules.nets.graph_net import GraphBatch
+from chemdl.molecules.nets.multitask import Multitask
+from chemdl.molecules.nets.neural_fingerprint import NeuralFingerprint
 
 TRAINING = {"batch_size": 16, "epochs": 25, "learning_rate": 5e-3, "device": "cpu"}
 NETS = {
-    "dmpnn": DirectedMessagePassingRegressor(width=24, **TRAINING),
-    "neural_fingerprint": NeuralFingerprintRegressor(width=12, length=16, hidden=10, **TRAINING),
+    "dmpnn": DMPNN.Regressor(width=24, **TRAINING),
+    "neural_fingerprint": NeuralFingerprint.Regressor(width=12, length=16, hidden=10, **TRAINING),
 }
 DRUG = "CC(=O)Nc1ccc(OCC(F)(F)F)cc1S(=O)(=O)N1CCOCC1"
 
@@ -38,7 +37,7 @@ def molecules() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module", params=NETS)
 def fitted(request: pytest.FixtureRequest, molecules) -> Any:
-    return chemdl.evidence.replicas.seeded(NETS[request.param], 1).fit(*molecules)
+    return clone(NETS[request.param]).set_params(seed=1).fit(*molecules)
 
 
 def without_features(model: Any, smiles: list[str]) -> np.ndarray:
@@ -75,12 +74,10 @@ def test_a_linear_net_has_them_exactly() -> None:
             self.w = nn.Linear(72, 2, bias=False)
 
         def forward(self, batch, noise, weight):
-            from chemdl.molecules.nets.graphs import GraphBatch
-
             graph = GraphBatch.read(batch)
             return self.w(graph.sum_atoms(graph.atoms))
 
-    class Model(DirectedMessagePassingRegressor):
+    class Model(DMPNN.Regressor):
         def build(self, features, n_tasks):
             return Sum()
 
@@ -135,7 +132,7 @@ def test_odd_molecules_get_numbers(fitted) -> None:
 
 def test_classifiers_give_logits(molecules) -> None:
     smiles, y = molecules
-    model = DirectedMessagePassingClassifier(width=12, batch_size=16, epochs=3, device="cpu")
+    model = DMPNN.Classifier(width=12, batch_size=16, epochs=3, device="cpu")
     model.fit(smiles, (y > np.median(y)).astype(float))
     (found,) = attributions(model, [DRUG], steps=64)
     expected = model.outputs([DRUG])[0, 0] - without_features(model, [DRUG])[0, 0]
@@ -147,7 +144,7 @@ def test_an_ensemble_is_averaged(fitted, molecules) -> None:
         def combine(self, outputs):
             return np.mean(outputs, axis=0)
 
-    other = chemdl.evidence.replicas.seeded(fitted, 7).fit(*molecules)
+    other = clone(fitted).set_params(seed=7).fit(*molecules)
     both = Ensemble(**fitted.get_params())
     both.__dict__.update(fitted.__dict__)
     both.members_ = [*fitted.members_, *other.members_]
@@ -158,7 +155,9 @@ def test_an_ensemble_is_averaged(fitted, molecules) -> None:
 
 def test_models_without_graphs_are_refused(molecules) -> None:
     smiles, y = molecules
-    net = MultitaskRegressor(hidden=(4,), dropout=(0.0, 0.0), epochs=1, device="cpu").fit(smiles, y)
+    net = Multitask.Regressor(hidden=(4,), dropout=(0.0, 0.0), epochs=1, device="cpu").fit(
+        smiles, y
+    )
     with pytest.raises(TypeError, match=r"MultitaskRegressor reads .*no molecular graphs"):
         attributions(net, smiles)
     with pytest.raises(TypeError, match="Ridge is no net, and reads no molecular graphs"):

@@ -7,15 +7,26 @@ import pytest
 from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.svm import SVC, SVR
 
 from chemdl.evidence import metrics
+from chemdl.learn.models import BASELINES
 from chemdl.molecules import baselines
-from chemdl.molecules.nets.multitask import MultitaskClassifier, MultitaskRegressor
+from chemdl.molecules.baselines import MoleculeClassifier, MoleculeRegressor
 from chemdl.molecules.similarity import TanimotoGram
 
-REGRESSORS = baselines.REGRESSORS
-LEARNING = [name for name in baselines.CLASSIFIERS if name != "trivial"]
+LEARNING = ("random_forest", "svm_tanimoto", "svm_linear", "logistic", "knn", "gradient_boosting")
+CLASSIFIERS = (*LEARNING, "trivial")
+REGRESSORS = (
+    "random_forest",
+    "svm_tanimoto",
+    "svm_rbf",
+    "ridge",
+    "knn",
+    "gradient_boosting",
+    "trivial",
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,17 +48,17 @@ def labels(smiles: np.ndarray) -> np.ndarray:
 TRAIN, TEST = np.flatnonzero(np.arange(100) % 4), np.arange(0, 100, 4)
 
 
-def make(name: str) -> baselines.BaselineClassifier:
+def make(name: str) -> MoleculeClassifier:
     model = baselines.classifier(name, trees=20)
     # Fewer rounds than the stated ones: boosting is the slowest of all here.
     return model.set_params(estimator__max_iter=40) if name == "gradient_boosting" else model
 
 
-def fitted(name: str, smiles: np.ndarray, y: np.ndarray) -> baselines.BaselineClassifier:
+def fitted(name: str, smiles: np.ndarray, y: np.ndarray) -> MoleculeClassifier:
     return make(name).fit(smiles[TRAIN], y[TRAIN])
 
 
-@pytest.mark.parametrize("name", baselines.CLASSIFIERS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_every_classifier_learns_with_missing_labels(name: str, smiles, labels) -> None:
     model = fitted(name, smiles, labels)
     p = model.predict_proba(smiles[TEST])
@@ -62,7 +73,7 @@ def test_every_classifier_learns_with_missing_labels(name: str, smiles, labels) 
         assert (auc > 0.85).all()
 
 
-@pytest.mark.parametrize("name", baselines.CLASSIFIERS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_one_task_has_scikit_learns_shapes(name: str, smiles, labels) -> None:
     y = np.nan_to_num(labels[:, 0])
     model = make(name).fit(smiles, y)
@@ -92,7 +103,7 @@ def test_every_regressor_learns_with_missing_values(name: str, smiles) -> None:
     assert one.predict(smiles[TEST]).shape == (25,)
 
 
-@pytest.mark.parametrize("name", baselines.CLASSIFIERS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_fold_with_one_class_gives_a_constant_and_no_metric(name: str, smiles, labels) -> None:
     for only in (0.0, 1.0):
         y = labels.copy()
@@ -104,7 +115,7 @@ def test_a_fold_with_one_class_gives_a_constant_and_no_metric(name: str, smiles,
         assert np.isfinite(auc[0])
 
 
-@pytest.mark.parametrize("name", baselines.CLASSIFIERS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_row_that_is_not_measured_does_not_matter(name: str, smiles, labels) -> None:
     """A task is learned from the molecules measured for it; other rows and tasks are unseen."""
     task = 0
@@ -189,7 +200,7 @@ def test_seeds_reach_the_estimator(name: str, smiles, labels) -> None:
     assert len({*states[0], *states[2]}) == 4
 
 
-@pytest.mark.parametrize("name", baselines.CLASSIFIERS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_clone_predicts_the_same(name: str, smiles, labels) -> None:
     model = make(name).set_params(seed=3)
     copy = clone(model)
@@ -205,16 +216,36 @@ def test_an_unknown_name_lists_near_misses(of) -> None:
         of("randomforest")
 
 
-def test_kinds_are_other_but_for_the_trivial_one() -> None:
-    kinds = {name: make(name).kind for name in baselines.CLASSIFIERS}
+def test_kinds_are_classical_but_for_the_trivial_one() -> None:
+    kinds = {name: make(name).kind for name in CLASSIFIERS}
     assert kinds.pop("trivial") == "trivial"
-    assert set(kinds.values()) == {"other"}
+    assert set(kinds.values()) == {"classical"}
+
+
+def test_the_registry_makes_them_for_smiles_and_for_descriptors() -> None:
+    for kind, names, cls in (
+        ("classification", CLASSIFIERS, MoleculeClassifier),
+        ("regression", REGRESSORS, MoleculeRegressor),
+    ):
+        for name in names:
+            for inputs in ("smiles", "descriptors"):
+                model = BASELINES[f"{inputs}/{name}"].estimator(kind, seed=3)
+                assert isinstance(model, cls) and (model.seed, model.revision) == (3, 1)
+    with pytest.raises(ValueError, match="kind of dataset for ridge 'classification'"):
+        BASELINES["smiles/ridge"].estimator("classification")
+
+
+def test_what_a_model_reads_must_be_one_of_the_representations() -> None:
+    forest = RandomForestClassifier(5)
+    with pytest.raises(ValueError, match=r"unknown representation 'bit'. Did you mean 'bits'"):
+        MoleculeClassifier(forest, "bit").fit(["C", "CC"], [0, 1])
+    with pytest.raises(ValueError, match="'none' leaves RandomForestClassifier nothing to read"):
+        MoleculeClassifier(forest).fit(["C", "CC"], [0, 1])
 
 
 def all_models() -> list:
-    models = [make(name) for name in baselines.CLASSIFIERS]
-    models += [baselines.regressor(name) for name in REGRESSORS]
-    return [*models, MultitaskClassifier(), MultitaskRegressor()]
+    models = [make(name) for name in CLASSIFIERS]
+    return models + [baselines.regressor(name) for name in REGRESSORS]
 
 
 def test_what_tuning_may_draw_are_parameters_of_the_model() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import tracemalloc
 import warnings
@@ -52,11 +51,9 @@ def test_count_above_255_saturates() -> None:
     assert ECFP(counts=True).transform(["C" * 400]).max() == 255
 
 
-def test_bits_are_deepchems(smiles: np.ndarray) -> None:
-    logging.getLogger("deepchem").setLevel(logging.ERROR)
+def test_bits_are_deepchems(smiles: np.ndarray, deepchem) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a peer's own deprecations are not ours
-        deepchem = pytest.importorskip("deepchem", reason="deepchem is the peer of this test")
         peer = deepchem.feat.CircularFingerprint(radius=2, size=2048)
         expected = peer.featurize(smiles[:150])
     np.testing.assert_array_equal(ECFP().transform(smiles[:150]), expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chemdl.data.readers import tabulated_rows
+from chemdl.molecules.data import tabulated_rows
 from chemdl.molecules.tabulated import Tabulated
 
 
