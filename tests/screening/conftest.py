@@ -1,4 +1,4 @@
-"""A docking by hand, for what tests the docking, its data set and its command."""
+"""What tests of screening share: a docking by hand, and random rows for nets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
+from chemdl.learn.ragged import Padded
 from chemdl.screening import docking
 from chemdl.screening.receptors import DockingError
 
@@ -43,3 +45,15 @@ def rows() -> list[tuple[str, int]]:
     """Eight amines as actives and sixteen alcohols as decoys."""
     amines = [("C" * n + "N", 1) for n in range(1, 9)]
     return [*amines, *[("C" * n + "O", 0) for n in range(1, 17)]]
+
+
+@pytest.fixture
+def padded() -> Callable[[int, int, int], Padded]:
+    """A maker of random rows of unequal length: (rows, length, width)."""
+
+    def make(rows: int, length: int, width: int) -> Padded:
+        rng = torch.Generator().manual_seed(0)
+        mask = torch.arange(length) < torch.randint(1, length, (rows, 1), generator=rng)
+        return Padded(torch.randn(rows, length, width, generator=rng) * mask[..., None], mask)
+
+    return make
