@@ -76,21 +76,20 @@ class Elements:
         from pymatgen.core import Element
 
         elements = [Element.from_Z(z) for z in range(1, LAST_ELEMENT + 1)]
-        given = [[_value(e, name) for name in _PROPERTIES] for e in elements]
-        counts = np.array([_electrons(e.electronic_structure) for e in elements], dtype=float)
-        capacity = np.array(list(_ORBITALS.values()))
-        unfilled = np.where(counts > 0, capacity - counts, 0.0)
-        columns = [np.array(given), counts, counts.sum(1, keepdims=True)]
-        values = np.hstack([*columns, unfilled, unfilled.sum(1, keepdims=True)])
-        means = np.nanmean(values, axis=0)
-        self.values = np.where(np.isnan(values), means, values)
-        self.valence = counts
+        properties = np.array([[_value(e, name) for name in _PROPERTIES] for e in elements])
+        electrons = np.array([_electrons(e.electronic_structure) for e in elements], dtype=float)
+        unfilled = np.where(electrons > 0, np.array([*_ORBITALS.values()]) - electrons, 0.0)
+        columns = [properties]
+        for counts in (electrons, unfilled):
+            columns += [counts, counts.sum(1, keepdims=True)]
+        values = np.hstack(columns)
+        self.values = np.where(np.isnan(values), np.nanmean(values, axis=0), values)
+        self.valence = electrons
         self.names = (
-            *_PROPERTIES,
+            *(name.replace("_", " ") for name in _PROPERTIES),
             *(f"{orbital} electrons" for orbital in [*_ORBITALS, "valence"]),
             *(f"{orbital} places" for orbital in [*_ORBITALS, "valence"]),
         )
-        self.names = tuple(name.replace("_", " ") for name in self.names)
 
 
 @functools.cache
@@ -121,13 +120,7 @@ def composition_descriptors(inputs: Sequence[str]) -> NDArray[np.float32]:
 
 
 def element_fractions(inputs: Sequence[str]) -> NDArray[np.float32]:
-    """Return the share of each element in n formulas or crystals: (n, 103).
-
-    Raises
-    ------
-    FormulaError
-        as :func:`composition_descriptors` does.
-    """
+    """Return the share of each element: (n, 103); raises as :func:`composition_descriptors`."""
     numbers, shares = element_sets(inputs)
     by_element = np.zeros((len(inputs), LAST_ELEMENT + 1), dtype=np.float32)
     np.put_along_axis(by_element, numbers, shares, axis=1)
@@ -137,12 +130,8 @@ def element_fractions(inputs: Sequence[str]) -> NDArray[np.float32]:
 def element_sets(inputs: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return atomic numbers and shares of n formulas or crystals: (n, most elements) each.
 
-    Places that a formula leaves empty have number and share zero.
-
-    Raises
-    ------
-    FormulaError
-        as :func:`composition_descriptors` does.
+    Places that a formula leaves empty have number and share zero. Raises as
+    :func:`composition_descriptors`.
     """
     compositions = [_fractions(text, row) for row, text in enumerate(inputs)]
     width = max(map(len, compositions))

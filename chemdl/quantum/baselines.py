@@ -269,16 +269,20 @@ def _weighed(distances: Distances, residual: Floats, count: int) -> Floats:
     return mean
 
 
+_KERNEL_MODELS: tuple[tuple[str, Representation, Kernel, str], ...] = (
+    ("krr_eigenvalues", "eigenvalues", "gaussian",
+     "Rupp et al. 2012, doi:10.1103/PhysRevLett.108.058301"),
+    ("krr_eigen_laplacian", "eigenvalues", "laplacian", ""),
+    ("krr_gaussian", "sorted", "gaussian", ""),
+    ("krr_laplacian", "sorted", "laplacian", "Hansen et al. 2013, doi:10.1021/ct400195d"),
+    ("krr_bonds_gaussian", "bonds", "gaussian", ""),
+    ("krr_bonds", "bonds", "laplacian", "Hansen et al. 2015, doi:10.1021/acs.jpclett.5b00831"),
+)  # fmt: skip
 _MODELS: dict[str, Callable[..., GeometryBaseline]] = {
-    "krr_eigenvalues": partial(KernelRidge, representation="eigenvalues", kernel="gaussian"),
-    "krr_eigen_laplacian": partial(KernelRidge, representation="eigenvalues", kernel="laplacian"),
-    "krr_gaussian": partial(KernelRidge, representation="sorted", kernel="gaussian"),
-    "krr_laplacian": partial(KernelRidge, representation="sorted", kernel="laplacian"),
-    "krr_bonds_gaussian": partial(KernelRidge, representation="bonds", kernel="gaussian"),
-    "krr_bonds": partial(KernelRidge, representation="bonds", kernel="laplacian"),
-    "neighbours": Neighbours,
-    "dressed_atoms": DressedAtoms,
+    name: partial(KernelRidge, representation=representation, kernel=kernel)
+    for name, representation, kernel, _ in _KERNEL_MODELS
 }
+_MODELS |= {"neighbours": Neighbours, "dressed_atoms": DressedAtoms}
 REGRESSORS = tuple(_MODELS)
 
 
@@ -295,32 +299,21 @@ def regressor(name: str, **changes: Any) -> GeometryBaseline:
     return _MODELS[name](**changes)
 
 
-def _make(name: str, kind: str, **changes: Any) -> GeometryBaseline:
-    return regressor(name, **changes)
+def _register(name: str, family: str, reads: str, method: str, paper: str = "") -> None:
+    def make(kind: str, **changes: Any) -> GeometryBaseline:
+        return regressor(name, **changes)
+
+    inputs, learns = ("geometry",), ("regression",)
+    baseline(name, family, reads, method, paper, learns, inputs=inputs, make=make)
 
 
-_EIGENVALUES, _SORTED, _BONDS = "Coulomb eigenvalues", "sorted Coulomb matrix", "bags of bonds"
-_GAUSSIAN, _LAPLACIAN = "ridge regression, Gaussian kernel", "ridge regression, Laplacian kernel"
-for _name, _family, _reads, _method, _paper in (
-    ("krr_eigenvalues", "kernel machine", _EIGENVALUES, _GAUSSIAN,
-     "Rupp et al. 2012, doi:10.1103/PhysRevLett.108.058301"),
-    ("krr_eigen_laplacian", "kernel machine", _EIGENVALUES, _LAPLACIAN, ""),
-    ("krr_gaussian", "kernel machine", _SORTED, _GAUSSIAN, ""),
-    ("krr_laplacian", "kernel machine", _SORTED, _LAPLACIAN,
-     "Hansen et al. 2013, doi:10.1021/ct400195d"),
-    ("krr_bonds_gaussian", "kernel machine", _BONDS, _GAUSSIAN, ""),
-    ("krr_bonds", "kernel machine", _BONDS, _LAPLACIAN,
-     "Hansen et al. 2015, doi:10.1021/acs.jpclett.5b00831"),
-    ("neighbours", "neighbours", _SORTED, "nearest neighbours by 1 / distance", ""),
-    ("dressed_atoms", "linear model", "composition", "a number for each element", ""),
-):  # fmt: skip
-    baseline(
-        _name,
-        _family,
-        _reads,
-        _method,
-        _paper,
-        ("regression",),
-        inputs=("geometry",),
-        make=partial(_make, _name),
-    )
+_READS = {
+    "eigenvalues": "eigenvalues of the Coulomb matrix",
+    "sorted": "sorted Coulomb matrix",
+    "bonds": "bags of bonds",
+}
+for _name, _representation, _kernel, _paper in _KERNEL_MODELS:
+    _method = f"ridge regression, {_kernel.title()} kernel"
+    _register(_name, "kernel machine", _READS[_representation], _method, _paper)
+_register("neighbours", "neighbours", _READS["sorted"], "nearest neighbours by 1 / distance")
+_register("dressed_atoms", "linear model", "composition", "a number for each element")

@@ -38,21 +38,13 @@ def read_qm7(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     DatasetError
         where the two have different numbers of molecules.
     """
-    tasks: Mapping[str, int] = options["targets"]
-    file = options["geometries"]
-    molecules = list(_xyz_molecules(file, files[file]))
-    rows = [line.split() for line in files[options["table"]].read_text("utf-8").splitlines()]
-    if len(rows) != len(molecules):
-        raise DatasetError(
-            f"{options['table']} has {len(rows)} rows, {file} {len(molecules)} molecules"
-        )
-    targets = [[float(row[column]) for column in tasks.values()] for row in rows]
+    molecules, _, rows = _molecules_and_rows(files, options)
     return RawTable(
         [text for _, text, _ in molecules],
-        np.array(targets, dtype=np.float64),
-        tuple(tasks),
+        np.array([[float(row[i]) for i in options["targets"].values()] for row in rows]),
+        tuple(options["targets"]),
         {"id": np.array([row[0].removesuffix(".xyz") for row in rows])},
-        [(file, line) for line, _, _ in molecules],
+        [(options["geometries"], line) for line, _, _ in molecules],
     )
 
 
@@ -111,22 +103,18 @@ def read_qm7b(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable
     DatasetError
         where the two have different numbers of molecules, or a composition differs.
     """
-    tasks: Mapping[str, str] = options["targets"]
     file, table = options["geometries"], options["table"]
-    molecules = list(_xyz_molecules(file, files[file]))
-    header, *rows = (line.split() for line in files[table].read_text("utf-8").splitlines())
-    if len(rows) != len(molecules):
-        raise DatasetError(f"{table} has {len(rows)} rows, {file} {len(molecules)} molecules")
+    molecules, header, rows = _molecules_and_rows(files, options, has_header=True)
     counted = [header.index(symbol) for symbol in ("C", "O", "N", "S", "Cl", "H")]
     for row, (line, _, symbols) in zip(rows, molecules, strict=True):
         expected = [symbols.count(header[column]) for column in counted]
         if [int(row[column]) for column in counted] != expected:
             raise DatasetError(f"{file} line {line}: {table} has another composition: {row}")
-    columns = [header.index(column) for column in tasks.values()]
+    columns = [header.index(column) for column in options["targets"].values()]
     return RawTable(
         [text for _, text, _ in molecules],
         np.array([[float(row[column]) for column in columns] for row in rows]),
-        tuple(tasks),
+        tuple(options["targets"]),
         {},
         [(file, line) for line, _, _ in molecules],
     )
@@ -169,15 +157,12 @@ def differences(data: Dataset, high: str, low: str) -> Dataset:
     error is that of the high level for a molecule whose low level was computed.
     """
     columns = [data.tasks.index(task) for task in (high, low)]
-    return Dataset(
+    return replace(
+        data,
         name=f"{data.name}_delta",
-        inputs=data.inputs,
         targets=data.targets[:, columns[:1]] - data.targets[:, columns[1:]],
         tasks=(f"{high} - {low}",),
-        kind=data.kind,
-        unit=data.unit,
         card={**data.card, "parent": data.card["content_sha256"]},
-        columns=data.columns,
     )
 
 
@@ -213,6 +198,19 @@ def subsample(data: Dataset, *, train: int, valid: int, test: int, seed: int = 0
     subsets = np.repeat(list(sizes), list(sizes.values()))[np.argsort(order)]
     part = data.subset(np.sort(order))
     return replace(part, columns={**part.columns, "set": subsets})
+
+
+def _molecules_and_rows(
+    files: Mapping[str, Path], options: Mapping[str, Any], has_header: bool = False
+) -> tuple[list[tuple[int, str, list[str]]], list[str], list[list[str]]]:
+    """Read XYZ blocks, the header of the table beside them, and a row for each molecule."""
+    file, table = options["geometries"], options["table"]
+    molecules = list(_xyz_molecules(file, files[file]))
+    rows = [line.split() for line in files[table].read_text("utf-8").splitlines()]
+    header = rows.pop(0) if has_header else []
+    if len(rows) != len(molecules):
+        raise DatasetError(f"{table} has {len(rows)} rows, {file} {len(molecules)} molecules")
+    return molecules, header, rows
 
 
 def _xyz_molecules(file: str, path: Path) -> Iterator[tuple[int, str, list[str]]]:

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from chemdl.learn.ragged import Layout, Ragged
 from chemdl.quantum.geometries import SYMBOLS, Geometry, geometry
 
+Array = NDArray[Any]
+
 
 @dataclass(frozen=True)
 class SymmetryFunctions:
@@ -46,15 +48,11 @@ class SymmetryFunctions:
     zeta: float = 8.0
 
     @property
-    def n_radial(self) -> int:
-        """How many radial functions an atom has."""
-        return self.radial_shells * len(self.elements)
-
-    @property
     def width(self) -> int:
-        """How many functions an atom has in all."""
-        pairs = len(self.elements) * (len(self.elements) + 1) // 2
-        return self.n_radial + self.angular_shells * self.angular_sections * pairs
+        """How many functions an atom has, radial and angular ones."""
+        count = len(self.elements)
+        angular = self.angular_shells * self.angular_sections * count * (count + 1) // 2
+        return self.radial_shells * count + angular
 
     def __call__(self, inputs: Sequence[Any], layout: Layout = "padded") -> Ragged:
         """Return the functions of every atom of n molecules: ragged rows of (atoms, width).
@@ -88,7 +86,7 @@ class SymmetryFunctions:
         angular = self._angular(between, distance, kinds)
         return np.concatenate([radial, angular], axis=1).astype(np.float32)
 
-    def _radial(self, distance: NDArray[Any], kinds: NDArray[Any]) -> NDArray[Any]:
+    def _radial(self, distance: Array, kinds: Array) -> Array:
         """Return G^r: (atoms, elements · shells), shells of one element together."""
         shells, eta = _shells(self.radial_shells, self.radial_cutoff)
         near = _cutoff(distance, self.radial_cutoff) * (1.0 - np.eye(len(distance)))
@@ -97,16 +95,14 @@ class SymmetryFunctions:
         summed = np.einsum("ijs,je->ies", values, of_element)
         return summed.reshape(len(distance), -1)
 
-    def _angular(
-        self, between: NDArray[Any], distance: NDArray[Any], kinds: NDArray[Any]
-    ) -> NDArray[Any]:
+    def _angular(self, between: Array, distance: Array, kinds: Array) -> Array:
         """Return G^a: (atoms, pairs of elements · shells · sections)."""
         n, count = len(distance), len(self.elements)
         pairs = count * (count + 1) // 2
         near = _cutoff(distance, self.angular_cutoff) * (1.0 - np.eye(n))
         i, j, k = np.nonzero((near[:, :, None] > 0) & (near[:, None, :] > 0))
         i, j, k = (index[j < k] for index in (i, j, k))
-        values = self._triples(between, distance, near, i, j, k)
+        values = self._triples(between, distance, near, (i, j, k))
         low, high = np.minimum(kinds[j], kinds[k]), np.maximum(kinds[j], kinds[k])
         pair = low * count - low * (low - 1) // 2 + (high - low)
         out = np.zeros((n * pairs, values.shape[1]))
@@ -114,15 +110,10 @@ class SymmetryFunctions:
         return out.reshape(n, -1)
 
     def _triples(
-        self,
-        between: NDArray[Any],
-        distance: NDArray[Any],
-        near: NDArray[Any],
-        i: NDArray[Any],
-        j: NDArray[Any],
-        k: NDArray[Any],
-    ) -> NDArray[Any]:
-        """Return each triple's part: (triples, shells · sections)."""
+        self, between: Array, distance: Array, near: Array, atoms: tuple[Array, Array, Array]
+    ) -> Array:
+        """Return the part of each triple of atoms: (triples, shells · sections)."""
+        i, j, k = atoms
         cosine = (between[i, j] * between[i, k]).sum(-1) / (distance[i, j] * distance[i, k])
         # As in ANI: the derivative of the angle is not finite where it is 0 or π.
         angle = np.arccos(0.95 * np.clip(cosine, -1.0, 1.0))
@@ -136,12 +127,12 @@ class SymmetryFunctions:
         return values.reshape(len(i), len(shells) * len(sections))
 
 
-def _shells(count: int, cutoff: float) -> tuple[NDArray[Any], float]:
+def _shells(count: int, cutoff: float) -> tuple[Array, float]:
     """Return R_s, evenly from 0.7 Å to short of the cutoff, and η."""
     step = (cutoff - 0.7) / count
     return 0.7 + step * np.arange(count), 2.0 / step**2
 
 
-def _cutoff(distance: NDArray[Any], radius: float) -> NDArray[Any]:
+def _cutoff(distance: Array, radius: float) -> Array:
     smooth = 0.5 * (np.cos(math.pi / radius * distance) + 1.0)
     return np.where(distance < radius, smooth, 0.0)

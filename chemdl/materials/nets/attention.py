@@ -62,7 +62,10 @@ class AttentionBlock(nn.Module):
 
 
 class ElementAttention(nn.Module):
-    """Sets of at most L elements, numbers and shares (B, L) → (B, tasks); see the module."""
+    """Sets of at most L elements, numbers and shares (B, L) → (B, tasks); see the module.
+
+    ``width`` is the size of h, ``rate`` the dropout's in each block and before the output.
+    """
 
     def __init__(self, n_tasks: int, width: int, blocks: int, heads: int, rate: float) -> None:
         super().__init__()
@@ -111,14 +114,7 @@ def waves(shares: Tensor) -> Tensor:
     inputs=("formula", "crystal"),
 )
 class AttentionNet(NeuralEstimator):
-    """Attention over the elements of formulas or crystals; see :class:`ElementAttention`.
-
-    Parameters
-    ----------
-    width : of the vector h of each element.
-    blocks, heads : how many blocks, and heads in each.
-    dropout : rate in each block and before the output.
-    """
+    """Attention over the elements of formulas or crystals; see :class:`ElementAttention`."""
 
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 2e-3],

@@ -137,12 +137,6 @@ class CrystalNet(NeuralEstimator):
     Sites 64 wide and three convolutions as in the paper; twenty-one Gaussians instead of forty-one,
     and Adam with a rising and falling rate instead of stochastic gradient descent, which needed
     hundreds of epochs.
-
-    Parameters
-    ----------
-    width : of the vector of each site.
-    depth : number of convolutions.
-    dropout : rate before the output.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

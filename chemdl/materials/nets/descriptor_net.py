@@ -68,10 +68,7 @@ class DescriptorLayers(nn.Module):
 class DescriptorNet(NeuralEstimator):
     """A net over element descriptors of formulas or crystals; see :class:`DescriptorLayers`.
 
-    Parameters
-    ----------
-    width : units of the first two hidden layers; the third has half as many.
-    dropout : rate after each hidden layer.
+    The first two hidden layers are ``width`` wide, the third is half as wide.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

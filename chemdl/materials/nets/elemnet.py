@@ -67,11 +67,6 @@ class ElemNet(NeuralEstimator):
     """ElemNet over formulas or crystals; see :class:`ElementLayers`.
 
     The defaults are the paper's: 1,024 units at first, batches of 32, Adam at 1e-4 without decay.
-
-    Parameters
-    ----------
-    width : units of the first layers.
-    dropout : factor of the paper's dropout rates.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

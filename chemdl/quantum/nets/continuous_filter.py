@@ -64,7 +64,7 @@ class Filter(nn.Module):
 class ContinuousFilterNetwork(EnergyNetwork):
     """Geometries of B molecules → energies (B, tasks); see the module for the equations.
 
-    ``width`` is the size of x, ``channels`` that of V x, ``layers`` their number.
+    ``width`` is the size of x, ``channels`` that of V x, ``layers`` their number, ``cutoff`` in Å.
     """
 
     def __init__(
@@ -108,11 +108,8 @@ class ContinuousFilterNetwork(EnergyNetwork):
 class ContinuousFilter(GeometryNet):
     """Continuous-filter net over geometries; see :class:`ContinuousFilterNetwork`.
 
-    Parameters
-    ----------
-    width, channels, gaussians, layers, cutoff : of the network; ``cutoff`` in Å.
-    forces : weight of the forces in the loss, in Å. Where it is not zero, the targets are the
-        energy and the forces of frames of one molecule.
+    ``forces`` is the weight of the forces in the loss, in Å. Where it is not zero, the targets are
+    the energy and the forces of frames of one molecule.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {
@@ -138,15 +135,9 @@ class ContinuousFilter(GeometryNet):
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network; with forces the first target is the energy, the others its slopes."""
-        return ContinuousFilterNetwork(
-            1 if self.forces else n_tasks,
-            self.width,
-            self.channels,
-            self.gaussians,
-            self.layers,
-            self.cutoff,
-            n_forces=n_tasks - 1 if self.forces else 0,
-        )
+        n_forces = n_tasks - 1 if self.forces else 0
+        sizes = (self.width, self.channels, self.gaussians, self.layers)
+        return ContinuousFilterNetwork(n_tasks - n_forces, *sizes, self.cutoff, n_forces)
 
     def energies_and_forces(self, X: Sequence[Any]) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return energies (n,), and by differentiation the forces (atoms, 3) on each molecule.

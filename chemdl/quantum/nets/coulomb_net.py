@@ -53,8 +53,9 @@ def _scaled_absolute_error(output: Tensor, target: Tensor, weight: Tensor) -> Te
 class CoulombNetwork(nn.Module):
     """Sorted Coulomb matrices of B molecules → (B, tasks); see the module for the equations.
 
-    ``size`` is the width of the matrices, ``hidden`` the layers' widths, ``noise`` the deviation
-    of the random orders (hartree), ``orders`` how many make a prediction.
+    ``size`` is the width of the matrices, ``hidden`` the layers' widths, ``levels`` the number of
+    thresholds for an entry, ``noise`` the deviation of the random orders (hartree), ``orders`` how
+    many orders make a prediction.
     """
 
     needs_targets = True
@@ -67,19 +68,12 @@ class CoulombNetwork(nn.Module):
     total: AtomicSum
 
     def __init__(
-        self,
-        size: int,
-        n_tasks: int,
-        hidden: Sequence[int],
-        levels: int,
-        noise: float,
-        orders: int,
-        seed: int = 0,
+        self, size: int, n_tasks: int, hidden: Sequence[int], levels: int, noise: float, orders: int
     ) -> None:
         super().__init__()
         self.levels, self.noise = levels, noise
         entries = size * (size + 1) // 2
-        shifts = noise * np.random.default_rng(seed).standard_normal((orders, size))
+        shifts = noise * np.random.default_rng(0).standard_normal((orders, size))
         self.register_buffer("orders", torch.tensor(shifts, dtype=torch.float32))
         self.register_buffer("thresholds", torch.zeros(entries, levels))
         self.register_buffer("widths", torch.ones(entries, levels))
@@ -151,13 +145,6 @@ class CoulombNet(GeometryNet):
 
     Two hidden layers of 400 and 100 units are the source's; batches, optimiser and the number of
     thresholds are not.
-
-    Parameters
-    ----------
-    hidden : widths of the hidden layers.
-    levels : thresholds for each entry of the matrix.
-    noise : deviation of the random orders, in hartree.
-    orders : how many orders make a prediction.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {
