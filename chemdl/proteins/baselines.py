@@ -237,6 +237,7 @@ class LinearField(FieldLabeller):
 
     revision: ClassVar[int] = 1
     kind: ClassVar[str] = "classical"
+    search_space: ClassVar[dict[str, list[Any]]] = {}
 
     window: int = 17
     epochs: int = 8
@@ -309,13 +310,7 @@ _MODELS = (
 )  # fmt: skip
 BASELINES = tuple(_name for _name, *_ in _MODELS)
 for _name, _family, _reads, _method, _paper in _MODELS:
+    _maker = functools.partial(_make, _name)
     models.baseline(
-        _name,
-        _family,
-        _reads,
-        _method,
-        _paper,
-        ("labelling",),
-        inputs=("sequence",),
-        make=functools.partial(_make, _name),
+        _name, _family, _reads, _method, _paper, ("labelling",), inputs=("sequence",), make=_maker
     )

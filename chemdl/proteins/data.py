@@ -7,7 +7,7 @@ alignments (:mod:`chemdl.proteins.profiles`). Targets are numbers of classes:
 * ``q3`` three states, helix 0, strand 1, coil 2, made of the eight by one of ``REDUCTIONS``,
 * ``exposed`` 1 where a residue is exposed to solvent by the source's threshold, else 0.
 
-What was not seen is NaN.
+What was not measured is NaN.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from chemdl.data.dataset import Dataset
 from chemdl.data.errors import DatasetError
 from chemdl.data.inputs import INPUTS, InputKind
 from chemdl.data.readers import READERS, RawTable
@@ -30,27 +31,28 @@ from chemdl.registry import UnknownNameError
 
 STATES8 = "HGIEBTSC"
 STATES3 = "HEC"
-# Both ways in use to make three states of eight: class in STATES3 of each of STATES8.
+# The two usual ways to make three states of eight: class in STATES3 of each of STATES8.
 REDUCTIONS = {
     "wide": (0, 0, 0, 1, 1, 2, 2, 2),  # H, G, I are helix, E, B strand (Rost and Sander 1993)
     "narrow": (0, 2, 2, 1, 2, 2, 2, 2),  # H alone is helix, E alone strand
 }
-# Coil is a blank in DSSP's own files; what sources write for it, and for what was not seen.
-_COIL, _UNSEEN = "CL_- ", "?X"
+# Coil is a blank in DSSP's own files; what sources write for it, and for what was not measured.
+_COIL, _UNMEASURED = "CL_- ", "?X"
+_EIGHT = {letter: float(place) for place, letter in enumerate(STATES8)}
+_EIGHT |= dict.fromkeys(_COIL, _EIGHT["C"]) | dict.fromkeys(_UNMEASURED, float("nan"))
+_THREE = {"H": 0.0, "E": 1.0, "C": 2.0, "?": float("nan")}
 _EXPOSED = {"e": 1.0, "-": 0.0, "b": 0.0}
 
 
 def eight_states(labels: Iterable[str]) -> np.ndarray:
-    """Return the number of each DSSP letter in ``STATES8``: (length,), NaN where not seen.
+    """Return the number of each DSSP letter in ``STATES8``: (length,), NaN where not measured.
 
     Raises
     ------
     DatasetError
         for a letter that is no state.
     """
-    known = {letter: float(place) for place, letter in enumerate(STATES8)}
-    known |= dict.fromkeys(_COIL, known["C"]) | dict.fromkeys(_UNSEEN, float("nan"))
-    return _numbered(labels, known, "state of DSSP")
+    return _numbered(labels, _EIGHT, "state of DSSP")
 
 
 def three_states(q8: np.ndarray, reduction: str = "wide") -> np.ndarray:
@@ -67,28 +69,31 @@ def three_states(q8: np.ndarray, reduction: str = "wide") -> np.ndarray:
     return table[np.where(np.isnan(q8), len(STATES8), q8).astype(np.int64)]
 
 
-def _numbered(labels: Iterable[str], known: Mapping[str, float], what: str) -> np.ndarray:
+def _numbered(labels: Iterable[str], numbers: Mapping[str, float], what: str) -> np.ndarray:
     letters = list(labels)
     for place, letter in enumerate(letters):
-        if letter not in known:
+        if letter not in numbers:
             raise DatasetError(f"{letter!r} at residue {place + 1} is no {what}")
-    return np.array([known[letter] for letter in letters], dtype=np.float64)
+    return np.array([numbers[letter] for letter in letters], dtype=np.float64)
 
 
-def some_chains(dataset: Any, train: int, test: int | None = None) -> Any:
-    """Return so many train chains of a published split, drawn by seed 0, and test chains.
+def subsample(dataset: Dataset, train: int, test: int | None = None) -> Dataset:
+    """Return a set with fewer chains, chosen at random by seed 0, in its own order.
 
-    Without ``test`` all test chains stay; valid chains, where there are any, shrink as train does.
+    Parameters
+    ----------
+    dataset : with a published split, the column ``set``.
+    train : train chains that stay; valid chains, where there are any, become fewer in proportion.
+    test : test chains that stay; all of them where it is not given.
     """
-    sides = np.asarray(dataset.columns["set"])
-    share = train / max(1, int((sides == "train").sum()))
-    wanted = {"train": train, "valid": round(share * (sides == "valid").sum()), "test": test}
-    kept = []
-    for side, count in wanted.items():
-        rows = np.flatnonzero(sides == side)
-        drawn = np.random.default_rng(0).permutation(rows)
-        kept.append(drawn if count is None else drawn[:count])
-    return dataset.subset(np.sort(np.concatenate(kept)))
+    subsets = np.asarray(dataset.columns["set"])
+    share = train / max(1, int((subsets == "train").sum()))
+    counts = {"train": train, "valid": round(share * (subsets == "valid").sum()), "test": test}
+    rows = []
+    for subset, count in counts.items():
+        shuffled = np.random.default_rng(0).permutation(np.flatnonzero(subsets == subset))
+        rows.append(shuffled if count is None else shuffled[:count])
+    return dataset.subset(np.sort(np.concatenate(rows)))
 
 
 class _Chains:
@@ -122,11 +127,11 @@ class _Chains:
         values = dict(values)
         if "q8" in values and "q3" not in values:
             values["q3"] = three_states(values["q8"], self.reduction)
-        for task, own in values.items():
-            if len(own) != len(sequence):
+        for task, numbers in values.items():
+            if len(numbers) != len(sequence):
                 raise DatasetError(
                     f"{place[0]} line {place[1]}: chain {name!r} has {len(sequence)} residues and "
-                    f"{len(own)} values of {task}: mend it or leave it out"
+                    f"{len(numbers)} values of {task}: mend it or leave it out"
                 )
         text = sequence if aligned is None else f"{sequence} {profile_text(aligned)}"
         self.inputs.append(text)
@@ -143,7 +148,7 @@ class _Chains:
             self.tasks,
             {name: np.array(values, dtype=str) for name, values in self.columns.items()},
             self.places,
-            lengths=np.array([len(own) for own in self.sites], dtype=np.int64),
+            lengths=np.array([len(chain) for chain in self.sites], dtype=np.int64),
         )
 
 
@@ -161,30 +166,35 @@ def read_proteinnet(files: Mapping[str, Path], options: Mapping[str, Any]) -> Ra
     DatasetError
         for a chain with other numbers of states and of residues.
     """
-    sides: dict[str, list[tuple[int, str]]] = {"train": [], "test": []}
+    subsets: dict[str, list[tuple[int, str]]] = {"train": [], "test": []}
     with files[options["ids"]].open(encoding="utf-8", newline="") as stream:
         for line, row in enumerate(csv.DictReader(stream), start=2):
-            for side, members in sides.items():
-                if row[options[side]] == "1":
+            for subset, members in subsets.items():
+                if row[options[subset]] == "1":
                     members.append((line, row["pnid"]))
-    wanted = {_plain_id(name) for members in sides.values() for _, name in members}
-    found = _labelled(files, options["labels"], wanted)
-    chains = _Chains(options)
-    test = [(line, name, *found[_plain_id(name)]) for line, name in sides["test"]
-            if _plain_id(name) in found]  # fmt: skip
-    held_out = {sequence for _, _, sequence, _ in test}
+    names = {_plain_id(name) for members in subsets.values() for _, name in members}
+    labelled = _labelled(files, options["labels"], names)
+    with_states = {
+        subset: [
+            (line, name, *labelled[_plain_id(name)])
+            for line, name in members
+            if _plain_id(name) in labelled
+        ]
+        for subset, members in subsets.items()
+    }
+    held_out = {sequence for _, _, sequence, _ in with_states["test"]}
     train = [
-        (line, name, *found[_plain_id(name)])
-        for line, name in sides["train"]
-        if _plain_id(name) in found
-        and len(found[_plain_id(name)][0]) <= options["longest"]
-        and found[_plain_id(name)][0] not in held_out
+        (line, name, sequence, states)
+        for line, name, sequence, states in with_states["train"]
+        if len(sequence) <= options["longest"] and sequence not in held_out
     ]
-    drawn = np.random.default_rng(0).permutation(len(train))[: options.get("chains")]
-    for side, taken in (("train", [train[i] for i in np.sort(drawn)]), ("test", test)):
-        for line, name, sequence, states in taken:
+    chosen = np.random.default_rng(0).permutation(len(train))[: options.get("chains")]
+    chains = _Chains(options)
+    with_states["train"] = [train[i] for i in np.sort(chosen)]
+    for subset, kept in with_states.items():
+        for line, name, sequence, states in kept:
             values = {"q8": eight_states(states)}
-            chains.add(name, sequence, values, (options["ids"], line), set=side)
+            chains.add(name, sequence, values, (options["ids"], line), set=subset)
     return chains.table()
 
 
@@ -194,16 +204,16 @@ def _plain_id(name: str) -> str:
 
 
 def _labelled(
-    files: Mapping[str, Path], labels: Sequence[str], wanted: set[str]
+    files: Mapping[str, Path], labels: Sequence[str], names: set[str]
 ) -> dict[str, tuple[str, str]]:
-    """Return sequence and states of the wanted chains, of the first file that has them."""
-    found: dict[str, tuple[str, str]] = {}
+    """Return sequence and states of the chains of these names, of the first file that has them."""
+    labelled: dict[str, tuple[str, str]] = {}
     for file in labels:
         with files[file].open(encoding="utf-8") as stream:
-            known = json.load(stream)
-        for name in wanted & known.keys():
-            found.setdefault(name, (known[name]["Sequence"], known[name]["DSSP"]))
-    return found
+            chains = json.load(stream)
+        for name in names & chains.keys():
+            labelled.setdefault(name, (chains[name]["Sequence"], chains[name]["DSSP"]))
+    return labelled
 
 
 @READERS.register("sspro")
@@ -218,7 +228,7 @@ def read_sspro(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     labels = {task: dict(_fasta(files[file].read_text("utf-8"))) for task, file in tasks.items()}
     file = options["sequences"]
     for line, (name, sequence) in enumerate(_fasta(files[file].read_text("utf-8")), start=1):
-        values = {task: _read_labels(task, own[name]) for task, own in labels.items()}
+        values = {task: _read_labels(task, texts[name]) for task, texts in labels.items()}
         chains.add(name, sequence, values, (file, 2 * line))
     return chains.table()
 
@@ -227,8 +237,7 @@ def _read_labels(task: str, text: str) -> np.ndarray:
     if task == "q8":
         return eight_states(text)
     if task == "q3":
-        known = {letter: float(place) for place, letter in enumerate(STATES3)}
-        return _numbered(text, known | {"?": float("nan")}, "state of three")
+        return _numbered(text, _THREE, "state of three")
     return _numbered(text, _EXPOSED, "accessibility")
 
 
@@ -243,7 +252,7 @@ def _fasta(text: str) -> list[tuple[str, str]]:
 
 @READERS.register("netsurfp2")
 def read_netsurfp2(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
-    """Read three states with the mask of what was seen, and the published three sides.
+    """Read three states, the mask of what was measured, and the three published subsets.
 
     ``options``: ``archive`` (a zip file) and in it ``sequences``, ``states`` and ``mask``.
     """
@@ -257,16 +266,16 @@ def read_netsurfp2(files: Mapping[str, Path], options: Mapping[str, Any]) -> Raw
     sequence = dict(sequences)
     chains = _Chains(options)
     for line, (header, letters) in enumerate(states, start=1):
-        name, side, validation = header.split()
-        seen = np.array(list(mask[name])) == "1"
+        name, subset, validation = header.split()
+        measured = np.array(list(mask[name])) == "1"
         valid = validation == "VALIDATION=True"
         values = _read_labels("q3", letters)
         chains.add(
             name,
             sequence[name],
-            {"q3": np.where(seen, values, np.nan)},
+            {"q3": np.where(measured, values, np.nan)},
             (options["states"], 2 * line),
-            set="valid" if valid else side.removeprefix("SET="),
+            set="valid" if valid else subset.removeprefix("SET="),
         )
     return chains.table()
 
@@ -278,7 +287,7 @@ def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     Each file is one chain: lines of comma separated values, named before a colon. ``options``:
     ``targets``, ``reduction`` and ``related``. The first aligned row is the chain itself. The
     column ``family`` has one name for the chains of a PDB entry, and for those that ``related``
-    (pairs of ids) joins, so that none of them stand on two sides.
+    (pairs of ids) joins, so that none of them stand in two subsets of a split.
 
     Raises
     ------
@@ -286,7 +295,7 @@ def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
         for an alignment that does not fit its chain.
     """
     chains = _Chains(options)
-    family = _families(options.get("related", []))
+    family = families((a[:4], b[:4]) for a, b in options.get("related", []))
     for file, path in files.items():
         rows: dict[str, list[str]] = {}
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -294,9 +303,9 @@ def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
             rows[key] = text.strip().rstrip(",").split(",")
         name = PurePosixPath(file).name.removesuffix(".all")
         sequence = "".join(rows["RES"])
-        found = [row for key, row in rows.items() if key.startswith("align")]
-        columns = _columns(sequence, "".join(found[0]), file)
-        aligned = [_placed(row, columns) for row in found[1:]]
+        query, *relatives = (row for key, row in rows.items() if key.startswith("align"))
+        columns = _columns(sequence, "".join(query), file)
+        aligned = [_placed(row, columns) for row in relatives]
         values = {
             "q8": eight_states(rows["DSSP"]),
             "exposed": _read_labels("exposed", "".join(rows["DSSPACC"])),
@@ -308,19 +317,22 @@ def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     return chains.table()
 
 
-def _families(related: Iterable[Sequence[str]]) -> dict[str, str]:
-    """Return one name for all entries that pairs of chains join, by entry."""
+def families(related: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return one name of a family for all that pairs of names join, directly or by others.
+
+    A name that is in no pair is not in the result.
+    """
     family: dict[str, str] = {}
-    for one, other in related:
-        old, new = (family.setdefault(chain[:4], chain[:4]) for chain in (one, other))
-        family |= {entry: min(old, new) for entry, name in family.items() if name in (old, new)}
+    for pair in related:
+        old = {family.setdefault(name, name) for name in pair}
+        family |= {member: min(old) for member, name in family.items() if name in old}
     return family
 
 
 def _columns(sequence: str, query: str, file: str) -> list[int]:
     """Return the alignment's column of each residue, -1 where it leaves the residue out.
 
-    Four of the alignments lack residues whose state was not seen, or have one more.
+    Four of the alignments lack residues whose state was not measured, or have one more.
     """
     columns = [-1] * len(sequence)
     matcher = difflib.SequenceMatcher(None, sequence, query, autojunk=False)
@@ -341,25 +353,25 @@ def _placed(row: Sequence[str], columns: Sequence[int]) -> str:
 def read_qian_sejnowski(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read the chains of 1988, a residue and its state a line, ``_`` for coil.
 
-    ``options``: ``set`` (mapping file: side of the published split).
+    ``options``: ``set`` (mapping file: subset of the published split).
     """
-    known = {"h": 0.0, "e": 1.0, "_": 2.0}
+    numbers = {"h": 0.0, "e": 1.0, "_": 2.0}
     chains = _Chains(options)
-    for file, side in options["set"].items():
-        residues: list[str] = []
+    for file, subset in options["set"].items():
+        residues: list[list[str]] = []
         begun, count = 0, 0
         lines = files[file].read_text(encoding="utf-8").splitlines()
         for line, text in enumerate([*lines, "end"], start=1):
             parts = text.split()
             if len(parts) == 2 and not text.startswith("#"):
-                residues.append(text)
+                residues.append(parts)
                 begun = begun or line
             elif parts and parts[0] in ("<>", "end", "<end>") and residues:
                 count += 1
-                letters = [r.split() for r in residues]
-                states = _numbered([state for _, state in letters], known, "state of three")
-                sequence = "".join(residue for residue, _ in letters)
-                chains.add(f"{side}-{count}", sequence, {"q3": states}, (file, begun), set=side)
+                letters, labels = zip(*residues, strict=True)
+                values = {"q3": _numbered(labels, numbers, "state of three")}
+                name, place = f"{subset}-{count}", (file, begun)
+                chains.add(name, "".join(letters), values, place, set=subset)
                 residues, begun = [], 0
     return chains.table()
 

@@ -1,4 +1,7 @@
-"""Metrics of labelled residues: y, p numbers of states or values (n,), w weights (r, n) → (r,)."""
+"""Metrics of labelled residues, in the form that :mod:`chemdl.evidence.metrics` describes.
+
+y and p are numbers of states, or values, of n sites (n,), w weights (r, n). Results are (r,).
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ Floats = NDArray[np.float64]
 
 
 def percent_right(y: Floats, p: Floats, w: Floats) -> Floats:
-    """Share of sites whose state is right, in per cent: Q3 of three states, Q8 of eight."""
+    """Return the per cent of sites whose state is right: Q3 of three states, Q8 of eight."""
     return _share(w @ (y == p), w.sum(axis=1))
 
 
 def recall_of(state: int) -> Callable[[Floats, Floats, Floats], Floats]:
-    """Return the metric that counts how many of the sites of one state are found, in per cent."""
+    """Return the metric of one state's recall: the per cent of its sites that are predicted so."""
 
     def recall(y: Floats, p: Floats, w: Floats) -> Floats:
         return _share(w @ ((y == state) & (p == state)), w @ (y == state))
@@ -28,7 +31,7 @@ def recall_of(state: int) -> Callable[[Floats, Floats, Floats], Floats]:
 
 
 def correlation(y: Floats, p: Floats, w: Floats) -> Floats:
-    """Pearson's correlation; of two states, Matthews' (1975)."""
+    """Return Pearson's correlation; of two states it is that of Matthews (1975)."""
     total = w.sum(axis=1)
     mean_y, mean_p = _share(w @ y, total) / 100, _share(w @ p, total) / 100
     product = _share(w @ (y * p), total) / 100 - mean_y * mean_p
@@ -39,7 +42,7 @@ def correlation(y: Floats, p: Floats, w: Floats) -> Floats:
 
 
 def angle_error(y: Floats, p: Floats, w: Floats) -> Floats:
-    """Mean absolute difference of angles in degrees, the short way round."""
+    """Return the mean absolute difference of angles in degrees, the short way round."""
     away = np.abs((p - y + 180.0) % 360.0 - 180.0)
     return _share(w @ away, w.sum(axis=1)) / 100
 
@@ -47,10 +50,11 @@ def angle_error(y: Floats, p: Floats, w: Floats) -> Floats:
 def long_range_precision(
     y: Floats, p: Floats, w: Floats, units: NDArray[np.int64], apart: int = 24
 ) -> Floats:
-    """Share of true contacts among a chain's likeliest L/5 pairs, in per cent, mean over chains.
+    """Return the per cent of true contacts among a chain's likeliest L/5 pairs, mean over chains.
 
     Sites are the pairs of residues at least ``apart`` from each other along a chain of L residues,
-    (L - apart)(L - apart + 1) / 2 of them; y is 1 for a contact, p ranks the pairs.
+    (L - apart)(L - apart + 1) / 2 of them; y is 1 for a contact, p ranks the pairs. ``units`` are
+    the chains (n,) of the pairs.
     """
     _, first, counts = np.unique(units, return_index=True, return_counts=True)
     shares = np.empty(len(first))
@@ -58,11 +62,12 @@ def long_range_precision(
         length = apart + round((np.sqrt(8.0 * count + 1.0) - 1.0) / 2.0)
         best = np.argsort(-p[start : start + count], kind="stable")[: max(1, length // 5)]
         shares[unit] = y[start : start + count][best].mean()
-    own = w[:, first]
-    return _share(own @ shares, own.sum(axis=1))
+    of_chain = w[:, first]
+    return _share(of_chain @ shares, of_chain.sum(axis=1))
 
 
 def _share(part: Floats, whole: Floats) -> Floats:
+    """Return part of whole in per cent, NaN of nothing."""
     return np.divide(100.0 * part, whole, out=np.full(len(part), np.nan), where=whole > 0)
 
 

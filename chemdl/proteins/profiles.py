@@ -43,7 +43,7 @@ _BLOSUM62 = """
 -2 -2 -2 -3 -2 -1 -2 -3  2 -1 -1 -2 -1  3 -3 -2 -2  2  7
  0 -3 -3 -3 -1 -2 -2 -3 -3  3  1 -2  1 -1 -2 -2  0 -3 -1  4
 """
-# Scale of the matrix's scores without gaps: q_ij = p_i p_j exp(λ s_ij).
+# Scale of the matrix's scores, for alignments without gaps: q_ij = p_i p_j exp(λ s_ij).
 LAMBDA = 0.3176
 # Weight of the pseudocounts against the observed ones (Altschul et al. 1997).
 PSEUDOCOUNT = 10.0
@@ -70,8 +70,8 @@ def profile(alignment: Sequence[str]) -> np.ndarray:
 
     with p the background, q the pair frequencies behind BLOSUM62, α + 1 the mean number of kinds
     in a column and β = 10. What is returned is Q_a / (Q_a + p_a), the logistic function of the
-    log odds: 0.5 says no more than the background. Gaps and letters outside the twenty count for
-    nothing; a column of nothing else is close to the background.
+    log odds: 0.5 where a residue is as frequent as in the background. Gaps and letters outside the
+    twenty are ignored; a column of nothing else is close to the background.
 
     Raises
     ------
@@ -93,8 +93,8 @@ def profile(alignment: Sequence[str]) -> np.ndarray:
     pairs = BACKGROUND[:, None] * BACKGROUND * np.exp(LAMBDA * blosum62())
     expected = share / BACKGROUND @ pairs
     expected /= expected.sum(axis=1, keepdims=True)
-    seen = kinds[kinds > 0]
-    alpha = float(seen.mean()) - 1.0 if len(seen) else 0.0
+    filled = kinds[kinds > 0]
+    alpha = float(filled.mean()) - 1.0 if len(filled) else 0.0
     estimate = (alpha * share + PSEUDOCOUNT * expected) / (alpha + PSEUDOCOUNT)
     return estimate / (estimate + BACKGROUND)
 
@@ -106,7 +106,7 @@ def profile_text(values: np.ndarray) -> str:
 
 
 def profile_levels(text: str, length: int) -> np.ndarray:
-    """Read a profile back: uint8 (length, 20), 255 for one.
+    """Read a profile that :func:`profile_text` wrote: uint8 (length, 20), 255 for one.
 
     Raises
     ------

@@ -54,39 +54,45 @@ def overlap(y: Floats, p: Floats, w: Floats, units: NDArray[np.int64]) -> Floats
 
 def overlap_parts(y: Floats, p: Floats, units: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Return each observed segment's share of the sum and of N, at its first site: (n,) each."""
-    seen, said = segments(y, units), segments(p, units)
+    observed, predicted = segments(y, units), segments(p, units)
     common = np.flatnonzero(y == p)
-    pair = seen.of_site[common] * len(said.start) + said.of_site[common]
-    found, minov = np.unique(pair, return_counts=True)
-    one, two = np.divmod(found, max(1, len(said.start)))
-    ends = [of.start[which] + of.length[which] for of, which in ((seen, one), (said, two))]
-    maxov = np.maximum(*ends) - np.minimum(seen.start[one], said.start[two])
-    slack = np.minimum.reduce([maxov - minov, minov, seen.length[one] // 2, said.length[two] // 2])
-    share = (minov + slack) / maxov * seen.length[one]
-    count = len(seen.start)
-    pairs = np.bincount(one, minlength=count)
+    pair = observed.of_site[common] * len(predicted.start) + predicted.of_site[common]
+    pairs, minov = np.unique(pair, return_counts=True)
+    s1, s2 = np.divmod(pairs, max(1, len(predicted.start)))
+    length1, length2 = observed.length[s1], predicted.length[s2]
+    start1, start2 = observed.start[s1], predicted.start[s2]
+    maxov = np.maximum(start1 + length1, start2 + length2) - np.minimum(start1, start2)
+    slack = np.minimum.reduce([maxov - minov, minov, length1 // 2, length2 // 2])
+    share = (minov + slack) / maxov * length1
+    count = len(observed.start)
     total, normal = np.zeros(len(y)), np.zeros(len(y))
-    total[seen.start] = np.bincount(one, weights=share, minlength=count)
-    normal[seen.start] = np.maximum(pairs, 1) * seen.length
+    total[observed.start] = np.bincount(s1, weights=share, minlength=count)
+    normal[observed.start] = np.maximum(np.bincount(s1, minlength=count), 1) * observed.length
     return total, normal
 
 
 def recall_by_length(
     y: Floats, p: Floats, units: NDArray[np.int64], state: float, edges: list[int]
 ) -> list[tuple[int, float, float]]:
-    """Return of observed segments of a state, by length: how many, and what was found of them.
+    """Return how much of the observed segments of a state is predicted, by their length.
 
-    ``edges`` are the least lengths of each class. Of each class come the number of segments, the
-    share of their residues that were predicted in that state, and the share of segments of which
-    no residue was.
+    For each class of lengths: the number of segments, the share of their residues that were
+    predicted in that state, and the share of segments of which no residue was.
+
+    Parameters
+    ----------
+    y, p : observed and predicted states (n,).
+    units : the unit (n,) of each site, such as its chain.
+    state : whose segments.
+    edges : the least length of each class.
     """
-    seen = segments(y, units)
-    right = np.bincount(seen.of_site, weights=(p == y), minlength=len(seen.start))
+    observed = segments(y, units)
+    right = np.bincount(observed.of_site, weights=(p == y), minlength=len(observed.start))
     rows = []
     for least, most in zip(edges, [*edges[1:], np.inf], strict=True):
-        own = (seen.state == state) & (seen.length >= least) & (seen.length < most)
-        residues = seen.length[own].sum()
-        share = float(right[own].sum() / residues) if residues else float("nan")
-        missed = float((right[own] == 0).mean()) if own.any() else float("nan")
-        rows.append((int(own.sum()), share, missed))
+        chosen = (observed.state == state) & (observed.length >= least) & (observed.length < most)
+        residues = observed.length[chosen].sum()
+        recall = float(right[chosen].sum() / residues) if residues else float("nan")
+        missed = float((right[chosen] == 0).mean()) if chosen.any() else float("nan")
+        rows.append((int(chosen.sum()), recall, missed))
     return rows

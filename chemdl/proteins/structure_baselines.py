@@ -111,21 +111,13 @@ def _make(model: Callable[..., Any], kind: str, **parameters: Any) -> Any:
 
 
 _MEAN = functools.partial(ResidueAngles, by_residue=False, kind="trivial")
-for _name, _family, _reads, _method, _model in (
-    ("pair_boosting", "boosting", "both residues with profiles, separation, chain length",
-     "histograms, 100 rounds", PairBoosting),
-    ("separation_only", "constant", "separation along the chain",
-     "share of contacts among pairs so far apart", SeparationOnly),
-    ("residue_angles", "constant", "the residue", "mean angles of its kind", ResidueAngles),
-    ("mean_angles", "constant", "nothing", "mean angles of all residues", _MEAN),
+for _model, _name, _family, _reads, _method in (
+    (PairBoosting, "pair_boosting", "boosting",
+     "both residues with profiles, separation, chain length", "histograms, 100 rounds"),
+    (SeparationOnly, "separation_only", "constant", "separation along the chain",
+     "share of contacts among pairs so far apart"),
+    (ResidueAngles, "residue_angles", "constant", "the residue", "mean angles of its kind"),
+    (_MEAN, "mean_angles", "constant", "nothing", "mean angles of all residues"),
 ):  # fmt: skip
-    baseline(
-        _name,
-        _family,
-        _reads,
-        _method,
-        "",
-        ("labelling",),
-        inputs=("sequence",),
-        make=functools.partial(_make, _model),
-    )
+    _maker = functools.partial(_make, _model)
+    baseline(_name, _family, _reads, _method, "", ("labelling",), inputs=("sequence",), make=_maker)

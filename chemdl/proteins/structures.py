@@ -10,6 +10,7 @@ import numpy as np
 
 from chemdl.data.errors import DatasetError
 from chemdl.data.readers import READERS, RawTable
+from chemdl.proteins.data import families
 from chemdl.proteins.profiles import AMINO_ACIDS, profile_text
 
 _LETTERS = {
@@ -17,7 +18,8 @@ _LETTERS = {
     "HIS": "H", "ILE": "I", "LEU": "L", "LYS": "K", "MET": "M", "PHE": "F", "PRO": "P", "SER": "S",
     "THR": "T", "TRP": "W", "TYR": "Y", "VAL": "V", "MSE": "M",
 }  # fmt: skip
-# Long-range pairs are this far apart along the chain; in contact they are nearer than that, in Å.
+# Long-range pairs are this many residues apart along the chain, or more; those whose Cβ atoms are
+# nearer than this, in Å, are in contact.
 APART, NEAR = 24, 8.0
 # Consecutive Cα atoms of an unbroken chain are 3.8 Å apart (2.9 before a cis proline).
 _LONGEST_STEP = 4.5
@@ -61,6 +63,7 @@ def read_backbone(path: Path, chain: str) -> Backbone:
 
 
 def _four(atoms: Mapping[str, list[float]]) -> np.ndarray:
+    """Return N, Cα, C and Cβ of a residue, (4, 3), with an ideal Cβ where it has none."""
     n, ca, c = (np.array(atoms[name]) for name in ("N", "CA", "C"))
     if "CB" in atoms:
         return np.array([n, ca, c, atoms["CB"]])
@@ -79,13 +82,14 @@ def is_unbroken(backbone: Backbone) -> bool:
 def torsions(backbone: Backbone) -> np.ndarray:
     """Return φ and ψ in degrees (length, 2); NaN at the ends, where they are not defined."""
     n, ca, c = (backbone.xyz[:, place] for place in range(3))
-    found = np.full((len(n), 2), np.nan)
-    found[1:, 0] = _dihedral(c[:-1], n[1:], ca[1:], c[1:])
-    found[:-1, 1] = _dihedral(n[:-1], ca[:-1], c[:-1], n[1:])
-    return found
+    angles = np.full((len(n), 2), np.nan)
+    angles[1:, 0] = _dihedral(c[:-1], n[1:], ca[1:], c[1:])
+    angles[:-1, 1] = _dihedral(n[:-1], ca[:-1], c[:-1], n[1:])
+    return angles
 
 
 def _dihedral(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """Return the torsion angles in degrees around b and c of atoms a, b, c, d, (n, 3) each."""
     first, axis, last = b - a, c - b, d - c
     left, right = np.cross(first, axis), np.cross(axis, last)
     unit = axis / np.linalg.norm(axis, axis=1, keepdims=True)
@@ -94,7 +98,7 @@ def _dihedral(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.
 
 
 def long_range_pairs(length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pairs of residues at least ``APART`` from each other, row by row."""
+    """Return first and second residues of the pairs at least ``APART`` apart, sorted by both."""
     return np.triu_indices(length, APART)
 
 
@@ -112,7 +116,7 @@ def read_structures(files: Mapping[str, Path], options: Mapping[str, Any]) -> Ra
     ``options``: ``chains`` (lists of file, chain and the matrix's file or ""), ``targets``:
     ``contact``, a site for every long-range pair, or ``phi`` and ``psi``, a site for every residue;
     ``related`` (pairs of rows' ids that share a family). The input is "SEQUENCE PROFILE", with a
-    profile that says nothing where there is no matrix.
+    profile of 0.5 throughout, which is the background, where there is no matrix.
 
     Raises
     ------
@@ -120,10 +124,7 @@ def read_structures(files: Mapping[str, Path], options: Mapping[str, Any]) -> Ra
         for a broken chain, or a matrix of another chain.
     """
     of_pairs = list(options["targets"]) == ["contact"]
-    family: dict[str, str] = {}
-    for one, other in options.get("related", []):
-        old, new = (family.setdefault(name, name) for name in (one, other))
-        family |= {k: min(old, new) for k, name in family.items() if name in (old, new)}
+    family = families(options.get("related", []))
     inputs, values, names, matrices = [], [], [], []
     for file, chain, matrix in options["chains"]:
         backbone = read_backbone(files[file], chain)
@@ -147,7 +148,7 @@ def read_structures(files: Mapping[str, Path], options: Mapping[str, Any]) -> Ra
             "matrix": np.array(matrices),
         },
         [(file, 1) for file, _, _ in options["chains"]],
-        lengths=np.array([len(own) for own in values], dtype=np.int64),
+        lengths=np.array([len(sites) for sites in values], dtype=np.int64),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,14 @@ from chemdl.learn.layers import Dropout
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Padded
 from chemdl.proteins.residues import KINDS, chain_residues
+
+# What the registry says of every net over residues.
+RESIDUES: dict[str, Any] = {
+    "family": "sequence net",
+    "reads": "residues",
+    "inputs": ("sequence",),
+    "learns": ("labelling",),
+}
 
 
 class ResidueDropout(Dropout):
@@ -102,6 +110,11 @@ class ChainLabeller(NeuralLabeller):
     classes : of each task the number of its classes, 0 for a task of values.
     profile : whether profiles are read beside the residues.
     """
+
+    search_space: ClassVar[dict[str, list[Any]]] = {
+        "learning_rate": [1e-3, 2e-3, 4e-3],
+        "dropout": [0.1, 0.2, 0.3, 0.5],
+    }
 
     classes: Sequence[int] = (3, 8)
     profile: bool = False

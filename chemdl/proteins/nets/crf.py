@@ -4,9 +4,9 @@ With scores e_t(s) of state s at site t and T(r, s) of a step from r to s,
 
     p(s_1 … s_L) = exp(Σ_t e_t(s_t) + Σ_t T(s_(t-1), s_t)) / Z.
 
-Everything is worked out in probabilities that are normalised at each site, so that a step is one
-small matrix product and no chain is too long. A leading axis g holds fields side by side (the
-tasks of a network, say); where these have fewer states than the others, scores of -inf fill up.
+All sums run over probabilities that are normalised at each site, so that a step is one small
+matrix product and no chain is too long. A leading axis g holds fields side by side (the tasks of a
+network, say); a field with fewer states than the others has scores of ``FORBIDDEN`` for the rest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# exp of it is zero beside any other score, and its gradient is no NaN.
+# exp of it is zero beside any other score; with -inf gradients would be NaN.
 FORBIDDEN = -1e4
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.proteins.nets.chain_net import ChainNetwork, ResidueDropout, ResidueNorm
+from chemdl.proteins.nets.chain_net import RESIDUES, ChainNetwork, ResidueDropout, ResidueNorm
 from chemdl.proteins.nets.crf_layer import FieldLabeller
 
 
@@ -43,21 +42,15 @@ class DeepConvolution(ChainNetwork):
 
 @net(
     "deep_cnn",
-    family="sequence net",
-    reads="residues",
+    **RESIDUES,
     method="five convolutions along the chain",
     paper="as DeepCNF without its field: Wang et al. 2016, doi:10.1038/srep18962",
-    inputs=("sequence",),
-    learns=("labelling",),
 )
 @net(
     "deepcnf",
-    family="sequence net",
-    reads="residues",
+    **RESIDUES,
     method="five convolutions along the chain under a linear-chain field",
     paper="Wang et al. 2016, doi:10.1038/srep18962",
-    inputs=("sequence",),
-    learns=("labelling",),
     field=True,
 )
 class DeepCNN(FieldLabeller):
@@ -70,11 +63,6 @@ class DeepCNN(FieldLabeller):
     width, depth, kernel, dropout : of the network.
     field : put a linear-chain field on top (:class:`chemdl.proteins.nets.crf_layer.FieldNetwork`).
     """
-
-    search_space: ClassVar[dict[str, list[Any]]] = {
-        "learning_rate": [1e-3, 2e-3, 4e-3],
-        "dropout": [0.1, 0.2, 0.3, 0.5],
-    }
 
     width: int = 96
     depth: int = 5

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.proteins.nets.chain_net import ChainLabeller, ChainNetwork, ResidueDropout, ResidueNorm
+from chemdl.proteins.nets.chain_net import (
+    RESIDUES,
+    ChainLabeller,
+    ChainNetwork,
+    ResidueDropout,
+    ResidueNorm,
+)
 
 
 class DilatedResidual(ChainNetwork):
@@ -49,13 +55,10 @@ class DilatedResidual(ChainNetwork):
 
 @net(
     "dilated_cnn",
-    family="sequence net",
-    reads="residues",
+    **RESIDUES,
     method="residual blocks of dilated convolutions",
     paper="blocks of He et al. 2016, arXiv:1512.03385; dilation of Yu and Koltun 2016, "
     "arXiv:1511.07122",
-    inputs=("sequence",),
-    learns=("labelling",),
 )
 class DilatedCNN(ChainLabeller):
     """Residual blocks with dilation; see :class:`DilatedResidual`.
@@ -64,11 +67,6 @@ class DilatedCNN(ChainLabeller):
     ----------
     width, dilations, kernel, dropout : of the network; a block for each dilation.
     """
-
-    search_space: ClassVar[dict[str, list[Any]]] = {
-        "learning_rate": [1e-3, 2e-3, 4e-3],
-        "dropout": [0.1, 0.2, 0.3, 0.5],
-    }
 
     width: int = 96
     dilations: Sequence[int] = (1, 2, 4, 8, 1, 2)

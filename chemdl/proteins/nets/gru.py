@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.recurrence import GatedRecurrence, both_ways
-from chemdl.proteins.nets.chain_net import ChainLabeller, ChainNetwork, ResidueDropout
+from chemdl.proteins.nets.chain_net import RESIDUES, ChainLabeller, ChainNetwork, ResidueDropout
 
 
 class BidirectionalRecurrence(ChainNetwork):
@@ -41,12 +41,9 @@ class BidirectionalRecurrence(ChainNetwork):
 
 @net(
     "gru",
-    family="sequence net",
-    reads="residues",
+    **RESIDUES,
     method="gated recurrence in both directions",
     paper="as Li and Yu 2016, arXiv:1604.07176",
-    inputs=("sequence",),
-    learns=("labelling",),
 )
 class ChainGRU(ChainLabeller):
     """A bidirectional gated recurrence; see :class:`BidirectionalRecurrence`.
@@ -55,11 +52,6 @@ class ChainGRU(ChainLabeller):
     ----------
     width, layers, kernel, dropout : of the network.
     """
-
-    search_space: ClassVar[dict[str, list[Any]]] = {
-        "learning_rate": [1e-3, 2e-3, 4e-3],
-        "dropout": [0.1, 0.2, 0.3, 0.5],
-    }
 
     width: int = 64
     layers: int = 2

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from chemdl.learn.losses import Loss, masked_mean
 from chemdl.learn.models import net
 from chemdl.learn.ragged import Ragged
+from chemdl.proteins.nets.chain_net import RESIDUES
 from chemdl.proteins.nets.dilated_cnn import DilatedCNN
 
 
@@ -28,12 +29,9 @@ def circle_loss(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 @net(
     "torsion_net",
-    family="sequence net",
-    reads="residues",
+    **RESIDUES,
     method="residual blocks of dilated convolutions; φ and ψ as points of a circle",
     paper="as SPIDER: Lyons et al. 2014, doi:10.1002/jcc.23718",
-    inputs=("sequence",),
-    learns=("labelling",),
 )
 class TorsionNet(DilatedCNN):
     """φ and ψ of every residue by residual blocks with dilation.

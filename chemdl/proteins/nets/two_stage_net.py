@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from chemdl.learn.labelling import scores_of
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.proteins.nets.chain_net import ChainLabeller, ChainNetwork, ResidueDropout
+from chemdl.proteins.nets.chain_net import RESIDUES, ChainLabeller, ChainNetwork, ResidueDropout
 from chemdl.proteins.nets.window_net import WindowNetwork
 
 
@@ -52,12 +52,9 @@ class TwoStageNetwork(ChainNetwork):
 
 @net(
     "two_stage_net",
-    family="sequence net",
-    reads="residues",
+    **RESIDUES,
     method="a window net on the output of a window net",
     paper="as PSIPRED: Jones 1999, doi:10.1006/jmbi.1999.3091",
-    inputs=("sequence",),
-    learns=("labelling",),
 )
 class TwoStageNet(ChainLabeller):
     """A window net on top of a window net; see :class:`TwoStageNetwork`.

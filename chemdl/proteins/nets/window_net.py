@@ -11,14 +11,16 @@ from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Padded
 from chemdl.proteins.nets.chain_net import (
+    RESIDUES,
     ChainLabeller,
     ChainNetwork,
     ResidueDropout,
     residue_inputs,
 )
 
-# What pre-training sees at most, in how many residues at once, and how often for each layer.
+# Pre-training uses at most so many residues, in batches of so many, for so many steps a layer.
 _PRETRAINING_RESIDUES, _PRETRAINING_BATCH, _PRETRAINING_STEPS = 100_000, 256, 1500
+# The share of inputs that pre-training sets to zero.
 _CORRUPTION = 0.1
 DEEP: dict[str, Any] = {"depth": 3, "width": 150, "window": 17}
 
@@ -121,30 +123,21 @@ def _autoencoder(
 
 @net(
     "window_net",
-    family="sequence net",
-    reads="residues",
+    **RESIDUES,
     method="one hidden layer over a window",
     paper="Qian and Sejnowski 1988, doi:10.1016/0022-2836(88)90564-5",
-    inputs=("sequence",),
-    learns=("labelling",),
 )
 @net(
     "window_net_deep",
-    family="sequence net",
-    reads="residues",
+    **RESIDUES,
     method="three hidden layers over a window",
-    inputs=("sequence",),
-    learns=("labelling",),
     **DEEP,
 )
 @net(
     "window_net_pretrained",
-    family="sequence net",
-    reads="residues",
+    **RESIDUES,
     method="three hidden layers over a window, pre-trained as autoencoders",
     paper="as Spencer et al. 2015, doi:10.1109/TCBB.2014.2343960",
-    inputs=("sequence",),
-    learns=("labelling",),
     **DEEP,
     pretrained=True,
 )
