@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from rdkit import Chem
 
 import chemdl
 from chemdl.evidence import folds as dealing
 from chemdl.evidence import splits
-from chemdl.evidence.splits import Protocol, Split
-from chemdl.molecules import splits as molecule_splits
-from chemdl.molecules.fingerprints import ECFP
-from chemdl.molecules.smiles import inchikeys, scaffold_keys
+from chemdl.evidence.splits import Split
+from chemdl.molecules.smiles import inchikeys
 
 SEEDED = ("random", "stratified", "scaffold_balanced", "cluster")
 
@@ -45,12 +41,6 @@ def clintox() -> Molecules:
 
 def _rows(split: Split) -> np.ndarray:
     return np.concatenate([split.train, split.valid, split.test])
-
-
-def _groups(name: str, dataset: Molecules) -> np.ndarray:
-    if name == "cluster":
-        return molecule_splits.butina(dataset.inputs)
-    return np.unique(scaffold_keys(dataset.inputs), return_inverse=True)[1]
 
 
 # --- what every protocol promises ----------------------------------------------------------------
@@ -96,26 +86,6 @@ def test_folds_are_of_one_size(name: str, clintox: Molecules) -> None:
     assert max(sizes) - min(sizes) <= 1
 
 
-@pytest.mark.parametrize("name", ["scaffold_balanced", "cluster", "scaffold_moleculenet"])
-def test_no_group_stands_on_two_sides(name: str, clintox: Molecules) -> None:
-    groups = _groups(name, clintox)
-    for split in splits.PROTOCOLS[name](clintox).splits:
-        sides = [set(groups[rows]) for rows in (split.train, split.valid, split.test)]
-        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
-
-
-@pytest.mark.parametrize("name", ["scaffold_balanced", "cluster"])
-def test_bins_are_balanced_as_far_as_the_largest_group_allows(
-    name: str, clintox: Molecules
-) -> None:
-    largest = np.bincount(_groups(name, clintox)).max()
-    sizes = np.array(
-        [len(s.test) for s in splits.PROTOCOLS[name](clintox, repeats=3, folds=3).splits]
-    )
-    assert largest < 200, "the set was chosen so that no group fills a fold"
-    assert np.ptp(sizes) <= 1
-
-
 # --- strata --------------------------------------------------------------------------------------
 
 
@@ -156,97 +126,6 @@ def test_regression_is_stratified_by_rank() -> None:
 def test_several_regression_targets_have_no_strata() -> None:
     with pytest.raises(ValueError, match="one regression target, not 2"):
         splits.stratified(Molecules(_alkanes(30), np.zeros((30, 2)), kind="regression"))
-
-
-# --- scaffolds and clusters ----------------------------------------------------------------------
-
-
-def test_moleculenet_split_by_hand() -> None:
-    # Five with a benzene scaffold, three with a pyridine, two without a ring.
-    smiles = ["c1ccccc1" + "C" * i for i in range(1, 6)] + ["c1ccncc1" + "C" * i for i in (1, 2, 3)]
-    dataset = Molecules(np.array([*smiles, "CC", "CCC"], dtype=object), np.zeros((10, 1)))
-    split = molecule_splits.scaffold_moleculenet(dataset, fractions=(0.5, 0.3, 0.2)).splits[0]
-    assert [r.tolist() for r in (split.train, split.valid, split.test)] == [
-        [0, 1, 2, 3, 4],
-        [5, 6, 7],
-        [8, 9],
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "fractions"),
-    [("clintox", (0.8, 0.1, 0.1)), ("bace", (0.8, 0.1, 0.1)), ("esol", (0.7, 0.1, 0.2))],
-)
-def test_moleculenet_split_is_deepchems(
-    name: str, fractions: tuple[float, float, float], quiet_deepchem: object
-) -> None:
-    dataset = chemdl.load(name)
-    peer = quiet_deepchem.splits.ScaffoldSplitter()  # type: ignore[attr-defined]
-    data = quiet_deepchem.data.NumpyDataset(  # type: ignore[attr-defined]
-        X=np.zeros(len(dataset.inputs)), ids=dataset.inputs
-    )
-    expected = peer.split(data, **dict(zip(("frac_train", "frac_valid", "frac_test"), fractions)))  # noqa: B905
-    split = molecule_splits.scaffold_moleculenet(dataset, fractions=fractions).splits[0]
-    for ours, theirs in zip((split.train, split.valid, split.test), expected, strict=True):
-        np.testing.assert_array_equal(ours, np.sort(theirs))
-
-
-@pytest.fixture(scope="module")
-def quiet_deepchem() -> object:
-    """DeepChem with its import's notices silenced; skips where it is not installed."""
-    import warnings
-
-    logging.getLogger("deepchem").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a peer's own deprecations are not ours
-        return pytest.importorskip("deepchem", reason="deepchem is the peer of this test")
-
-
-@pytest.mark.parametrize("cutoff", [0.3, 0.6])
-def test_clusters_are_rdkits(cutoff: float, clintox: Molecules) -> None:
-    from rdkit import DataStructs
-    from rdkit.Chem import rdFingerprintGenerator
-    from rdkit.ML.Cluster import Butina
-
-    smiles = clintox.inputs[:250]
-    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
-    vectors = [generator.GetFingerprint(Chem.MolFromSmiles(s)) for s in smiles]
-    apart: list[float] = []
-    for i in range(1, len(vectors)):
-        apart += [1 - s for s in DataStructs.BulkTanimotoSimilarity(vectors[i], vectors[:i])]
-    expected = Butina.ClusterData(apart, len(vectors), cutoff, isDistData=True)
-    codes = molecule_splits.butina(smiles, cutoff)
-    ours = {frozenset(np.flatnonzero(codes == c).tolist()) for c in np.unique(codes)}
-    assert ours == {frozenset(members) for members in expected}
-
-
-def test_cluster_mates_are_neighbours_of_one_centre(clintox: Molecules) -> None:
-    from chemdl.molecules.similarity import tanimoto
-
-    rows = ECFP().transform(clintox.inputs)
-    codes = molecule_splits.butina(clintox.inputs, 0.5)
-    for code in np.unique(codes)[:50]:
-        mine = rows[codes == code]
-        assert (tanimoto(mine, mine).min(axis=1) >= 0.5 - 1e-6).any()
-
-
-@pytest.mark.parametrize("cutoff", [0.0, 1.0, -1.0])
-def test_cutoff_is_a_distance(cutoff: float, clintox: Molecules) -> None:
-    with pytest.raises(ValueError, match="Tanimoto distance"):
-        molecule_splits.cluster(clintox, cutoff=cutoff)
-
-
-def test_too_few_groups_for_the_folds() -> None:
-    dataset = Molecules(_alkanes(20), np.zeros((20, 1)))
-    with pytest.raises(ValueError, match="1 scaffolds cannot fill 5 folds"):
-        molecule_splits.scaffold_balanced(dataset)
-
-
-def test_no_group_is_left_for_valid() -> None:
-    smiles = [*_alkanes(10), *("c1ccccc1" + "C" * i for i in range(1, 11))]
-    dataset = Molecules(np.array(smiles, dtype=object), np.zeros((20, 1)))
-    with pytest.raises(ValueError, match="no valid side"):
-        molecule_splits.scaffold_balanced(dataset, folds=2)
 
 
 # --- published -----------------------------------------------------------------------------------
@@ -333,16 +212,16 @@ def test_groups_too_few_to_leave_out_are_named() -> None:
         splits.leave_group_out(grouped("abc"), column="targets")
 
 
-def test_one_ligand_in_two_receptors_is_a_twin() -> None:
+def test_one_ligand_in_two_receptors_is_a_duplicate() -> None:
     data = grouped("aabbcc")
     data.inputs[2] = "b C"
-    for kind, expected in (("complex", {"inchikey": 2, "inchikey_no_stereo": 2}), ("text", 0)):
+    for kind, expected in (("complex", {"inchikey": 2, "inchikey_no_stereo": 2}), ("sequence", 0)):
         data.card = {"input": kind}
         found = splits.leave_group_out(data).duplicates
         assert found == (expected or {"input": 0})
 
 
-def test_twins_across_sides_are_counted() -> None:
+def test_duplicates_across_sides_are_counted() -> None:
     # Rows 0 and 6 are one molecule written twice; 1 and 7 are enantiomers; 2 stands alone.
     smiles = ["CCO", "C[C@H](N)C(=O)O", "CCC", "CCCC", "CCCCC", "CCCCCC", "OCC", "C[C@@H](N)C(=O)O"]
     columns = {"set": np.array(["train"] * 4 + ["valid"] * 2 + ["test"] * 2)}
@@ -350,14 +229,14 @@ def test_twins_across_sides_are_counted() -> None:
     assert splits.published(dataset).duplicates == {"inchikey": 1, "inchikey_no_stereo": 2}
 
 
-def test_twins_on_one_side_are_not_counted() -> None:
+def test_duplicates_on_one_side_are_not_counted() -> None:
     columns = {"set": np.array(["train", "train", "valid", "test", "test"])}
     smiles = np.array(["CCO", "OCC", "CC", "CCC", "C(C)C"], dtype=object)
     dataset = Molecules(smiles, np.zeros((5, 1)), columns=columns)
     assert splits.published(dataset).duplicates == {"inchikey": 0, "inchikey_no_stereo": 0}
 
 
-def test_twins_are_counted_as_by_hand(clintox: Molecules) -> None:
+def test_duplicates_are_counted_as_by_hand(clintox: Molecules) -> None:
     dataset = Molecules(np.concatenate([clintox.inputs, clintox.inputs[:40]]), np.zeros((640, 1)))
     protocol = splits.random(dataset, repeats=2)
     keys = inchikeys(dataset.inputs)
@@ -448,17 +327,11 @@ def test_protocols_carry_their_names() -> None:
         "grouped",
         "scaffold_moleculenet",
         "published",
+        "published_folds",
         "leave_group_out",
     }
     for left, right in pairwise(sorted(splits.PROTOCOLS)):
         assert splits.PROTOCOLS[left] is not splits.PROTOCOLS[right]
-
-
-def test_protocol_is_made_of_splits(clintox: Molecules) -> None:
-    protocol = molecule_splits.scaffold_moleculenet(clintox)
-    assert isinstance(protocol, Protocol)
-    assert (protocol.seed, len(protocol)) == (None, 1)
-    assert protocol.parameters == {"fractions": [0.8, 0.1, 0.1]}
 
 
 def _alkanes(n: int) -> np.ndarray:
