@@ -262,13 +262,8 @@ def _shared_gram(representation: str) -> TanimotoGram:
     )
 
 
-_BOTH = ("classification", "regression")
-
-
-def _make(name: str, kind: str, **parameters: Any) -> Any:
-    return (classifier if kind == "classification" else regressor)(name, **parameters)
-
-
+_MAKERS: dict[str, Callable[..., Any]] = {"classification": classifier, "regression": regressor}
+_BOTH = tuple(_MAKERS)
 for _name, _family, _reads, _method, _paper, _learns in (
     ("random_forest", "forest", "ECFP4 bits", "500 trees", "Breiman 2001", _BOTH),
     ("svm_tanimoto", "kernel machine", "Tanimoto similarity of ECFP4 (of counts for regression)",
@@ -289,7 +284,6 @@ for _name, _family, _reads, _method, _paper, _learns in (
         _reads,
         _method,
         _paper,
-        _learns,
         inputs=("smiles", "descriptors"),
-        make=functools.partial(_make, _name),
+        makers={kind: functools.partial(_MAKERS[kind], _name) for kind in _learns},
     )

@@ -73,7 +73,6 @@ baseline(
     "log P, molar mass, rotatable bonds, share of aromatic atoms",
     "linear equation as published",
     "Delaney 2004, doi:10.1021/ci034243x",
-    ("regression",),
     inputs=("smiles",),
-    make=lambda kind, **parameters: ESOLEquation(**parameters),
+    makers={"regression": ESOLEquation},
 )
