@@ -109,7 +109,8 @@ def test_keys_stay_what_they_are() -> None:
     """Evidence accumulates under them: another rule would compute all of it again."""
     weights = functools.partial(np.power, 2.0)
     assert key(Toy()) == "45ead0369fae197f481f1075c5935900"
-    assert key(Toy({"a": Toy(), "b": [np.eye(2), weights]}, seed=3)) == "5f9020ce5c81cf2e3f996d8e641c1f12"
+    nested = Toy({"a": Toy(), "b": [np.eye(2), weights]}, seed=3)
+    assert key(nested) == "5f9020ce5c81cf2e3f996d8e641c1f12"
 
 
 # --- the store ------------------------------------------------------------------------------------
