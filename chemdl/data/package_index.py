@@ -3,50 +3,45 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import os
-import ssl
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from chemdl.data.errors import HashMismatchError, UnavailableError
 from chemdl.data.registry import Release
-from chemdl.data.transfer import CHUNK, TIMEOUT, Opened, receive
+from chemdl.data.transfer import TIMEOUT, bring, certificates, local_path, split_credentials
 
-# Stands for the index that is asked where none is configured: the finder knows its address.
-_DEFAULT_INDEX = ""
-# pip's sections, the later above the earlier.
-_SECTIONS = ("global", "install", "download", ":env:")
-
-
-class Indexes(NamedTuple):
-    """Where pip looks: index addresses, folders or pages of links, and how it trusts them."""
-
-    index_urls: list[str]
-    find_links: list[str]
-    trusted_hosts: list[str]
-    certificates: str | None
+_PYPI = pypi_simple.PYPI_SIMPLE_ENDPOINT
+_LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
+_TRUE = {"1", "true", "t", "yes", "y", "on"}
 
 
-def configured_indexes() -> Indexes:
-    """Read the user's pip configuration: its files, and the ``PIP_…`` variables above them."""
-    options = _pip_options()
-    urls = options.get("index-url", "").split() or [_DEFAULT_INDEX]
-    urls += options.get("extra-index-url", "").split()
-    alone = options.get("no-index", "").lower() in {"1", "true", "yes", "on"}
-    return Indexes(
-        index_urls=[] if alone else urls,
-        find_links=options.get("find-links", "").split(),
-        trusted_hosts=options.get("trusted-host", "").split(),
-        certificates=options.get("cert") or None,
-    )
+def pip_options() -> dict[str, str]:
+    """Return the user's pip options by name: of its files, and the ``PIP_…`` variables above them.
+
+    A command's section of a file is above ``[global]``, as it is to pip.
+    """
+    command = [sys.executable, "-m", "pip", "config", "list", "--disable-pip-version-check"]
+    # Where pip is not installed this lists nothing, and the variables are all there is.
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    options = {}
+    for section in ("global.", "install.", "download."):
+        for name, _, value in (line.partition("=") for line in lines):
+            if name.startswith(section):
+                options[name.removeprefix(section)] = str(ast.literal_eval(value))
+    return options | {
+        name.removeprefix("PIP_").lower().replace("_", "-"): value
+        for name, value in os.environ.items()
+        if name.startswith("PIP_") and value
+    }
 
 
-def download(release: Release, target: Path, progress: bool = True) -> Path:
+def download(release: Release, target: Path, progress: bool = True) -> None:
     """Bring a release's file to ``target``; it is not installed, built or imported.
 
     Raises
@@ -57,45 +52,32 @@ def download(release: Release, target: Path, progress: bool = True) -> Path:
     HashMismatchError
         when an index lists, or sends, other bytes under the file's name.
     """
-    indexes = configured_indexes()
-    with _session(indexes) as session:
-        url, shown = _find(release, indexes, session)
-
-        @contextmanager
-        def opener() -> Iterator[Opened]:
-            with _as_unavailable(shown):
-                stream = session.get_stream(url)
-                response = stream.__enter__()
-            try:
-                with _as_unavailable(shown):
-                    response.raise_for_status()
-                length = response.headers.get("Content-Length")
-                yield _chunks(response, shown), int(length) if length else None
-            finally:
-                stream.__exit__(None, None, None)
-
-        return receive(opener, shown, target, release.sha256, progress)
-
-
-def _find(release: Release, indexes: Indexes, session: Any) -> tuple[str, str]:
-    """Return the address of the release's file, and the same without credentials."""
+    pip = pip_options()
+    project = re.sub(r"[-_.]+", "-", release.requirement.partition("==")[0]).lower()
+    # Each place to ask, and where it lists the project's files.
+    places = {place: place for place in pip.get("find-links", "").split()}
+    if pip.get("no-index", "").lower() not in _TRUE:
+        urls = f"{pip.get('index-url') or _PYPI} {pip.get('extra-index-url', '')}".split()
+        places |= {url: f"{url.rstrip('/')}/{project}/" for url in urls}
     answers = []
-    for kind, location in _locations(indexes):
+    for place, page in places.items():
+        shown, _ = split_credentials(place)
         try:
-            links = _links(release, kind, location, indexes, session)
+            links = _links(page, project, pip)
+            found = next((link for link in links if _file_name(link[0]) == release.file), None)
         except Exception as error:  # whatever one index does must not hide the others
-            answers.append(f"{_without_credentials(location)}: {error}")
+            answers.append(f"{shown}: {error}")
             continue
-        for link in links:
-            if link.filename == release.file:
-                listed = (link.hash_option or {}).get("sha256", [release.sha256])
-                if release.sha256 not in listed:
-                    raise HashMismatchError(
-                        f"{_without_credentials(location)} lists {release.file} with sha256 "
-                        f"{', '.join(listed)}, registered is {release.sha256}; it was not fetched"
-                    )
-                return link.url_without_fragment, link.redacted
-        answers.append(f"{_without_credentials(location)}: does not list {release.file}")
+        if found is None:
+            answers.append(f"{shown}: does not list {release.file}")
+            continue
+        address, listed = found
+        if listed not in (None, release.sha256):
+            raise HashMismatchError(
+                f"{shown} lists {release.file} with sha256 {listed}, registered is "
+                f"{release.sha256}; it was not fetched"
+            )
+        return bring(address, target, release.sha256, progress, **_options(address, pip))
     raise UnavailableError(
         f"{release.file} ({release.requirement}) was not found on the package indexes of your "
         f"pip configuration ({'; '.join(answers) or 'none is configured'}). Check the network, "
@@ -103,81 +85,49 @@ def _find(release: Release, indexes: Indexes, session: Any) -> tuple[str, str]:
     )
 
 
-def _links(release: Release, kind: str, location: str, indexes: Indexes, session: Any) -> list[Any]:
-    from unearth import PackageFinder
+def _links(page: str, project: str, pip: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
+    """Yield the address and the listed sha256 of each file on a page, or in a folder."""
+    import requests
+    from pypi_simple import ACCEPT_ANY, ProjectPage
 
-    finder = PackageFinder(
-        session,
-        index_urls=[location] if kind == "index" and location else [],
-        find_links=[location] if kind == "links" else [],
-        trusted_hosts=indexes.trusted_hosts,
-        ignore_compatibility=True,
-    )
-    found = finder.find_matches(release.requirement, allow_yanked=True, allow_prereleases=True)
-    return [package.link for package in found]
-
-
-def _locations(indexes: Indexes) -> Iterator[tuple[str, str]]:
-    """Yield each place to ask, and its kind: nearest first."""
-    for folder in indexes.find_links:
-        yield "links", folder
-    for url in indexes.index_urls:
-        yield "index", url
-
-
-def _session(indexes: Indexes) -> Any:
-    from unearth.auth import MultiDomainBasicAuth
-    from unearth.fetchers import PyPIClient
-
-    # Without an own file the session trusts what SSL_CERT_FILE or the system says.
-    context = ssl.create_default_context(cafile=indexes.certificates)
-    session = PyPIClient(verify=context, trusted_hosts=indexes.trusted_hosts, timeout=TIMEOUT)
-    session.follow_redirects = True
-    session.auth = MultiDomainBasicAuth(
-        prompting=False, index_urls=list(filter(None, indexes.index_urls))
-    )
-    return session
+    path, options = local_path(page), _options(page, pip)
+    if path is not None and path.is_dir():
+        for file in sorted(path.iterdir()):
+            yield file.as_uri(), None
+            if file.suffix in {".html", ".htm"}:
+                yield from _links(file.as_uri(), project, pip)
+        return
+    yield page, None  # to pip, a place for links may be the file itself
+    if path is not None:
+        listed = ProjectPage.from_html(project, path.read_bytes(), path.as_uri())
+    elif urlsplit(page).scheme == "https" or not options["verify"] or _is_loopback(page):
+        headers = {"Accept": ACCEPT_ANY}
+        address, _ = split_credentials(page)
+        response = requests.get(address, headers=headers, timeout=TIMEOUT, **options)
+        response.raise_for_status()
+        listed = ProjectPage.from_response(response, project)
+    else:
+        raise UnavailableError("not asked without HTTPS: name its host as pip's trusted-host")
+    for package in listed.packages:
+        yield package.url, package.digests.get("sha256")
 
 
-def _chunks(response: Any, shown: str) -> Iterator[bytes]:
-    with _as_unavailable(shown):
-        yield from response.iter_bytes(CHUNK)
+def _options(address: str, pip: Mapping[str, str]) -> dict[str, Any]:
+    """Return what requests must be told to get an address: credentials, and what to verify by."""
+    plain, credentials = split_credentials(address)
+    host = urlsplit(plain)
+    for option in ("index-url", "extra-index-url", "find-links"):
+        for place, known in map(split_credentials, pip.get(option, "").split()):
+            if urlsplit(place).netloc == host.netloc:
+                credentials = credentials or known
+    trusted = {host.hostname, host.netloc} & {*pip.get("trusted-host", "").split()}
+    verify = not trusted and (pip.get("cert") or certificates())
+    return {"auth": credentials, "verify": verify}
 
 
-@contextmanager
-def _as_unavailable(shown: str) -> Iterator[None]:
-    # The finder's HTTP library, and so its errors, depends on the finder's release.
-    try:
-        yield
-    except (GeneratorExit, UnavailableError):
-        raise
-    except Exception as error:
-        raise UnavailableError(f"{shown} cannot be reached: {error}", passing=True) from error
+def _is_loopback(address: str) -> bool:
+    return _LOOPBACK.fullmatch(urlsplit(address).hostname or "") is not None
 
 
-def _pip_options() -> Mapping[str, str]:
-    """Return pip's options by name; a command's section beats [global], variables beat both."""
-    found: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
-    if importlib.util.find_spec("pip") is not None:
-        command = [sys.executable, "-m", "pip", "config", "list", "--disable-pip-version-check"]
-        listed = subprocess.run(command, capture_output=True, text=True, check=False)
-        for line in listed.stdout.splitlines():
-            name, _, value = line.partition("=")
-            section, _, option = name.rpartition(".")
-            if section in found and value:
-                found[section][option] = str(ast.literal_eval(value))
-    variables = {
-        name.removeprefix("PIP_").lower().replace("_", "-"): value
-        for name, value in os.environ.items()
-        if name.startswith("PIP_") and value
-    }
-    found[":env:"] |= variables
-    return {option: value for s in _SECTIONS for option, value in found[s].items()}
-
-
-def _without_credentials(location: str) -> str:
-    from unearth import Link
-
-    if not location:
-        return "the default index"
-    return Link(location).redacted if "://" in location else location
+def _file_name(address: str) -> str:
+    return PurePosixPath(unquote(urlsplit(address).path)).name

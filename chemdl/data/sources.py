@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from chemdl.data import archives, package_index, transfer
@@ -52,13 +55,15 @@ def obtain_from(source: Source, entry: Entry, cache: Path, progress: bool = True
     """Bring a set's files from this one source; raises as :func:`obtain` does."""
     if source.kind == "embedded":
         return Obtained(source, {source.files[0].name: _embedded(source.files[0])})
-    bring = _from_archive if source.kind == "archive" else _from_address
     files = {}
     for file in source.files:
-        target = cached_path(source, file, entry, cache)
-        if not transfer.is_whole(target, file.sha256):
-            bring(source, file, target, cache, progress)
-        files[file.name] = target
+        files[file.name] = target = cached_path(source, file, entry, cache)
+        if source.release is not None:
+            if not transfer.is_whole(target, file.sha256):
+                from_release(source.release, file, target, cache, progress)
+        else:
+            official = partial(transfer.bring, file.address, target, file.sha256, progress)
+            _from_mirror_or(official, source.folder, file, target, progress)
     return Obtained(source, files)
 
 
@@ -80,15 +85,11 @@ def check(source: Source, entry: Entry, cache: Path) -> tuple[bool | None, str]:
         except DatasetError as error:
             return False, str(error)
         return True, "whole"
-    paths = [cached_path(source, file, entry, cache) for file in source.files]
-    present = [path.is_file() for path in paths]
-    if not any(present):
+    paths = {file.name: cached_path(source, file, entry, cache) for file in source.files}
+    if not any(path.is_file() for path in paths.values()):
         return None, "not fetched"
-    damaged = [
-        file.name
-        for file, path in zip(source.files, paths, strict=True)
-        if not transfer.is_whole(path, file.sha256)
-    ]
+    whole = {file.name for file in source.files if transfer.is_whole(paths[file.name], file.sha256)}
+    damaged = [name for name in paths if name not in whole]
     if damaged:
         names = ", ".join(damaged[:5])
         return False, (
@@ -126,17 +127,6 @@ def _embedded(file: File) -> Path:
     return path
 
 
-def _from_address(source: Source, file: File, target: Path, _cache: Path, progress: bool) -> None:
-    if not _from_mirror(source.folder, file.name, file.sha256, target, progress):
-        transfer.bring(file.address, target, file.sha256, progress)
-
-
-def _from_archive(source: Source, file: File, target: Path, cache: Path, progress: bool) -> None:
-    if source.release is None:
-        raise AssertionError("the registry gives every archive source a release")
-    from_release(source.release, file, target, cache, progress)
-
-
 def from_release(
     release: Release, file: File, target: Path, cache: Path, progress: bool = True
 ) -> None:
@@ -150,20 +140,18 @@ def from_release(
         for a release or a member that is not what it must be.
     """
     archive = cache / "archives" / release.file
-    if not transfer.is_whole(archive, release.sha256) and not _from_mirror(
-        "archives", release.file, release.sha256, archive, progress
-    ):
-        package_index.download(release, archive, progress)
+    official = partial(package_index.download, release, archive, progress)
+    _from_mirror_or(official, "archives", File(release.file, release.sha256), archive, progress)
     archives.extract(archive, file.path, target, file.sha256)
 
 
-def _from_mirror(folder: str, name: str, sha256: str, target: Path, progress: bool) -> bool:
-    """Ask the mirror, where one is named; ``False`` when it does not hold the file."""
-    location = transfer.mirrored(folder, name)
-    if location is None:
-        return False
-    try:
-        transfer.bring(location, target, sha256, progress)
-    except UnavailableError:
-        return False
-    return True
+def _from_mirror_or(
+    official: Callable[[], None], folder: str, file: File, target: Path, progress: bool
+) -> None:
+    """Bring a file that is not here whole: from the mirror, or as ``official`` does."""
+    if transfer.is_whole(target, file.sha256):
+        return
+    if location := transfer.mirrored(folder, file.name):
+        with suppress(UnavailableError):
+            return transfer.bring(location, target, file.sha256, progress)
+    official()

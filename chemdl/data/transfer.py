@@ -1,28 +1,24 @@
-"""Bring one file from an address or a folder, checked by its sha256, whole or not at all."""
+"""Bring one file from an address or a folder: whole and of the registered sha256, or not at all."""
 
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
+import shutil
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 from chemdl.data.errors import HashMismatchError, UnavailableError
 from chemdl.files import write_atomically
 
 CHUNK = 1 << 18
 TIMEOUT = 30.0
-ATTEMPTS = 3
-# Yields the bytes of a file in chunks; the total is None where the sender does not say it.
-Opened = tuple[Iterator[bytes], int | None]
-Opener = Callable[[], AbstractContextManager[Opened]]
+# Seconds before the second and the third attempt.
+WAITS = (0.5, 1.0)
+# Small files stay silent.
+_BAR: dict[str, Any] = {"unit": "B", "unit_scale": True, "leave": False, "delay": 0.5}
 
 
 def sha256_of(path: Path) -> str:
@@ -36,103 +32,105 @@ def is_whole(path: Path, sha256: str) -> bool:
     return path.is_file() and sha256_of(path) == sha256
 
 
+def require_sha256(path: Path, sha256: str, name: str) -> None:
+    """Raise :class:`HashMismatchError`, which calls the file ``name``, where its bytes differ."""
+    found = sha256_of(path)
+    if found != sha256:
+        raise HashMismatchError(
+            f"{name} has sha256 {found}, registered is {sha256}; nothing was kept. It was altered "
+            "there or on the way: fetch it again, or correct datasets.yml if the new one is meant"
+        )
+
+
 def mirrored(folder: str, file: str) -> str | None:
     """Return where ``CHEMDL_MIRROR``, a folder or an address, would hold ``folder/file``."""
     mirror = os.environ.get("CHEMDL_MIRROR", "")
-    if not mirror:
-        return None
     if "://" in mirror:
-        return f"{mirror.rstrip('/')}/{urllib.parse.quote(f'{folder}/{file}')}"
-    return str(Path(mirror).expanduser() / folder / file)
+        return f"{mirror.rstrip('/')}/{quote(f'{folder}/{file}')}"
+    return str(Path(mirror).expanduser() / folder / file) if mirror else None
 
 
-def bring(location: str, target: Path, sha256: str, progress: bool = True) -> Path:
-    """Copy the file at an address or a path to ``target``.
+def local_path(location: str) -> Path | None:
+    """Return the path that a location names; ``None`` for an address on the network."""
+    from urllib.request import url2pathname
+
+    if location.startswith("file:"):
+        return Path(url2pathname(urlsplit(location).path))
+    return None if "://" in location else Path(location).expanduser().absolute()
+
+
+def split_credentials(address: str) -> tuple[str, tuple[str, str] | None]:
+    """Return an address as it may be shown, and the (user, password) that it held, or ``None``."""
+    given, at, _ = urlsplit(address).netloc.rpartition("@")
+    user, _, password = given.partition(":")
+    credentials = (unquote(user), unquote(password)) if at else None
+    return address.replace(given + at, "", 1), credentials
+
+
+def certificates() -> str | bool:
+    """Return what requests must verify by: its own variables, SSL_CERT_FILE, or the system's."""
+    import ssl
+
+    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    paths = ssl.get_default_verify_paths()
+    return named or paths.cafile or paths.capath or True
+
+
+def bring(location: str, target: Path, sha256: str, progress: bool = True, **options: Any) -> None:
+    """Copy the file at an address or a path to ``target``; ``options`` go to ``requests.get``.
+
+    Two processes may bring the same file: each writes its own and moves it, whole, to the name.
 
     Raises
     ------
     UnavailableError
-        when it is not there, cannot be reached, or the transfer was cut off.
+        when it is not there, cannot be reached, or the transfer was cut off, three times over.
     HashMismatchError
         when its bytes are others. Nothing is written in either case.
     """
-    return receive(lambda: _open(location), location, target, sha256, progress)
-
-
-def receive(
-    opener: Opener, location: str, target: Path, sha256: str, progress: bool = True
-) -> Path:
-    """Write what ``opener`` yields to ``target``; as :func:`bring`, for any way to open a file."""
-    for attempt in range(1, ATTEMPTS + 1):
+    path = local_path(location)
+    address, credentials = split_credentials(location)
+    options = {"auth": credentials, "verify": certificates(), **options}
+    for wait in (*WAITS, None):
         try:
-            with write_atomically(target) as temporary, temporary.open("wb") as out:
-                found = _copy(opener, out, location, target.name, progress)
-                if found != sha256:
-                    raise HashMismatchError(
-                        f"{target.name} from {location} has sha256 {found}, registered is "
-                        f"{sha256}; nothing was kept. The file there has changed or was altered "
-                        "on the way: fetch it again, or correct datasets.yml if the new file is "
-                        "meant"
-                    )
-            return target
+            with write_atomically(target) as temporary:
+                if path is None:
+                    _download(address, temporary, target.name, progress, options)
+                elif os.access(path, os.R_OK) and path.is_file():
+                    shutil.copyfile(path, temporary)
+                else:
+                    raise UnavailableError(f"{path} cannot be reached: no file that may be read")
+                require_sha256(temporary, sha256, f"{target.name} from {address}")
+            return
         except UnavailableError as error:
-            if attempt == ATTEMPTS or not error.passing:
+            if wait is None or not error.passing:
                 raise
-            time.sleep(0.5 * attempt)
-    raise AssertionError("the last attempt returns or raises")
+            time.sleep(wait)
 
 
-def _copy(opener: Opener, out: IO[bytes], location: str, name: str, progress: bool) -> str:
+def _download(
+    address: str, target: Path, name: str, progress: bool, options: dict[str, Any]
+) -> None:
+    import requests
+    import urllib3
     from tqdm import tqdm
 
-    digest, received = hashlib.sha256(), 0
-    # The delay keeps small files silent.
-    with (
-        opener() as (chunks, total),
-        tqdm(
-            total=total,
-            desc=name,
-            unit="B",
-            unit_scale=True,
-            leave=False,
-            delay=0.5,
-            disable=not progress,
-        ) as bar,
-    ):
-        for chunk in chunks:
-            out.write(chunk)
-            digest.update(chunk)
-            received += len(chunk)
-            bar.update(len(chunk))
-    if total is not None and received != total:
-        raise UnavailableError(
-            f"{location} was cut off after {received} of {total} bytes", passing=True
-        )
-    return digest.hexdigest()
-
-
-@contextmanager
-def _open(location: str) -> Iterator[Opened]:
-    if "://" not in location:
-        location = Path(location).absolute().as_uri()
-    request = urllib.request.Request(location, headers={"User-Agent": "chemdl"})
+    # Bytes as they lie there: some servers call a .gz file's packing an encoding to be undone.
+    headers = {"User-Agent": "chemdl", "Accept-Encoding": "identity"}
+    options |= {"headers": headers, "stream": True, "timeout": TIMEOUT}
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        raise UnavailableError(f"{location} answers {error.code} {error.reason}") from error
-    except OSError as error:
+        with requests.get(address, **options) as response, target.open("wb") as out:
+            if not response.ok:
+                raise UnavailableError(
+                    f"{address} answers {response.status_code} {response.reason}"
+                )
+            response.raw.enforce_content_length = True
+            size = int(response.headers.get("Content-Length", 0)) or None
+            with tqdm(total=size, desc=name, disable=not progress, **_BAR) as bar:
+                for chunk in response.raw.stream(CHUNK, decode_content=False):
+                    out.write(chunk)
+                    bar.update(len(chunk))
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise UnavailableError(
-            f"{location} cannot be reached: {getattr(error, 'reason', None) or error}",
-            passing=not location.startswith("file:"),
+            f"{address} cannot be reached or broke off: {error}", passing=True
         ) from error
-    with response:
-        length = response.headers.get("Content-Length")
-        yield _chunks(response, location), int(length) if length else None
-
-
-def _chunks(response: IO[bytes], location: str) -> Iterator[bytes]:
-    try:
-        while chunk := response.read(CHUNK):
-            yield chunk
-    except (OSError, http.client.HTTPException) as error:
-        raise UnavailableError(f"{location} broke off: {error}", passing=True) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import http.server
@@ -83,11 +84,13 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 
 class Server:
-    """Files by path; a path may be cut off after half, or the sender may break off at once."""
+    """Files by path, each of which may be cut off after half, or be for one user alone."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.headers: dict[str, str] = {}
         self.cut: set[str] = set()
+        self.user = ""
         self.asked: list[str] = []
         self.address = ""
 
@@ -104,14 +107,20 @@ def server() -> Iterator[Server]:
         def do_GET(self) -> None:
             path = self.path.lstrip("/")
             state.asked.append(path)
+            given = self.headers.get("Authorization", "").removeprefix("Basic ")
+            if state.user and base64.b64decode(given).decode() != state.user:
+                self.send_error(401)
+                return
             if path not in state.files:
                 self.send_error(404)
                 return
             content = state.files[path]
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
-            html = path.endswith("/")
-            self.send_header("Content-Type", "text/html" if html else "application/octet-stream")
+            html = path.endswith(("/", ".html"))
+            kind = "text/html" if html else "application/octet-stream"
+            for name, value in {"Content-Type": kind, **state.headers}.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content[: len(content) // 2] if path in state.cut else content)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import tarfile
 import zipfile
@@ -132,15 +133,52 @@ def test_the_file_is_found_on_the_second_index_when_the_first_cannot_be_reached(
     assert len(datasets.load("small")) == 3
 
 
-def test_a_folder_of_links_serves_as_well(
-    carrier: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Any
-) -> None:
-    (tmp_path / "links").mkdir()
-    (tmp_path / "links" / NAME).write_bytes(carrier)
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
+def test_an_index_may_answer_in_json(carrier: bytes, server: Any) -> None:
+    listed = {"filename": NAME, "url": f"/files/{NAME}", "hashes": {"sha256": sha256(carrier)}}
+    page = {"meta": {"api-version": "1.1"}, "name": "carrier", "files": [listed]}
+    server.files["simple/carrier/"] = json.dumps(page).encode()
+    server.headers["Content-Type"] = "application/vnd.pypi.simple.v1+json"
     assert len(datasets.load("small")) == 3
-    assert server.asked == []
+
+
+@pytest.mark.parametrize("place", ["folder", "the file", "a page here", "a page there", "index"])
+def test_pips_folders_and_pages_of_links_serve_as_well(
+    carrier: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Any, place: str
+) -> None:
+    links = tmp_path / "my links"
+    (links / "carrier").mkdir(parents=True)
+    (links / NAME).write_bytes(carrier)
+    page = f'<a href="{NAME}">the carrier</a>'
+    server.files |= {"links.html": page.encode(), NAME: carrier}
+    (links / "page.html").write_text(page)
+    (links / "carrier" / "index.html").write_text(page.replace(NAME, f"../{NAME}"))
+    # Pip splits at blanks, so that a folder's name has to hide its own.
+    found = {
+        "folder": links.as_uri(),
+        "the file": (links / NAME).as_uri(),
+        "a page here": (links / "page.html").as_uri(),
+        "a page there": f"{server.address}/links.html",
+        "index": "http://127.0.0.1:9",
+    }[place]
+    monkeypatch.setenv("PIP_FIND_LINKS", found)
+    if place == "index":
+        monkeypatch.setenv("PIP_INDEX_URL", links.as_uri())
+    else:
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+    assert len(datasets.load("small")) == 3
+    assert server.asked == (["links.html", NAME] if place == "a page there" else [])
+
+
+def test_an_index_without_https_is_asked_only_where_pip_trusts_its_host(
+    carrier: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://user:secret@index.invalid/simple")
+    with pytest.raises(UnavailableError, match="not asked without HTTPS"):
+        datasets.load("small")
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "index.invalid")
+    with pytest.raises(UnavailableError, match="HTTPConnectionPool") as caught:
+        datasets.load("small")
+    assert "secret" not in str(caught.value)
 
 
 def test_an_index_that_cannot_be_reached_is_named_without_its_password(
@@ -154,17 +192,19 @@ def test_an_index_that_cannot_be_reached_is_named_without_its_password(
     assert files_under(Path(os.environ["CHEMDL_CACHE"])) == []
 
 
-def test_a_file_that_cannot_be_had_is_named_without_the_indexs_password(
+def test_an_indexs_password_opens_its_files_too_and_is_never_shown(
     carrier: bytes, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    server.user = "user:secret"
     address = server.address.replace("http://", "http://user:secret@")
     monkeypatch.setenv("PIP_INDEX_URL", f"{address}/simple")
     page = server.files["simple/carrier/"]
-    server.files["simple/carrier/"] = page.replace(b"../..", address.encode())
-    assert len(datasets.load("small", cache=tmp_path / "1")) == 3
+    for number, start in enumerate(("../..", server.address, address)):
+        server.files["simple/carrier/"] = page.replace(b"../..", start.encode())
+        assert len(datasets.load("small", cache=tmp_path / str(number))) == 3
     del server.files[f"files/{NAME}"]
-    with pytest.raises(UnavailableError, match=f"{NAME} cannot be reached") as caught:
-        datasets.load("small", cache=tmp_path / "2")
+    with pytest.raises(UnavailableError, match=f"{NAME} answers 404") as caught:
+        datasets.load("small", cache=tmp_path / "lost")
     assert "secret" not in str(caught.value)
 
 
@@ -213,11 +253,15 @@ def test_pips_configuration_is_read_as_pip_reads_it(
         encoding="utf-8",
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    found = package_index.configured_indexes()
-    assert found.index_urls == ["http://a/simple", "http://b/simple", "http://c/simple"]
-    assert found.trusted_hosts == ["d"]
+    found = package_index.pip_options()
+    assert found["index-url"] == "http://a/simple"
+    assert found["extra-index-url"].split() == ["http://b/simple", "http://c/simple"]
+    assert found["trusted-host"] == "d"
     monkeypatch.setenv("PIP_INDEX_URL", "http://e/simple")
-    assert package_index.configured_indexes().index_urls[0] == "http://e/simple"
+    assert package_index.pip_options()["index-url"] == "http://e/simple"
+    for host, certificate in (("d", False), ("d:8080", False), ("e", "/my/own.pem")):
+        options = package_index._options(f"https://{host}/x", found | {"cert": "/my/own.pem"})
+        assert options["verify"] == certificate
 
 
 def test_embedding_writes_the_registered_table_or_nothing(carrier: bytes, registry: Any) -> None:
