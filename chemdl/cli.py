@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_calibrate,
         _add_book,
         _add_address,
+        _add_doctor,
     ):
         add(commands)
     return parser
@@ -377,6 +378,24 @@ def _address(options: argparse.Namespace) -> None:
 
     for path in book.write_address(options.url):
         print(path)
+
+
+# doctor
+
+
+def _add_doctor(commands: Any) -> None:
+    text = "say what is installed, what is missing and what to type; asks no network"
+    _command(commands, "doctor", _doctor, text)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from chemdl import doctor
+
+    if sys.stderr.isatty():
+        print("chemdl: trying the packages, up to a minute", file=sys.stderr)
+    report = doctor.examine()
+    print(report)
+    return 0 if report.runs else 1
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:

@@ -56,7 +56,7 @@ FLOORS = (
         "plots",
     ),
     ("book",),
-    ("cli",),
+    ("doctor", "cli"),
 )
 PLACES = {
     room: (height, place) for height, floor in enumerate(FLOORS) for place, room in enumerate(floor)

@@ -1,0 +1,419 @@
+"""The doctor: what it finds, what it says to type, and that it does not fall ill itself."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import tomllib
+import types
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from chemdl import cli, doctor
+
+ROOT = Path(__file__).resolve().parents[1]
+WELL = doctor.Outcome(True)
+MODULES = [*doctor._MODULES, *doctor._RUNNERS, doctor._GPU]
+
+
+@pytest.fixture
+def all_well(monkeypatch: pytest.MonkeyPatch) -> dict[str, doctor.Outcome]:
+    """Imports that go well without being made; a test changes what it wants to."""
+    outcomes = dict.fromkeys(MODULES, WELL) | {doctor._GPU: doctor.Outcome(True, "none")}
+    monkeypatch.setattr(doctor, "try_imports", lambda names: outcomes)
+    return outcomes
+
+
+@pytest.fixture
+def absent(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of packages that shall seem not to be installed."""
+    hidden: set[str] = set()
+    version = metadata.version
+
+    def without(name: str) -> str:
+        if name in hidden:
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", without)
+    return hidden
+
+
+@pytest.fixture
+def wheel(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    """As if chemdl had been installed from a wheel: no clone, only a record of what it needs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = list(project["dependencies"])
+    for part, requirements in project["optional-dependencies"].items():
+        for one in map(Requirement, requirements):
+            marker = f"({one.marker}) and " if one.marker else ""
+            one.marker = None
+            lines.append(f'{one}; {marker}extra == "{part}"')
+    extras = types.SimpleNamespace(get_all=lambda key: list(project["optional-dependencies"]))
+    record = types.SimpleNamespace(
+        requires=lines,
+        metadata=extras,
+        read_text=lambda name: '{"url": "file:///downloads/chemdl-9.whl", "archive_info": {}}',
+    )
+    monkeypatch.setattr(doctor, "clone", lambda: None)
+    found = metadata.distribution
+    own = {"chemdl": record}
+    monkeypatch.setattr(metadata, "distribution", lambda name: own.get(name) or found(name))
+    return record
+
+
+def typed(report: doctor.Report) -> str:
+    return "\n".join(trouble.command for trouble in report.troubles)
+
+
+# what is missing, and what to type
+
+
+def test_a_healthy_installation_runs_chapters(
+    all_well: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.rstrip().endswith("chapters can be run here")
+    for words in ("a clone", "numpy", "torch", "CPU", "GPU", "writable", "freesolv", "run  "):
+        assert words in shown
+
+
+def test_a_missing_package_of_run_stops_chapters_and_is_named_with_its_command(
+    all_well: object, absent: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    absent.add("papermill")
+    assert cli.main(["doctor"]) == 1
+    shown = capsys.readouterr().out
+    assert "! chapters need papermill\n" in shown
+    assert "missing: papermill (runs chapters)" in shown
+    assert "[run]'" in shown and "pip install -e '" in shown
+    assert shown.rstrip().endswith("mend what is marked with !")
+
+
+def test_a_missing_optional_package_stops_nothing(all_well: object, absent: set[str]) -> None:
+    absent.add("jupyterlab")
+    report = doctor.examine()
+    assert report.runs
+    assert dict(report.sections["optional parts"])["lab"].startswith("missing: jupyterlab")
+    assert doctor.install_command("lab") in typed(report)
+
+
+def test_a_package_below_its_range_is_named_with_both_versions(
+    all_well: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "version", lambda name: "0.1")
+    (trouble, *_) = doctor.examine().troubles
+    assert trouble.stops and "torch>=2.6 (here is 0.1)" in trouble.what
+
+
+def test_a_damaged_record_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "version", lambda name: None)
+    assert doctor._installed("torch") is None
+
+
+def test_in_a_clone_the_command_installs_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert doctor.install_command("run").endswith("pip install -e '.[run]'")
+    assert doctor.install_command().endswith("pip install -e .")
+    monkeypatch.chdir(ROOT / "tests")
+    assert doctor.install_command("run").endswith(f"pip install -e '{ROOT}[run]'")
+
+
+def test_from_a_wheel_the_command_names_the_packages_that_are_missing(
+    wheel: object, absent: set[str]
+) -> None:
+    absent.update({"papermill", "nbclient"})
+    words = shlex.split(doctor.install_command("run"))
+    assert words[words.index("install") + 1 :] == ["nbclient>=0.10", "papermill>=2.6"]
+    # Nothing is missing: the command still says what the part is.
+    absent.clear()
+    assert "papermill>=2.6" in doctor.install_command("run")
+    assert "chemdl" not in doctor.install_command("run").partition("install")[2]
+
+
+def test_a_wheel_is_told_from_a_clone(wheel: object) -> None:
+    assert doctor.origin().endswith("installed from the file chemdl-9.whl")
+
+
+def test_a_wheel_and_its_clone_need_the_same(
+    wheel: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from_wheel = {k: sorted(map(doctor._plain, v)) for k, v in doctor.requirements().items()}
+    monkeypatch.setattr(doctor, "clone", lambda: ROOT)
+    from_clone = {k: sorted(map(doctor._plain, v)) for k, v in doctor.requirements().items()}
+    for part in ("", "run", "lab", "materials", "dock", "deepchem"):
+        assert from_wheel[part] == from_clone[part]
+    assert set(from_clone["run"]) <= set(from_clone["book"])
+    assert not any(name.startswith("chemdl") for name in from_clone["book"])
+
+
+def test_a_copied_package_without_a_record_is_no_traceback(
+    all_well: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "clone", lambda: None)
+    monkeypatch.setattr(metadata, "distribution", nothing)
+    report = doctor.examine()
+    assert "copied there without an installer" in str(report)
+    assert "no record of what it needs" in str(report)
+    assert doctor.install_command("run") == ""
+
+
+def test_every_part_for_readers_has_a_purpose() -> None:
+    assert set(doctor.PURPOSES) == set(doctor.requirements()) - {"", "dev", "bench"}
+
+
+def test_a_part_that_this_python_cannot_have_is_not_called_missing(
+    all_well: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = doctor.requirements() | {"dock": []}
+    monkeypatch.setattr(doctor, "requirements", lambda: needed)
+    report = doctor.examine()
+    assert dict(report.sections["optional parts"])["dock"].startswith("nothing for Python 3.")
+    assert "dock" not in typed(report)
+
+
+def test_the_command_calls_the_python_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "my place" / "python"
+    own.parent.mkdir()
+    own.touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(own))
+    assert shlex.split(doctor._pip_install())[0] == str(own)
+    monkeypatch.chdir(tmp_path)
+    assert shlex.split(doctor._pip_install())[0] == "my place/python"
+    monkeypatch.setenv("PATH", str(own.parent))
+    assert doctor._pip_install() == "python -m pip install"
+
+
+def test_without_pip_the_command_is_uvs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    (tmp_path / "uv").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor._pip_install().startswith("uv pip install --python ")
+
+
+# broken packages
+
+
+def broken_module(folder: Path, name: str, code: str) -> None:
+    (folder / f"{name}.py").write_text(code, encoding="utf-8")
+
+
+def test_one_that_raises_prints_or_ends_python_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    broken_module(tmp_path, "chatters", "print('[1]'); import os; os.write(1, b'noise ]')")
+    broken_module(tmp_path, "lacks", "raise OSError('libnone.so.9: cannot open\\nmore')")
+    broken_module(tmp_path, "crashes", "import os; os.abort()")
+    broken_module(tmp_path, "leaves", "import os; os._exit(3)")
+    broken_module(tmp_path, "exits", "raise SystemExit('gone')")
+    found = doctor.try_imports(["chatters", "lacks", "crashes", "leaves", "exits", "json"])
+    assert found == {
+        "chatters": WELL,
+        "lacks": doctor.Outcome(False, "OSError: libnone.so.9: cannot open"),
+        "crashes": doctor.Outcome(False, "it ends Python (SIGABRT)"),
+        "leaves": doctor.Outcome(False, "it ends Python (exit status 3)"),
+        "exits": doctor.Outcome(False, "SystemExit: gone"),
+        "json": WELL,
+    }
+    assert capfd.readouterr() == ("", "")
+
+
+def test_one_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(doctor, "_PATIENCE", 3)
+    broken_module(tmp_path, "hangs", "import time; time.sleep(60)")
+    found = doctor.try_imports(["json", "hangs", "csv"])
+    assert [outcome.ok for outcome in found.values()] == [True, False, True]
+    assert "within 3 seconds" in found["hangs"].said
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("torch", "raise OSError('libcudnn.so.9')"), ("rdkit", "import os; os.abort()")],
+)
+def test_a_broken_package_is_reported_without_a_traceback(
+    name: str, code: str, tmp_path: Path
+) -> None:
+    # Empty ones in place of those that take seconds.
+    for module in ("papermill", "ipykernel", "torch"):
+        broken_module(tmp_path, module, "")
+    broken_module(tmp_path, name, code)
+    # Nothing here may look for an address: the proxy is one that no machine has.
+    variables = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    variables |= {"https_proxy": "http://nowhere.invalid:1", "CHEMDL_CACHE": str(tmp_path / "c")}
+    done = subprocess.run(
+        [sys.executable, "-m", "chemdl", "doctor"],
+        env=os.environ | variables,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == ""
+    assert f"! {name}" in done.stdout and "does not import" in done.stdout
+    assert "--force-reinstall" in done.stdout and f"{name}==" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (tmp_path / "c").exists()
+
+
+def test_our_own_modules_are_named_only_when_nothing_below_them_fails(
+    all_well: dict[str, doctor.Outcome],
+) -> None:
+    all_well["chemdl.study"] = doctor.Outcome(False, "ImportError: no name 'x'")
+    (own,) = (trouble for trouble in doctor.examine().troubles if trouble.stops)
+    assert own.what.startswith("chemdl.study does not import") and own.command == ""
+    all_well["torch"] = doctor.Outcome(False, "OSError: libcudnn.so.9")
+    (below,) = (trouble for trouble in doctor.examine().troubles if trouble.stops)
+    assert below.what.startswith("torch does not import")
+
+
+def test_an_absent_package_is_named_once(
+    all_well: dict[str, doctor.Outcome], absent: set[str]
+) -> None:
+    absent.add("torch")
+    for module in ("torch", "chemdl.study", doctor._GPU):
+        all_well[module] = doctor.Outcome(False, "ModuleNotFoundError: No module named 'torch'")
+    report = doctor.examine()
+    (trouble,) = (one for one in report.troubles if one.stops)
+    assert trouble.what == "chapters need torch"
+    assert ("torch", "not installed") in report.sections["packages that results depend on"]
+    assert "not known" in dict(report.sections["devices"])["GPU"]
+
+
+def test_what_an_installed_package_itself_does_not_find_is_named(
+    all_well: dict[str, doctor.Outcome],
+) -> None:
+    all_well["papermill"] = doctor.Outcome(False, "ModuleNotFoundError: No module named 'tenacity'")
+    report = doctor.examine()
+    assert not report.runs
+    assert "tenacity" in str(report) and "--force-reinstall papermill==" in typed(report)
+
+
+# devices
+
+
+def fake_torch(available: bool, cuda: str | None) -> types.SimpleNamespace:
+    card = types.SimpleNamespace(name="NVIDIA Test", total_memory=8e10)
+    return types.SimpleNamespace(
+        version=types.SimpleNamespace(cuda=cuda, hip=None),
+        cuda=types.SimpleNamespace(
+            is_available=lambda: available,
+            device_count=lambda: 1,
+            get_device_properties=lambda i: card,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("available", "cuda", "words"),
+    [
+        (True, "12.8", "NVIDIA Test, 80.0 GB"),
+        (False, "12.8", "none that PyTorch sees"),
+        (False, None, "none: this build of PyTorch is for CPUs"),
+    ],
+)
+def test_the_gpu_is_what_torch_sees(
+    available: bool, cuda: str | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", fake_torch(available, cuda))
+    assert doctor.gpu() == words
+
+
+def test_cores_are_counted_without_joblib_too(
+    all_well: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    assert "usable" in dict(doctor.examine().sections["devices"])["CPU"]
+
+
+# cache, data, mirror
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_stops_no_chapter(
+    all_well: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Below a file nobody can make a folder, not even root.
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CHEMDL_CACHE", str(tmp_path / "file" / "cache"))
+    report = doctor.examine()
+    assert dict(report.sections["cache"])["writable"] == "no"
+    assert "CHEMDL_CACHE=" in typed(report)
+    assert report.runs
+
+
+def test_looking_at_the_cache_leaves_no_trace(
+    all_well: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHEMDL_CACHE", str(tmp_path / "new" / "cache"))
+    rows = dict(doctor.examine().sections["cache"])
+    assert rows["writable"] == "yes" and "not made yet" in rows["folder"]
+    assert rows["size"] == "0 bytes"
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "new" / "cache").mkdir(parents=True)
+    (tmp_path / "new" / "cache" / "set").write_bytes(b"x" * 12_345)
+    assert dict(doctor.examine().sections["cache"])["size"] == "12 kB"
+
+
+def test_data_sets_that_are_here_are_named(all_well: object) -> None:
+    here = dict(doctor.examine().sections["data sets"])["here"]
+    assert "freesolv" in here and "pcba" not in here
+
+
+def test_a_registry_that_cannot_be_read_is_told(
+    all_well: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chemdl import datasets
+
+    def unreadable() -> list[str]:
+        raise FileNotFoundError("no datasets.yml")
+
+    monkeypatch.setattr(datasets, "names", unreadable)
+    assert "no datasets.yml" in str(doctor.examine())
+
+
+def test_a_mirror_is_counted_by_the_files_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chemdl.datasets import registry
+
+    monkeypatch.setenv("CHEMDL_MIRROR", str(tmp_path))
+    assert ", with 0 of " in doctor._mirror()
+    for name in ("sider", "cb513"):
+        source = registry.entry(name).sources[-1]
+        folder = "archives" if source.release else source.folder
+        file = source.release.file if source.release else source.files[0].name
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / file).touch()
+    assert ", with 2 of " in doctor._mirror()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("", "not set"), ("https://nowhere.invalid/data", "not asked"), ("/no/folder", "not there")],
+)
+def test_a_mirror_is_looked_at_without_a_network(
+    value: str, words: str, all_well: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("the doctor reached for the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setenv("CHEMDL_MIRROR", value)
+    report = doctor.examine()
+    assert words in dict(report.sections["data sets"])["CHEMDL_MIRROR"]
+    assert ("unset CHEMDL_MIRROR" in typed(report)) == (value == "/no/folder")
