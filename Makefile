@@ -26,7 +26,7 @@ CHEMDL := $(BIN)/python -m chemdl
 # Says only what failed; the constraints keep every later call to the same versions.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup book test lint format lab bench calibrate record readme address clean clean-env
+.PHONY: help setup book test lint format lab bench calibrate record readme address release clean clean-env
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=value …]"
@@ -89,6 +89,12 @@ readme: setup ## renew the README's table of verdicts and its figure from the re
 
 address: setup ## write the repository's address where it is needed (URL=…)
 	@$(CHEMDL) address "$(URL)"
+
+# What speaks against it is said before the book is built.
+release: setup ## wheel, source archive, the site and their SHA-256 in dist
+	@$(BIN)/python .ci/release.py check
+	@$(MAKE) --no-print-directory book
+	@$(BIN)/python .ci/release.py build
 
 clean: ## remove what was built
 	@rm -rf _build .pytest_cache .mypy_cache .ruff_cache

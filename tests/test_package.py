@@ -336,10 +336,14 @@ def test_conda_takes_python_from_the_same_range_and_the_rest_from_the_same_pins(
     assert "torch" in pinned
 
 
-def test_make_help_lists_every_target() -> None:
+def make_targets() -> set[str]:
     text = (ROOT / "Makefile").read_text("utf-8")
-    targets = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)
-    assert targets
+    found = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)
+    assert found
+    return set(found[1].split())
+
+
+def test_make_help_lists_every_target() -> None:
     listed = subprocess.run(
         ["make", "--no-print-directory", "help"],
         cwd=ROOT,
@@ -348,7 +352,36 @@ def test_make_help_lists_every_target() -> None:
         check=True,
     ).stdout
     described = set(re.findall(r"^  ([a-z-]+) ", listed, re.MULTILINE))
-    assert described == set(targets[1].split())
+    assert described == make_targets()
+
+
+def test_the_dev_container_has_our_python_and_calls_what_make_knows() -> None:
+    text = (ROOT / ".devcontainer" / "devcontainer.json").read_text("utf-8")
+    container = json.loads(text)
+    image = re.fullmatch(r"python:(3\.\d+)-\w+", container["image"])
+    assert image and Version(image[1]) in SpecifierSet(pyproject()["project"]["requires-python"])
+    # The Python that the pins are made for, as in environment.yml and the workflow's main job.
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    assert f"python={image[1]}" in environment["dependencies"]
+
+    commands = [value for key, value in container.items() if key.endswith("Command")]
+    called = [re.match(r"make ([a-z-]+)", command) for command in commands]
+    assert called and all(called)
+    promised = re.findall(r"make ([a-z-]+)", text)
+    assert set(promised) <= make_targets() and {"setup", "book", "test"} <= set(promised)
+    assert f"make setup PYTHON=python{image[1]}" in commands
+
+
+def test_what_contributors_are_told_to_call_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    targets = re.findall(r"make ([a-z-]+)(?: ([a-z-]+))?", text)
+    named = {name for pair in targets for name in pair if name}
+    assert {"setup", "test", "lint", "release"} <= named
+    assert sorted(named - make_targets()) == []
+    paths = re.findall(r"`([\w./-]+/[\w.-]*|\w+\.(?:md|yml|bib|cff|toml|txt))`", text)
+    made = {"dist/"}
+    assert [path for path in paths if path not in made and not (ROOT / path).exists()] == []
+    assert len(paths) > 10
 
 
 def test_workflows_parse_and_take_actions_by_major_version() -> None:
