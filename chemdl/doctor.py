@@ -102,7 +102,7 @@ class Report:
             lines.append("what is missing, and what to type")
             # What stops a chapter comes first.
             for trouble in sorted(self.troubles, key=lambda one: not one.stops):
-                lines.append(f"  {'!' if trouble.stops else '-'} {trouble.what}")
+                lines.append(_fill(trouble.what, f"  {'!' if trouble.stops else '-'} ", 4))
                 lines += [f"      {trouble.command}"] if trouble.command else []
             lines.append("")
         able = "can be run here" if self.runs else "cannot be run here: mend what is marked with !"
@@ -113,7 +113,6 @@ def examine() -> Report:
     """Look at this installation: versions, devices, cache, data, optional parts."""
     report = Report()
     needed = requirements()
-    lacking = _unmet([*needed.get("", []), *needed.get("run", [])])
     outcomes = try_imports([*_MODULES, *_RUNNERS, _GPU])
     report.sections["chemdl"] = [
         ("version", __version__),
@@ -123,10 +122,12 @@ def examine() -> Report:
     ]
     report.sections["packages that results depend on"] = _versions(outcomes)
     report.sections["devices"] = _devices(outcomes)
-    if lacking:
-        what = f"chapters need {', '.join(lacking)}"
-        report.troubles.append(Trouble(what, install_command("run"), stops=True))
-    report.troubles += _broken(outcomes, lacking)
+    lacking = {part: _unmet(needed.get(part, [])) for part in ("", "run")}
+    for part, names in lacking.items():
+        if names:
+            what = f"{'running chapters' if part else 'chemdl'} needs {', '.join(names)}"
+            report.troubles.append(Trouble(what, install_command(part), stops=True))
+    report.troubles += _broken(outcomes, any(lacking.values()))
     _look_at_the_cache(report)
     _look_at_the_data(report, outcomes)
     _look_at_the_parts(report, needed)
@@ -162,16 +163,16 @@ def requirements() -> dict[str, list[Requirement]]:
 
 
 def install_command(extra: str = "") -> str:
-    """Return what to type so that an optional part, or with "" chemdl itself, is complete.
+    """Return what to type so that an optional part, or with "" what chemdl always needs, is here.
 
-    In a clone it is an editable installation. Elsewhere the packages are named one by one: chemdl
-    is on no package index, so that pip could not find it by its own name.
+    In a clone it is an editable installation. Elsewhere the packages are named one by one, those
+    that are missing, or all where none is: chemdl is on no package index, so that pip could not
+    find it by its own name. "" where no record says what is needed.
     """
     if root := clone():
         here = "." if Path.cwd() == root else str(root)
         return f"{_pip_install()} -e {shlex.quote(f'{here}[{extra}]' if extra else here)}"
-    needed = requirements()
-    wanted = [*needed.get("", []), *(needed.get(extra, []) if extra else [])]
+    wanted = requirements().get(extra, [])
     named = [_plain(one) for one in wanted if _fault(one)] or [_plain(one) for one in wanted]
     return " ".join([_pip_install(), *map(shlex.quote, named)]) if named else ""
 
@@ -327,7 +328,7 @@ def _package(module: str) -> str:
     return module.partition(".")[0]
 
 
-def _broken(outcomes: Mapping[str, Outcome], lacking: Sequence[str]) -> list[Trouble]:
+def _broken(outcomes: Mapping[str, Outcome], lacking: bool) -> list[Trouble]:
     """Name what is installed and does not import.
 
     Where packages are absent, others cannot find them: those failures come from what is named
@@ -364,7 +365,11 @@ def _devices(outcomes: Mapping[str, Outcome]) -> list[tuple[str, str]]:
 
 
 def _look_at_the_cache(report: Report) -> None:
-    folder = cache_dir().absolute()
+    try:
+        folder = cache_dir().absolute()
+    except ImportError as error:  # platformdirs is absent, and named as such
+        report.sections["cache"] = [("folder", f"not known: {error}")]
+        return
     standing = next(place for place in (folder, *folder.parents) if place.exists())
     writable = _is_writable(standing)
     named = "CHEMDL_CACHE" if os.environ.get("CHEMDL_CACHE") else "the default"
@@ -469,16 +474,21 @@ def _look_at_the_parts(report: Report, needed: Mapping[str, Sequence[Requirement
         rows.append((part, f"{state} ({purpose})"))
         # What `run` lacks stops chapters, and was named above.
         if lacking and part != "run":
-            what = f"{part} ({purpose}): {', '.join(lacking)}"
+            what = f"{part}, which {purpose}, is not complete"
             report.troubles.append(Trouble(what, install_command(part)))
 
 
 def _row(name: str, value: str) -> str:
+    return _fill(value, f"  {name:<14}  ", 18)
+
+
+def _fill(text: str, start: str, indent: int) -> str:
+    """Fold a text; paths and names of packages stay whole, to be copied."""
     return textwrap.fill(
-        value,
+        text,
         100,
-        initial_indent=f"  {name:<14}  ",
-        subsequent_indent=" " * 18,
+        initial_indent=start,
+        subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
     )

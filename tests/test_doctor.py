@@ -91,7 +91,7 @@ def test_a_missing_package_of_run_stops_chapters_and_is_named_with_its_command(
     absent.add("papermill")
     assert cli.main(["doctor"]) == 1
     shown = capsys.readouterr().out
-    assert "! chapters need papermill\n" in shown
+    assert "! running chapters needs papermill\n" in shown
     assert "missing: papermill (runs chapters)" in shown
     assert "[run]'" in shown and "pip install -e '" in shown
     assert shown.rstrip().endswith("mend what is marked with !")
@@ -135,7 +135,8 @@ def test_from_a_wheel_the_command_names_the_packages_that_are_missing(
     # Nothing is missing: the command still says what the part is.
     absent.clear()
     assert "papermill>=2.6" in doctor.install_command("run")
-    assert "chemdl" not in doctor.install_command("run").partition("install")[2]
+    assert "chemdl" not in doctor.install_command("book").partition("install")[2]
+    assert "'torch>=2.6'" in doctor.install_command()
 
 
 def test_a_wheel_is_told_from_a_clone(wheel: object) -> None:
@@ -290,7 +291,7 @@ def test_an_absent_package_is_named_once(
         all_well[module] = doctor.Outcome(False, "ModuleNotFoundError: No module named 'torch'")
     report = doctor.examine()
     (trouble,) = (one for one in report.troubles if one.stops)
-    assert trouble.what == "chapters need torch"
+    assert trouble.what == "chemdl needs torch"
     assert ("torch", "not installed") in report.sections["packages that results depend on"]
     assert "not known" in dict(report.sections["devices"])["GPU"]
 
@@ -354,6 +355,14 @@ def test_a_cache_that_cannot_be_written_is_told_and_stops_no_chapter(
     assert dict(report.sections["cache"])["writable"] == "no"
     assert "CHEMDL_CACHE=" in typed(report)
     assert report.runs
+
+
+def test_without_platformdirs_the_cache_is_not_known(
+    all_well: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CHEMDL_CACHE")
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    assert "not known" in dict(doctor.examine().sections["cache"])["folder"]
 
 
 def test_looking_at_the_cache_leaves_no_trace(
