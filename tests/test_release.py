@@ -141,6 +141,10 @@ def test_the_files_of_a_release_are_whole_and_the_same_when_made_again(
         members = {member.name: member for member in site.getmembers()}
     assert "chemdl-1.2.0-site/index.html" in members
     assert {(m.uid, m.uname) for m in members.values()} == {(0, "")}
+    committed = int(release.git(project, "log", "-1", "--format=%ct"))
+    with tarfile.open(target / names[2]) as source:
+        dated = {member.mtime for member in [*members.values(), *source.getmembers()]}
+    assert dated == {committed}
     sums = (target / "SHA256SUMS").read_text("utf-8")
     for line in sums.splitlines():
         digest, name = line.split("  ")
