@@ -140,7 +140,7 @@ def _run(options: argparse.Namespace) -> None:
 
     chapters = options.chapters or list(book.chapter_files())
     if not chapters:
-        raise UsageError("no chapters here; name a notebook, or run this in a checkout")
+        raise UsageError("this chemdl came without its notebooks; name the file of one")
     done = book.run_chapters(
         chapters,
         profile=options.profile,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chemdl.book import fingerprint, kernel, progress
-from chemdl.profiles import Settings, project_root, settings, unknown, write_atomically
+from chemdl.profiles import Settings, chapters_dir, settings, unknown, write_atomically
 
 RECORDED_PACKAGES = (
     "chemdl",
@@ -77,11 +77,12 @@ def chapter_name(file: str | Path) -> str:
 
 
 def chapter_files(folder: Path | None = None) -> dict[str, Path]:
-    """Return the notebooks of ``folder`` (the checkout's chapters/) by name, in reading order."""
-    root = project_root()
-    if folder is None:
-        folder = root / "chapters" if root else Path("chapters")
-    return {chapter_name(path): path for path in sorted(folder.glob("[!.]*.ipynb"))}
+    """Return the notebooks of ``folder`` by name, in reading order.
+
+    Without a folder they are those of :func:`chemdl.profiles.chapters_dir`.
+    """
+    found = sorted((folder or chapters_dir()).glob("[!.]*.ipynb"))
+    return {chapter_name(path): path for path in found}
 
 
 def find_chapter(chapter: str | Path) -> Path:
