@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chemdl.book import fingerprint, kernel, progress
+from chemdl.extras import advice
 from chemdl.profiles import Settings, chapters_dir, settings, unknown, write_atomically
 
 RECORDED_PACKAGES = (
@@ -27,6 +28,8 @@ RECORDED_PACKAGES = (
     "scipy",
     "torch",
 )
+# What a chapter may need beyond the packages of the extra ``run``.
+_BROUGHT_BY = {"deepchem": "deepchem", "pymatgen": "materials"}
 
 
 class UnknownChapterError(ValueError):
@@ -265,6 +268,9 @@ def _cell_number(notebook: Path, error: Any) -> int:
 
 def _text(error: Any) -> str:
     lines = "\n".join(error.traceback) or f"{error.ename}: {error.evalue}"
+    missing = re.match(r"No module named '(\w+)", str(error.evalue))
+    if missing and (extra := _BROUGHT_BY.get(missing[1])):
+        lines += f"\n{advice(extra)}"
     return re.sub(r"\x1b\[[0-9;]*m", "", lines)
 
 
