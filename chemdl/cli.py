@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from chemdl import __version__
+from chemdl.extras import advice
 from chemdl.profiles import DEVICES, PROFILES, unknown
-
-_EXTRAS = "pip install 'chemdl[run]' brings what chapters need, 'chemdl[book]' what the book needs"
 
 
 class UsageError(ValueError):
@@ -59,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if not error.name or error.name.startswith("chemdl"):
             raise
-        print(f"chemdl: {error.name} is not installed; {_EXTRAS}", file=sys.stderr)
+        extra = "book" if options.command == "book" else "run"
+        print(f"chemdl: {error.name} is not installed. {advice(extra)}", file=sys.stderr)
         return 1
     except Exception as error:
         if not type(error).__module__.startswith("chemdl"):
@@ -141,7 +141,7 @@ def _run(options: argparse.Namespace) -> None:
 
     chapters = options.chapters or list(book.chapter_files())
     if not chapters:
-        raise UsageError("no chapters here; name a notebook, or run this in a checkout")
+        raise UsageError("this chemdl came without its notebooks; name the file of one")
     done = book.run_chapters(
         chapters,
         profile=options.profile,

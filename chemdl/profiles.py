@@ -162,6 +162,15 @@ def data_dir() -> Path:
     return beside / "data" if beside else Path(__file__).with_name("_data")
 
 
+def chapters_dir() -> Path:
+    """Return the folder with the notebooks: the checkout's chapters/, else the package's own copy.
+
+    Nothing is ever written there.
+    """
+    root = project_root()
+    return root / "chapters" if root else Path(__file__).with_name("_chapters")
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` and move it there when the block ends well.

@@ -1,20 +1,17 @@
-"""What holds for the package as a whole: its layers, its import, its pins, its wheel."""
+"""What holds for the package as a whole: its layers, its import, its pins."""
 
 from __future__ import annotations
 
 import ast
 import importlib.metadata
-import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -27,7 +24,7 @@ PACKAGE = ROOT / "chemdl"
 
 # From the ground up; a room imports from floors below, or from its left on its own floor.
 FLOORS = (
-    ("profiles", "progress", "datasets", "claims"),
+    ("profiles", "extras", "progress", "datasets", "claims"),
     (
         "ragged",
         "features",
@@ -391,101 +388,3 @@ def test_workflows_parse_and_take_actions_by_major_version() -> None:
         used += [step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step]
     assert len(files) == 3
     assert [name for name in used if not re.fullmatch(r"actions/[a-z-]+@v\d+", name)] == []
-
-
-# wheel
-
-CHAPTER = """
-import chemdl
-checked = chemdl.settings(globals())
-
-import pathlib
-data = chemdl.load("freesolv")
-pathlib.Path(output, "found.txt").write_text(f"{checked.profile} {len(data)} {chemdl.__file__}")
-"""
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "build",
-            "--wheel",
-            "--no-isolation",
-            "--outdir",
-            str(folder),
-            str(ROOT),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    (path,) = folder.glob("*.whl")
-    return path
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run(
-        [*pip, "--no-deps", "--no-index", "--target", str(folder), str(wheel)],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    return folder
-
-
-def test_the_wheel_carries_the_data(wheel: Path) -> None:
-    names = set(zipfile.ZipFile(wheel).namelist())
-    data = ROOT / "data"
-    tracked = subprocess.run(
-        ["git", "ls-files", "data"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.split()
-    expected = {f"chemdl/_data/{Path(name).relative_to('data').as_posix()}" for name in tracked}
-    expected |= {f"chemdl/_data/{name}.yml" for name in ("datasets", "claims")}
-    assert (data / "embedded").is_dir()
-    assert sorted(expected - names) == []
-    assert not [name for name in names if name.startswith(("tests/", "chapters/", "data/"))]
-
-
-def test_an_installed_chemdl_loads_and_runs_a_chapter_in_an_empty_folder(
-    installed: Path, tmp_path: Path
-) -> None:
-    notebook = nbformat.v4.new_notebook()
-    notebook.metadata.kernelspec = {
-        "name": "python3",
-        "display_name": "Python 3",
-        "language": "python",
-    }
-    parameters = 'profile = "quick"\nseed = 0\ndevice = "auto"\noutput = ""'
-    notebook.cells = [
-        nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(CHAPTER),
-    ]
-    nbformat.write(notebook, tmp_path / "01-tiny.ipynb")
-    variables = {
-        "PYTHONPATH": str(installed),
-        "CHEMDL_CACHE": str(tmp_path / "cache"),
-        "PYTHONSAFEPATH": "1",
-    }
-    command = [sys.executable, "-m", "chemdl", "run", "01-tiny.ipynb"]
-    run = subprocess.run(
-        [*command, "--profile", "smoke", "--device", "cpu", "--output", "out"],
-        cwd=tmp_path,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert run.returncode == 0, run.stderr
-    profile, rows, file = (tmp_path / "out" / "found.txt").read_text().split(" ", 2)
-    assert (profile, int(rows)) == ("smoke", 642)
-    assert Path(file).is_relative_to(installed)
-    executed = json.loads((tmp_path / "out" / "01-tiny.ipynb").read_text("utf-8"))
-    assert executed["cells"]

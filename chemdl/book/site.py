@@ -15,6 +15,7 @@ from typing import Any
 
 from chemdl.book import check, fingerprint, notebooks, pages
 from chemdl.book.run import chapter_name, find_chapter, read_run, run_chapters
+from chemdl.extras import advice
 from chemdl.profiles import project_root, settings, write_atomically
 
 _BUILDERS = ("jupyter-book", "sphinx", "sphinx-book-theme", "pydata-sphinx-theme", "myst-nb")
@@ -214,7 +215,7 @@ def _copy_mathjax(folder: Path) -> None:
     files = metadata.files("sphinx-mathjax-offline") or []
     paths = [Path(str(f.locate())) for f in files if f.name == _MATHJAX]
     if not paths:
-        raise BookError(f"sphinx-mathjax-offline has no {_MATHJAX}; install chemdl[book] again")
+        raise BookError(f"sphinx-mathjax-offline has no {_MATHJAX}. {advice('book')}")
     folder.mkdir(parents=True)
     shutil.copyfile(paths[0], folder / _MATHJAX)
 

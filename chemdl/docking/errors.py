@@ -12,4 +12,4 @@ class MissingPoseError(DockingError, LookupError):
 
 
 class MissingExtraError(ImportError):
-    """The optional packages of ``chemdl[dock]`` are not installed."""
+    """The optional packages of the extra ``dock`` are not installed."""

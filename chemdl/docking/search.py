@@ -24,6 +24,7 @@ from chemdl.docking.ligands import Ligand
 from chemdl.docking.poses import Pose
 from chemdl.docking.receptors import Receptor, read_pdbqt, receptor
 from chemdl.docking.sample import walk
+from chemdl.extras import advice
 
 # Steps of the force field, after which a conformer that has not converged is taken as it is.
 _MMFF_STEPS = 500
@@ -59,7 +60,7 @@ def dock(
     DockingError
         where there are too few ligands.
     MissingExtraError
-        where a ligand is to be docked and the packages of ``chemdl[dock]`` are not there.
+        where a ligand is to be docked and the packages of the extra ``dock`` are not there.
     """
     find: Engine | None = None
     for ligand in walk(target, rows, actives=actives, decoys=decoys, seed=seed):
@@ -155,10 +156,7 @@ def _pose(text: str) -> Pose:
 
 
 def _missing(error: ImportError) -> MissingExtraError:
-    return MissingExtraError(
-        f"docking needs {error.name}: pip install 'chemdl[dock]' brings it (Vina has wheels for "
-        "Linux and Python 3.11 and 3.12)"
-    )
+    return MissingExtraError(f"docking needs {error.name}. {advice('dock')}")
 
 
 @contextlib.contextmanager

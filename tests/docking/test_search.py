@@ -10,6 +10,7 @@ import pytest
 from chemdl import cli, splits
 from chemdl.docking import complexes, poses, sample, search
 from chemdl.docking.errors import DockingError, MissingExtraError, MissingPoseError
+from chemdl.extras import advice
 
 ROWS = [*[("C" * n + "N", 1) for n in range(1, 9)], *[("C" * n + "O", 0) for n in range(1, 17)]]
 WANTED = {"actives": 4, "decoys": 8, "seed": 0}
@@ -104,9 +105,9 @@ def test_without_the_extra_the_error_names_it(workbench, monkeypatch) -> None:
 
     monkeypatch.setitem(sys.modules, "vina", None)
     monkeypatch.setitem(sys.modules, "meeko", None)
-    with pytest.raises(MissingExtraError, match=r"chemdl\[dock\]"):
+    with pytest.raises(MissingExtraError, match="docking needs vina"):
         search.vina(search.receptor("left"))
-    with pytest.raises(MissingExtraError, match=r"meeko.*chemdl\[dock\]"):
+    with pytest.raises(MissingExtraError, match="docking needs meeko"):
         search.pdbqt("CCO")
 
 
@@ -128,7 +129,7 @@ def test_the_command_docks_reports_and_refuses(bench, monkeypatch, tmp_path, cap
 
 @pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ("vina", "meeko")),
-    reason="Vina and Meeko are not installed: pip install 'chemdl[dock]'",
+    reason=f"Vina or Meeko is not installed. {advice('dock')}",
 )
 def test_vina_docks_into_a_pocket_and_finds_the_same_again(workbench, monkeypatch) -> None:
     monkeypatch.setattr(poses, "EVALUATIONS", 2_000)
@@ -147,7 +148,7 @@ def test_vina_docks_into_a_pocket_and_finds_the_same_again(workbench, monkeypatc
 
 @pytest.mark.skipif(
     not importlib.util.find_spec("meeko"),
-    reason="Meeko is not installed: pip install 'chemdl[dock]'",
+    reason=f"Meeko is not installed. {advice('dock')}",
 )
 def test_a_ligand_has_the_same_conformer_each_time_and_rings_stay_closed() -> None:
     ring = "C1CCCCCCCCCCCCC1C(=O)NCCO"
