@@ -6,20 +6,17 @@ none of that may reach the report. Nothing here asks the network or leaves a fil
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import platform
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
-import tomllib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +27,7 @@ from packaging.version import Version
 from chemdl import __version__
 from chemdl.book.kernel import threads
 from chemdl.book.run import RECORDED_PACKAGES
+from chemdl.extras import install_command, installed_version, pip_install, requirements, unmet
 from chemdl.profiles import cache_dir, clone
 
 # What each optional part is for; those for developers (dev, bench) are left out.
@@ -122,7 +120,7 @@ def examine() -> Report:
     ]
     report.sections["packages that results depend on"] = _versions(outcomes)
     report.sections["devices"] = _devices(outcomes)
-    lacking = {part: _unmet(needed.get(part, [])) for part in ("", "run")}
+    lacking = {part: unmet(needed.get(part, [])) for part in ("", "run")}
     for part, names in lacking.items():
         if names:
             what = f"{'running chapters' if part else 'chemdl'} needs {', '.join(names)}"
@@ -132,49 +130,6 @@ def examine() -> Report:
     _look_at_the_data(report, outcomes)
     _look_at_the_parts(report, needed)
     return report
-
-
-# what is needed, and how to get it
-
-
-def requirements() -> dict[str, list[Requirement]]:
-    """Return what chemdl asks for on this Python, by optional part; "" is what it always needs.
-
-    A clone's own pyproject.toml counts, since the record of an editable installation may be older;
-    elsewhere it is what the installed package says of itself. Empty where neither is there.
-    """
-    if root := clone():
-        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        parts = {"": project["dependencies"], **project["optional-dependencies"]}
-    else:
-        try:
-            installed = metadata.distribution("chemdl")
-        except metadata.PackageNotFoundError:
-            return {}
-        # Each line names its part in its marker: `papermill>=2.6; extra == "run"`.
-        names = ["", *(installed.metadata.get_all("Provides-Extra") or [])]
-        parts = {name: installed.requires or [] for name in names}
-    read = {name: [Requirement(line) for line in lines] for name, lines in parts.items()}
-    always = {str(one) for one in _applying("", read)}
-    return {
-        name: [one for one in _applying(name, read) if not name or str(one) not in always]
-        for name in read
-    }
-
-
-def install_command(extra: str = "") -> str:
-    """Return what to type so that an optional part, or with "" what chemdl always needs, is here.
-
-    In a clone it is an editable installation. Elsewhere the packages are named one by one, those
-    that are missing, or all where none is: chemdl is on no package index, so that pip could not
-    find it by its own name. "" where no record says what is needed.
-    """
-    if root := clone():
-        here = "." if Path.cwd() == root else str(root)
-        return f"{_pip_install()} -e {shlex.quote(f'{here}[{extra}]' if extra else here)}"
-    wanted = requirements().get(extra, [])
-    named = [_plain(one) for one in wanted if _fault(one)] or [_plain(one) for one in wanted]
-    return " ".join([_pip_install(), *map(shlex.quote, named)]) if named else ""
 
 
 def origin() -> str:
@@ -191,63 +146,6 @@ def origin() -> str:
     kinds = {"archive_info": "the file", "dir_info": "the folder", "vcs_info": "the repository"}
     kind = next((words for key, words in kinds.items() if key in about), "")
     return f"{folder}, installed" + (f" from {kind} {name}" if kind else "")
-
-
-def _applying(part: str, read: Mapping[str, Sequence[Requirement]]) -> Iterator[Requirement]:
-    """Yield the part's requirements that apply to this Python; `chemdl[run]` stands for those."""
-    for one in read.get(part, ()):
-        if one.marker and not one.marker.evaluate({"extra": part}):
-            continue
-        if one.name == "chemdl":
-            for other in sorted(one.extras):
-                yield from _applying(other, read)
-        else:
-            yield one
-
-
-def _fault(requirement: Requirement) -> str:
-    """Say what is wrong with a required package: absent, or of another version; "" if nothing."""
-    found = _installed(requirement.name)
-    if found is None:
-        return requirement.name
-    try:
-        fits = requirement.specifier.contains(found, prereleases=True)
-    except ValueError:
-        fits = False
-    return "" if fits else f"{requirement.name}{requirement.specifier} (here is {found})"
-
-
-def _unmet(needed: Sequence[Requirement]) -> list[str]:
-    return [fault for one in needed if (fault := _fault(one))]
-
-
-def _installed(package: str) -> str | None:
-    """Return a package's version, or ``None`` where it is absent or its record is damaged."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return metadata.version(package) or None
-    except (metadata.PackageNotFoundError, KeyError):
-        return None
-
-
-def _plain(requirement: Requirement) -> str:
-    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    return f"{requirement.name}{extras}{requirement.specifier}"
-
-
-def _pip_install() -> str:
-    """Return how pip is called for the Python that runs, which need not be the first on PATH."""
-    running = Path(sys.executable)
-    if shutil.which("python") == str(running):
-        python = "python"
-    else:
-        inside = running.is_relative_to(Path.cwd())
-        python = shlex.quote(str(running.relative_to(Path.cwd()) if inside else running))
-    # Environments that uv made have no pip.
-    if importlib.util.find_spec("pip") is None and shutil.which("uv"):
-        return f"uv pip install --python {python}"
-    return f"{python} -m pip install"
 
 
 # what works
@@ -317,7 +215,7 @@ def _versions(outcomes: Mapping[str, Outcome]) -> list[tuple[str, str]]:
     for package in RECORDED_PACKAGES:
         if package == "chemdl":
             continue
-        version = _installed(package)
+        version = installed_version(package)
         failed = [o.said for name, o in outcomes.items() if _package(name) == package and not o.ok]
         broken = ", does not import" if failed else ""
         rows.append((package, f"{version}{broken}" if version else "not installed"))
@@ -343,10 +241,10 @@ def _broken(outcomes: Mapping[str, Outcome], lacking: bool) -> list[Trouble]:
     troubles = []
     for name in others or failed:
         what, package = f"{name} does not import: {failed[name]}", _package(name)
-        version = _installed(package)
+        version = installed_version(package)
         again = f"{package}=={Version(version).public}" if version else package
         # Not for our own: the message names what is wrong, and chemdl is on no index.
-        command = f"{_pip_install()} --force-reinstall {shlex.quote(again)}" if others else ""
+        command = f"{pip_install()} --force-reinstall {again}" if others else ""
         troubles.append(Trouble(what, command, stops=True))
     return troubles
 
@@ -464,7 +362,7 @@ def _look_at_the_parts(report: Report, needed: Mapping[str, Sequence[Requirement
     for part, purpose in PURPOSES.items():
         if part not in needed:
             continue
-        lacking = _unmet(needed[part])
+        lacking = unmet(needed[part])
         if not needed[part]:
             state = f"nothing for Python {platform.python_version()}"
         elif lacking:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import shlex
 import socket
 import subprocess
 import sys
-import tomllib
 import types
 from importlib import metadata
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
-from chemdl import cli, doctor
+from chemdl import cli, doctor, extras
 
 ROOT = Path(__file__).resolve().parents[1]
 WELL = doctor.Outcome(True)
@@ -28,44 +25,6 @@ def all_well(monkeypatch: pytest.MonkeyPatch) -> dict[str, doctor.Outcome]:
     outcomes = dict.fromkeys(MODULES, WELL) | {doctor._GPU: doctor.Outcome(True, "none")}
     monkeypatch.setattr(doctor, "try_imports", lambda names: outcomes)
     return outcomes
-
-
-@pytest.fixture
-def absent(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Names of packages that shall seem not to be installed."""
-    hidden: set[str] = set()
-    version = metadata.version
-
-    def without(name: str) -> str:
-        if name in hidden:
-            raise metadata.PackageNotFoundError(name)
-        return version(name)
-
-    monkeypatch.setattr(metadata, "version", without)
-    return hidden
-
-
-@pytest.fixture
-def wheel(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
-    """As if chemdl had been installed from a wheel: no clone, only a record of what it needs."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    lines = list(project["dependencies"])
-    for part, requirements in project["optional-dependencies"].items():
-        for one in map(Requirement, requirements):
-            marker = f"({one.marker}) and " if one.marker else ""
-            one.marker = None
-            lines.append(f'{one}; {marker}extra == "{part}"')
-    extras = types.SimpleNamespace(get_all=lambda key: list(project["optional-dependencies"]))
-    record = types.SimpleNamespace(
-        requires=lines,
-        metadata=extras,
-        read_text=lambda name: '{"url": "file:///downloads/chemdl-9.whl", "archive_info": {}}',
-    )
-    monkeypatch.setattr(doctor, "clone", lambda: None)
-    found = metadata.distribution
-    own = {"chemdl": record}
-    monkeypatch.setattr(metadata, "distribution", lambda name: own.get(name) or found(name))
-    return record
 
 
 def typed(report: doctor.Report) -> str:
@@ -93,7 +52,7 @@ def test_a_missing_package_of_run_stops_chapters_and_is_named_with_its_command(
     shown = capsys.readouterr().out
     assert "! running chapters needs papermill\n" in shown
     assert "missing: papermill (runs chapters)" in shown
-    assert "[run]'" in shown and "pip install -e '" in shown
+    assert '[run]"' in shown and 'pip install -e "' in shown
     assert shown.rstrip().endswith("mend what is marked with !")
 
 
@@ -102,7 +61,7 @@ def test_a_missing_optional_package_stops_nothing(all_well: object, absent: set[
     report = doctor.examine()
     assert report.runs
     assert dict(report.sections["optional parts"])["lab"].startswith("missing: jupyterlab")
-    assert doctor.install_command("lab") in typed(report)
+    assert extras.install_command("lab") in typed(report)
 
 
 def test_a_package_below_its_range_is_named_with_both_versions(
@@ -113,46 +72,8 @@ def test_a_package_below_its_range_is_named_with_both_versions(
     assert trouble.stops and "torch>=2.6 (here is 0.1)" in trouble.what
 
 
-def test_a_damaged_record_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "version", lambda name: None)
-    assert doctor._installed("torch") is None
-
-
-def test_in_a_clone_the_command_installs_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    assert doctor.install_command("run").endswith("pip install -e '.[run]'")
-    assert doctor.install_command().endswith("pip install -e .")
-    monkeypatch.chdir(ROOT / "tests")
-    assert doctor.install_command("run").endswith(f"pip install -e '{ROOT}[run]'")
-
-
-def test_from_a_wheel_the_command_names_the_packages_that_are_missing(
-    wheel: object, absent: set[str]
-) -> None:
-    absent.update({"papermill", "nbclient"})
-    words = shlex.split(doctor.install_command("run"))
-    assert words[words.index("install") + 1 :] == ["nbclient>=0.10", "papermill>=2.6"]
-    # Nothing is missing: the command still says what the part is.
-    absent.clear()
-    assert "papermill>=2.6" in doctor.install_command("run")
-    assert "chemdl" not in doctor.install_command("book").partition("install")[2]
-    assert "'torch>=2.6'" in doctor.install_command()
-
-
 def test_a_wheel_is_told_from_a_clone(wheel: object) -> None:
     assert doctor.origin().endswith("installed from the file chemdl-9.whl")
-
-
-def test_a_wheel_and_its_clone_need_the_same(
-    wheel: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from_wheel = {k: sorted(map(doctor._plain, v)) for k, v in doctor.requirements().items()}
-    monkeypatch.setattr(doctor, "clone", lambda: ROOT)
-    from_clone = {k: sorted(map(doctor._plain, v)) for k, v in doctor.requirements().items()}
-    for part in ("", "run", "lab", "materials", "dock", "deepchem"):
-        assert from_wheel[part] == from_clone[part]
-    assert set(from_clone["run"]) <= set(from_clone["book"])
-    assert not any(name.startswith("chemdl") for name in from_clone["book"])
 
 
 def test_a_copied_package_without_a_record_is_no_traceback(
@@ -161,12 +82,13 @@ def test_a_copied_package_without_a_record_is_no_traceback(
     def nothing(name: str) -> None:
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(doctor, "clone", lambda: None)
+    for module in (doctor, extras):
+        monkeypatch.setattr(module, "clone", lambda: None)
     monkeypatch.setattr(metadata, "distribution", nothing)
     report = doctor.examine()
     assert "copied there without an installer" in str(report)
     assert "no record of what it needs" in str(report)
-    assert doctor.install_command("run") == ""
+    assert extras.install_command("run") == ""
 
 
 def test_every_part_for_readers_has_a_purpose() -> None:
@@ -181,27 +103,6 @@ def test_a_part_that_this_python_cannot_have_is_not_called_missing(
     report = doctor.examine()
     assert dict(report.sections["optional parts"])["dock"].startswith("nothing for Python 3.")
     assert "dock" not in typed(report)
-
-
-def test_the_command_calls_the_python_that_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = tmp_path / "my place" / "python"
-    own.parent.mkdir()
-    own.touch(mode=0o755)
-    monkeypatch.setattr(sys, "executable", str(own))
-    assert shlex.split(doctor._pip_install())[0] == str(own)
-    monkeypatch.chdir(tmp_path)
-    assert shlex.split(doctor._pip_install())[0] == "my place/python"
-    monkeypatch.setenv("PATH", str(own.parent))
-    assert doctor._pip_install() == "python -m pip install"
-
-
-def test_without_pip_the_command_is_uvs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
-    (tmp_path / "uv").touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert doctor._pip_install().startswith("uv pip install --python ")
 
 
 # broken packages

@@ -11,67 +11,79 @@ import pytest
 
 from chemdl import extras
 
-# As the metadata of an installed chemdl have it.
-REQUIRED = [
-    "numpy>=2.0",
-    "papermill>=2.6; extra == 'run'",
-    "no-such-package<2,>=1.0; extra == 'run'",
-    "vina>=1.2; (python_version < '3') and extra == 'dock'",
-]
+ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Stand-ins for what is installed: the metadata of chemdl, and versions by package."""
-    versions = {"numpy": "2.1.3", "papermill": "2.7.0"}
-
-    def version(name: str) -> str:
-        if name not in versions:
-            raise metadata.PackageNotFoundError(name)
-        return versions[name]
-
-    monkeypatch.setattr(extras.metadata, "requires", lambda name: REQUIRED)
-    monkeypatch.setattr(extras.metadata, "version", version)
-    return versions
+def test_a_damaged_record_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "version", lambda name: None)
+    assert extras.installed_version("torch") is None
 
 
-def packages(extra: str) -> list[str]:
-    """Return what the advised command installs, as a shell reads it."""
-    command = extras.advice(extra).removeprefix("To install it: ")
-    python, *rest = shlex.split(command)
-    assert (python, rest[:3]) == (sys.executable, ["-m", "pip", "install"])
-    return rest[3:]
+def test_in_a_clone_the_command_installs_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert extras.install_command("run").endswith('pip install -e ".[run]"')
+    assert extras.install_command().endswith("pip install -e .")
+    monkeypatch.chdir(ROOT / "tests")
+    assert extras.install_command("run").endswith(f'pip install -e "{ROOT}[run]"')
 
 
-def test_the_missing_packages_themselves_are_named(installed: dict[str, str]) -> None:
-    assert packages("run") == ["no-such-package<2,>=1.0"]
-    installed["papermill"] = "2.5"
-    del installed["numpy"]
-    assert packages("run") == ["no-such-package<2,>=1.0", "numpy>=2.0", "papermill>=2.6"]
+def test_from_a_wheel_the_command_names_the_packages_that_are_missing(
+    wheel: object, absent: set[str]
+) -> None:
+    absent.update({"papermill", "nbclient"})
+    words = shlex.split(extras.install_command("run"))
+    assert words[words.index("install") + 1 :] == ["nbclient>=0.10", "papermill>=2.6"]
+    # Nothing is missing: the command still says what the part is.
+    absent.clear()
+    assert "papermill>=2.6" in extras.install_command("run")
+    assert "chemdl" not in extras.install_command("book").partition("install")[2]
+    assert '"torch>=2.6"' in extras.install_command()
 
 
-def test_where_nothing_is_missing_all_are_named(installed: dict[str, str]) -> None:
-    installed["no-such-package"] = "1.5"
-    assert packages("run") == ["no-such-package<2,>=1.0", "numpy>=2.0", "papermill>=2.6"]
+def test_a_wheel_and_its_clone_need_the_same(
+    wheel: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from_wheel = {k: sorted(map(extras._plain, v)) for k, v in extras.requirements().items()}
+    monkeypatch.setattr(extras, "clone", lambda: ROOT)
+    from_clone = {k: sorted(map(extras._plain, v)) for k, v in extras.requirements().items()}
+    for part in ("", "run", "lab", "materials", "dock", "deepchem"):
+        assert from_wheel[part] == from_clone[part]
+    assert set(from_clone["run"]) <= set(from_clone["book"])
+    assert not any(name.startswith("chemdl") for name in from_clone["book"])
 
 
-def test_what_this_python_cannot_have_is_said(installed: dict[str, str]) -> None:
+def test_the_command_calls_the_python_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "my place" / "python"
+    own.parent.mkdir()
+    own.touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(own))
+    assert shlex.split(extras.pip_install())[0] == str(own)
+    monkeypatch.chdir(tmp_path)
+    assert shlex.split(extras.pip_install())[0] == "my place/python"
+    monkeypatch.setenv("PATH", str(own.parent))
+    assert extras.pip_install() == "python -m pip install"
+
+
+def test_without_pip_the_command_is_uvs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: None)
+    (tmp_path / "uv").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert extras.pip_install().startswith("uv pip install --python ")
+
+
+def test_what_this_python_cannot_have_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = extras.requirements() | {"dock": []}
+    monkeypatch.setattr(extras, "requirements", lambda: needed)
     assert extras.advice("dock").startswith("It has no release for Python 3.")
 
 
-def test_a_checkout_that_is_not_installed_names_its_folder(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def nothing(name: str) -> list[str]:
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(extras.metadata, "requires", nothing)
-    assert packages("run") == ["-e", f"{root}[run]"]
-
-
 @pytest.mark.parametrize("extra", ["run", "book", "materials"])
-def test_no_advice_asks_an_index_for_chemdl(extra: str) -> None:
-    assert not [package for package in packages(extra) if package.startswith("chemdl")]
+def test_no_advice_asks_an_index_for_chemdl(wheel: object, extra: str) -> None:
+    words = shlex.split(extras.advice(extra).removeprefix("To install it: "))
+    assert words[1:4] == ["-m", "pip", "install"]
+    assert not [word for word in words[4:] if word.startswith("chemdl")]
 
 
 def test_no_sentence_asks_an_index_for_chemdl(root: Path) -> None:
