@@ -16,6 +16,7 @@ from typing import Any
 
 from chemdl.book import fingerprint, kernel, progress
 from chemdl.profiles import Settings, project_root, settings, unknown, write_atomically
+from chemdl.threads import cores
 
 RECORDED_PACKAGES = (
     "chemdl",
@@ -213,7 +214,7 @@ def _run(
 def _machine(device: str) -> dict[str, str | int]:
     return {
         "device": device,
-        "threads": kernel.threads(),
+        "threads": cores(),
         "system": f"{platform.system()} {platform.machine()}",
     }
 
