@@ -16,7 +16,8 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 WAIT_POLICY = "OMP_WAIT_POLICY"
 
@@ -68,9 +69,10 @@ def bounded(most: int | None = None) -> Iterator[None]:
         machine to itself: every core that this process may use, but one thread of OpenMP and torch
         where waiting threads spin.
     """
-    bound = (
-        _Bound(most, most) if most else _Bound(cores(), cores() if waiting_threads_sleep() else 1)
-    )
+    if most is None:
+        bound = _Bound(cores(), cores() if waiting_threads_sleep() else 1)
+    else:
+        bound = _Bound(most, most)
     own = _enter(bound)
     try:
         yield
@@ -89,7 +91,7 @@ def _enter(bound: _Bound) -> list[_Pool]:
         libraries = ThreadpoolController().lib_controllers
         if not _inside:
             _shared[:] = [
-                _Pool(lib.num_threads, lib.set_num_threads, "blas")
+                _Pool(lib.num_threads, partial(_set_blas, lib), "blas")
                 for lib in libraries
                 if lib.user_api == "blas"
             ]
@@ -116,6 +118,16 @@ def _leave(bound: _Bound, own: list[_Pool]) -> None:
         for pool in own:
             if bound.openmp < pool.before:
                 pool.set_count(pool.before)
+
+
+def _set_blas(library: Any, count: int) -> None:
+    """Set a BLAS library's count from whichever thread of Python this is."""
+    # From 3.8 on threadpoolctl lets the thread that came first set it and does nothing for others,
+    # lest they undo each other's counts; here the lock and the list of bounds see to that.
+    clear = getattr(library, "clear_controlling_thread", lambda force: None)
+    clear(force=True)
+    library.set_num_threads(count)
+    clear(force=True)
 
 
 def _set_shared(bound: _Bound) -> None:

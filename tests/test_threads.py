@@ -167,7 +167,7 @@ def test_fits_beside_others_take_one_thread_each(tmp_path: Path, backend: str) -
         card = ran.run()
     assert counts() == before
     assert predicted(ran, "witness") == {1.0}
-    assert {row["environment"]["threads"] for row in card["scores"]} == {1}
+    assert {row["environment"]["threads"] for row in card["models"]} == {1}
 
 
 def test_a_failed_study_restores_what_it_bounded(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_nets_take_every_core_only_where_waiting_threads_sleep(
     card = study(tmp_path, {"net": net}).run()
     assert counts() == before
     assert {found["torch"][0] for found in WitnessNet.seen} == {expected}
-    assert {row["environment"]["threads"] for row in card["scores"]} == {expected}
+    assert {row["environment"]["threads"] for row in card["models"]} == {expected}
 
 
 def test_a_net_learns_the_same_on_one_thread_and_on_four() -> None:
