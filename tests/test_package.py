@@ -27,7 +27,7 @@ PACKAGE = ROOT / "chemdl"
 
 # From the ground up; a room imports from floors below, or from its left on its own floor.
 FLOORS = (
-    ("profiles", "progress", "datasets", "claims"),
+    ("profiles", "threads", "progress", "datasets", "claims"),
     (
         "ragged",
         "features",
