@@ -32,6 +32,7 @@ _MODULES = (
     "splits",
     "stats",
     "study",
+    "threads",
     "training",
     "verdicts",
 )

@@ -25,10 +25,10 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from chemdl import __version__
-from chemdl.book.kernel import threads
 from chemdl.book.run import RECORDED_PACKAGES
 from chemdl.extras import install_command, installed_version, pip_install, requirements, unmet
 from chemdl.profiles import cache_dir, clone
+from chemdl.threads import cores
 
 # What each optional part is for; those for developers (dev, bench) are left out.
 PURPOSES = {
@@ -251,12 +251,12 @@ def _broken(outcomes: Mapping[str, Outcome], lacking: bool) -> list[Trouble]:
 
 def _devices(outcomes: Mapping[str, Outcome]) -> list[tuple[str, str]]:
     try:
-        cores = threads()
+        count = cores()
     except Exception:  # joblib is absent or broken, and named as such
-        cores = os.cpu_count() or 1
+        count = os.cpu_count() or 1
     looked = outcomes[_GPU]
     graphics = looked.said if looked.ok else "not known: PyTorch does not import"
-    return [("CPU", f"{cores} core{'s' * (cores != 1)} usable"), ("GPU", graphics)]
+    return [("CPU", f"{count} core{'s' * (count != 1)} usable"), ("GPU", graphics)]
 
 
 # what is here

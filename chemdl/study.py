@@ -38,6 +38,7 @@ from chemdl.replicas import (
     side_by_side,
 )
 from chemdl.splits import Protocol, Split
+from chemdl.threads import bounded
 from chemdl.tuning import FULL_TRIALS, RandomSearch
 
 KINDS = ("deep", "other", "trivial")
@@ -105,6 +106,7 @@ class Study:
         """Where the card of this run lies."""
         return self.settings.output / "cards" / f"{self.name}.json"
 
+    @bounded()
     def run(self) -> dict[str, Any]:
         """Compute what is missing and asked for, and write the card.
 

@@ -26,6 +26,7 @@ from chemdl.replicas import (
     side_by_side,
 )
 from chemdl.splits import Split
+from chemdl.threads import bounded
 from chemdl.training import DivergedError
 
 FULL_TRIALS = 20
@@ -47,6 +48,7 @@ class RandomSearch:
     settings: Settings
     store: ReplicaStore
 
+    @bounded()
     def best(self, name: str, preset: Any, *, run: bool) -> Any | None:
         """Return the best configuration of a model, or ``None`` where the preset stands.
 

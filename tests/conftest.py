@@ -12,6 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+# Before NumPy, torch and scikit-learn are loaded, since they read it then: on a core that is shared
+# threads that spin while they wait make a test of a net take ten times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import numpy as np
 import pytest
 

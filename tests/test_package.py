@@ -25,7 +25,7 @@ PACKAGE = ROOT / "chemdl"
 
 # From the ground up; a room imports from floors below, or from its left on its own floor.
 FLOORS = (
-    ("profiles", "extras", "progress", "datasets", "claims"),
+    ("profiles", "extras", "threads", "progress", "datasets", "claims"),
     (
         "ragged",
         "features",
@@ -189,7 +189,7 @@ GLOBAL_STATE = """
 import locale, logging, os, random, signal, socket, sys, warnings
 import importlib, pkgutil
 import joblib, jsonschema, matplotlib, matplotlib.pyplot, numpy, pandas, pooch, rdkit.Chem
-import scipy.stats, sklearn.ensemble, sklearn.svm, torch, tqdm.auto, unearth, yaml
+import scipy.stats, sklearn.ensemble, sklearn.svm, threadpoolctl, torch, tqdm.auto, unearth, yaml
 
 def refuse(*_):
     raise AssertionError("an import reached for the network")
@@ -202,6 +202,7 @@ def state():
         "torch": torch.random.get_rng_state().tolist(),
         "torch dtype": str(torch.get_default_dtype()),
         "torch threads": torch.get_num_threads(),
+        "thread pools": str([p["num_threads"] for p in threadpoolctl.threadpool_info()]),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "matplotlib": str(dict(matplotlib.rcParams)),
         "pandas": str(pandas.options.display.max_rows),

@@ -17,6 +17,7 @@ from typing import Any
 from chemdl.book import fingerprint, kernel, progress
 from chemdl.extras import advice
 from chemdl.profiles import Settings, chapters_dir, settings, unknown, write_atomically
+from chemdl.threads import cores
 
 RECORDED_PACKAGES = (
     "chemdl",
@@ -217,7 +218,7 @@ def _run(
 def _machine(device: str) -> dict[str, str | int]:
     return {
         "device": device,
-        "threads": kernel.threads(),
+        "threads": cores(),
         "system": f"{platform.system()} {platform.machine()}",
     }
 
