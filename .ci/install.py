@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib.metadata
+import importlib.util
 import os
 import subprocess
 import sys
@@ -115,15 +117,18 @@ def run(command: list[str], environment: dict[str, str]) -> None:
 
 def has_pip() -> bool:
     """Tell whether this environment has pip; give it the one that Python brings if not."""
-    for attempt in (["pip", "--version"], ["ensurepip"]):
-        command = [sys.executable, "-m", *attempt]
-        if not subprocess.run(command, capture_output=True, check=False).returncode:
-            return True
-    return False
+    if importlib.util.find_spec("pip"):
+        return True
+    ensure = [sys.executable, "-m", "ensurepip"]
+    return subprocess.run(ensure, capture_output=True, check=False).returncode == 0
 
 
 def has_uv() -> bool:
-    """Install the pinned uv into this environment, and tell whether that worked."""
+    """Install the pinned uv into this environment, and tell whether it is there."""
+    lines = CONSTRAINTS.read_text("utf-8").splitlines()
+    found = importlib.metadata.distributions(name="uv")
+    if any(f"uv=={each.version}" in lines for each in found):
+        return True
     command = [*PIP, "install", "-qq", "--constraint", str(CONSTRAINTS), "uv"]
     if not subprocess.run(command, capture_output=True, check=False).returncode:
         return True
@@ -137,6 +142,8 @@ def installer(uv: bool, pins: list[str]) -> tuple[list[str], dict[str, str]]:
         return [*PIP, "install", "-qq", *pins], dict(os.environ)
     settings = pip_settings()
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
+    # As pip does: where Python may store no bytecode, each chapter would compile torch again.
+    command.append("--compile-bytecode")
     return [*command, *uv_options(settings), *pins], uv_variables(settings)
 
 
