@@ -30,7 +30,8 @@ import sys
 import time
 from pathlib import Path
 
-CONSTRAINTS = Path(__file__).resolve().parent.parent / "constraints.txt"
+ROOT = Path(__file__).resolve().parent.parent
+CONSTRAINTS = ROOT / "constraints.txt"
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 REMEDY = (
     "The installation failed; the lines above say where. If no package index was reached, name "
@@ -157,7 +158,11 @@ def install_torch(command: list[str], environment: dict[str, str], index: str) -
     others += ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
     alone = {key: value for key, value in environment.items() if key not in others}
     alone |= {"UV_DEFAULT_INDEX": index, "PIP_INDEX_URL": index}
-    run([*command, "--no-deps", "torch"], alone)
+    import tomllib  # not before Python 3.11, and an environment of conda may be older
+
+    needs = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    (torch,) = (need for need in needs if need.startswith("torch>"))
+    run([*command, "--no-deps", torch], alone)
 
 
 def arguments() -> argparse.Namespace:

@@ -23,7 +23,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # A whole build tool: its wheel holds the Python files that lie beside pyproject.toml.
-TOOL = '''
+TOOL = """
 import os, pathlib, tomllib, zipfile
 
 def build_wheel(folder, config_settings=None, metadata_directory=None):
@@ -42,7 +42,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     return file
 
 build_editable = build_wheel
-'''
+"""
 PYPROJECT = """
 [build-system]
 requires = {requires}
@@ -172,7 +172,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     with tarfile.open(folder / "packages" / "archive-1.0.tar.gz", "w:gz") as file:
         file.add(archive, archive.name)
 
-    # The home is new, its packages come from the local folder alone, and it stores as pip and uv do.
+    # The home is new, packages come from the local folder alone, and what is built is stored.
     own = ("PIP_", "UV_", "XDG_", "VIRTUAL_ENV", "PYTHON", "VENV")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(own)}
     environment |= {
