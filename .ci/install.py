@@ -2,8 +2,8 @@
 
     python .ci/install.py --editable '.[book,dev]'
 
-uv does it: from an empty cache it needs a fraction of pip's time (README.md has the numbers), and
-where versions cannot agree it says which. What that leaves to do here:
+uv does it: from an empty cache it took 20 s where pip took 94 to 117 (Python 3.11, the CPU build of
+torch, two cores), and where versions cannot agree it says which. What that leaves to do here:
 
 - uv reads nothing of pip's configuration. A machine whose index, local wheels or certificate are
   named there would be lost, so they are handed on.
