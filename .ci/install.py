@@ -142,7 +142,8 @@ def installer(uv: bool, pins: list[str]) -> tuple[list[str], dict[str, str]]:
     if not uv:
         return [*PIP, "install", "-qq", *pins], dict(os.environ)
     settings = pip_settings()
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet"]
+    command += ["--python", sys.executable]
     # Where Python may store no bytecode, each chapter would compile torch again; elsewhere the first
     # import stores what it needs, in less time than it takes to compile everything.
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):
