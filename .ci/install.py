@@ -144,8 +144,8 @@ def installer(uv: bool, pins: list[str]) -> tuple[list[str], dict[str, str]]:
     settings = pip_settings()
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet"]
     command += ["--python", sys.executable]
-    # Where Python may store no bytecode, each chapter would compile torch again; elsewhere the first
-    # import stores what it needs, in less time than it takes to compile everything.
+    # Where Python may store no bytecode, each chapter would compile torch again; elsewhere the
+    # first import stores what it needs, in less time than it takes to compile everything.
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):
         command.append("--compile-bytecode")
     return [*command, *uv_options(settings), *pins], uv_variables(settings)
