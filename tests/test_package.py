@@ -388,5 +388,5 @@ def test_workflows_parse_and_take_actions_by_major_version() -> None:
     for path in files:
         jobs = yaml.safe_load(path.read_text("utf-8"))["jobs"]
         used += [step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step]
-    assert len(files) == 3
+    assert len(files) == 4
     assert [name for name in used if not re.fullmatch(r"actions/[a-z-]+@v\d+", name)] == []
