@@ -4,7 +4,8 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-# Threads that wait sleep: on a shared core spinning costs ten times what it saves.
+# Threads that wait sleep: on a shared core spinning costs ten times what it saves. Tests, the book and
+# studies see to it themselves; JupyterLab and the benchmarks are started by nobody else.
 export OMP_WAIT_POLICY ?= PASSIVE
 .DELETE_ON_ERROR:
 
@@ -23,10 +24,10 @@ BENCH_ARGS ?=
 EXTRAS := book,dev,lab,deepchem,materials
 BIN := $(VENV)/bin
 CHEMDL := $(BIN)/python -m chemdl
-# Says only what failed; the constraints keep every later call to the same versions.
-PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+# uv installs, at the versions of constraints.txt; why so stands in the script.
+INSTALL := $(BIN)/python .ci/install.py $(if $(TORCH_INDEX),--torch-index '$(TORCH_INDEX)') --editable
 
-.PHONY: help setup book test lint format lab bench calibrate record readme address clean clean-env
+.PHONY: help setup book test short lint format lab bench calibrate record readme address release clean clean-env
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=value …]"
@@ -35,23 +36,19 @@ help: ## list the targets
 
 setup: $(VENV)/.installed ## make .venv with the pinned packages and this one
 
-$(VENV)/.python:
+# Only where there is none: `make book VENV=$$CONDA_PREFIX` works in the environment that conda made.
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, not {sys.version.split()[0]}: make PYTHON=/path/to/python3.11 …")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make environments: apt install python3-venv (Debian, Ubuntu), or make PYTHON=/path/to/another/python3.11 …" >&2; exit 1; }
 	@echo "Making $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV)
-	@touch $@
 
-# torch goes first and alone: an open range elsewhere would pull the newest build with gigabytes of CUDA packages.
-$(VENV)/.installed: $(VENV)/.python constraints.txt pyproject.toml
-	@echo "Installing torch, then the packages that constraints.txt pins (minutes, once)"
-	@$(PIP_INSTALL) --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	@$(PIP_INSTALL) hatchling
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[$(EXTRAS)]'
+$(VENV)/.installed: constraints.txt pyproject.toml .ci/install.py | $(BIN)/python
+	@$(INSTALL) '.[$(EXTRAS)]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.installed
-	@echo "Installing the peers that benchmarks compare with"
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[$(EXTRAS),bench]'
+	@$(INSTALL) '.[$(EXTRAS),bench]' # the peers that benchmarks compare with
 	@touch $@
 
 book: setup ## run every chapter in quick, build the site in _build/html, check it
@@ -60,6 +57,10 @@ book: setup ## run every chapter in quick, build the site in _build/html, check 
 
 test: setup ## run all tests, the chapters' regression in smoke included
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The tests that a new Python or new versions of the packages would fail first; one file a line.
+short: setup ## run the tests of about a minute: import, wheel, estimators, one chapter
+	@$(BIN)/python -m pytest @.ci/short.txt $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, and notebooks without outputs
 	@$(BIN)/ruff check .
@@ -89,6 +90,12 @@ readme: setup ## renew the README's table of verdicts and its figure from the re
 
 address: setup ## write the repository's address where it is needed (URL=…)
 	@$(CHEMDL) address "$(URL)"
+
+# What speaks against it is said before the book is built.
+release: setup ## wheel, source archive, the site and their SHA-256 in dist
+	@$(BIN)/python .ci/release.py check
+	@$(MAKE) --no-print-directory book
+	@$(BIN)/python .ci/release.py build
 
 clean: ## remove what was built
 	@rm -rf _build .pytest_cache .mypy_cache .ruff_cache

@@ -24,6 +24,7 @@ _MODULES = (
     "screening",
     "settings",
     "show",
+    "threads",
 )
 # The names a chapter needs before all others, and the module that holds each.
 _NAMES = {

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from chemdl import __version__
+from chemdl.extras import advice
 from chemdl.registry import Registry, UnknownNameError
 from chemdl.settings import DEVICES, PROFILES
 
-_EXTRAS = "pip install 'chemdl[run]' brings what chapters need, 'chemdl[book]' what the book needs"
 # Functions that add the command of a domain; their modules import the rest of it late.
 COMMANDS: Registry[Callable[[Any], None]] = Registry("command", "commands")
 
@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if not error.name or error.name.startswith("chemdl"):
             raise
-        print(f"chemdl: {error.name} is not installed; {_EXTRAS}", file=sys.stderr)
+        extra = "book" if options.command == "book" else "run"
+        print(f"chemdl: {error.name} is not installed. {advice(extra)}", file=sys.stderr)
         return 1
     except Exception as error:
         if not type(error).__module__.startswith("chemdl"):
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_calibrate,
         _add_book,
         _add_address,
+        _add_doctor,
     ):
         add(commands)
     return parser
@@ -153,7 +155,7 @@ def _run(options: argparse.Namespace) -> None:
 
     chapters = options.chapters or list(book.chapter_files())
     if not chapters:
-        raise UsageError("no chapters here; name a notebook, or run this in a checkout")
+        raise UsageError("this chemdl came without its notebooks; name the file of one")
     done = book.run_chapters(
         chapters,
         profile=options.profile,
@@ -358,6 +360,24 @@ def _address(options: argparse.Namespace) -> None:
 
     for path in book.write_address(options.url):
         print(path)
+
+
+# doctor
+
+
+def _add_doctor(commands: Any) -> None:
+    text = "say what is installed, what is missing and what to type; asks no network"
+    _command(commands, "doctor", _doctor, text)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from chemdl import doctor
+
+    if sys.stderr.isatty():
+        print("chemdl: trying the packages, up to a minute", file=sys.stderr)
+    report = doctor.examine()
+    print(report)
+    return 0 if report.runs else 1
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:

@@ -25,10 +25,25 @@ def project_root() -> Path | None:
     return next((c for c in candidates if (c / "chapters").is_dir() and _is_ours(c)), None)
 
 
+def clone() -> Path | None:
+    """Return the checkout that this package is used from, or ``None`` where it was installed."""
+    beside = Path(__file__).resolve().parents[1]
+    return beside if _is_ours(beside) else None
+
+
 def data_dir() -> Path:
     """Return the folder with datasets.yml, claims.yml, embedded/ and results/."""
-    beside = Path(__file__).resolve().parents[1]
-    return beside / "data" if _is_ours(beside) else Path(__file__).with_name("_data")
+    beside = clone()
+    return beside / "data" if beside else Path(__file__).with_name("_data")
+
+
+def chapters_dir() -> Path:
+    """Return the folder with the notebooks: the checkout's chapters/, else the package's own copy.
+
+    Nothing is ever written there.
+    """
+    root = project_root()
+    return root / "chapters" if root else Path(__file__).with_name("_chapters")
 
 
 @contextmanager

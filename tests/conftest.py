@@ -5,9 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tomllib
+import types
 from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+# Before NumPy, torch and scikit-learn are loaded, since they read it then: on a core that is shared
+# threads that spin while they wait make a test of a net take ten times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pytest
@@ -45,6 +52,49 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Path:
         )
     monkeypatch.setenv("CHEMDL_MIRROR", str(folder))
     return folder
+
+
+@pytest.fixture
+def absent(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of packages that shall seem not to be installed."""
+    hidden: set[str] = set()
+    version = metadata.version
+
+    def without(name: str) -> str:
+        if name in hidden:
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", without)
+    return hidden
+
+
+@pytest.fixture
+def wheel(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    """As if chemdl had been installed from a wheel: no clone, only a record of what it needs."""
+    from packaging.requirements import Requirement
+
+    from chemdl import doctor, extras
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = list(project["dependencies"])
+    for part, requirements in project["optional-dependencies"].items():
+        for one in map(Requirement, requirements):
+            marker = f"({one.marker}) and " if one.marker else ""
+            one.marker = None
+            lines.append(f'{one}; {marker}extra == "{part}"')
+    named = types.SimpleNamespace(get_all=lambda key: list(project["optional-dependencies"]))
+    record = types.SimpleNamespace(
+        requires=lines,
+        metadata=named,
+        read_text=lambda name: '{"url": "file:///downloads/chemdl-9.whl", "archive_info": {}}',
+    )
+    for module in (doctor, extras):
+        monkeypatch.setattr(module, "clone", lambda: None)
+    found = metadata.distribution
+    own = {"chemdl": record}
+    monkeypatch.setattr(metadata, "distribution", lambda name: own.get(name) or found(name))
+    return record
 
 
 @pytest.fixture(scope="session")

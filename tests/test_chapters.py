@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,17 @@ def test_a_chapter_begins_with_title_parameters_setup_and_settings(name):
     assigned = {node.targets[0].id: node.value.value for node in ast.parse(parameters).body}
     assert assigned == {"profile": "quick", "seed": 0, "device": "auto", "output": ""}
     assert "chemdl.read_settings(globals())" in third
+
+
+def test_the_set_up_cells_differ_in_the_extras_alone():
+    cells = {
+        name: next(source for tags, source in code_cells(name) if "setup" in tags)
+        for name in CHAPTERS
+    }
+    extras = {name: re.search(r'^_extras = "(.*)"$', text, re.M)[1] for name, text in cells.items()}
+    assert {name: extra for name, extra in extras.items() if extra} == {"materials": "[materials]"}
+    plain = {text.replace("[materials]", "") for text in cells.values()}
+    assert len(plain) == 1 and len(plain.pop().splitlines()) <= 20
 
 
 @every_chapter

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from chemdl import cli
+from chemdl import cli, extras
 from chemdl import data as datasets
 from chemdl.evidence import claims
 
@@ -134,7 +134,7 @@ def test_running_nothing_is_refused(
 ) -> None:
     monkeypatch.setattr("chemdl.book.run.chapter_files", dict)
     assert run("run") == 2
-    assert "no chapters here" in capsys.readouterr().err
+    assert "without its notebooks" in capsys.readouterr().err
 
 
 def test_recording_a_folder_without_cards_is_refused(
@@ -205,7 +205,8 @@ def test_a_missing_extra_is_named(
 
     monkeypatch.setattr(datasets, "names", missing)
     assert run("data", "list") == 1
-    assert "papermill is not installed; pip install 'chemdl[run]'" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert f"chemdl: papermill is not installed. {extras.advice('run')}" in shown
 
 
 HELP = """

@@ -1,4 +1,4 @@
-"""What holds for the package as a whole: its layers, its import, its pins, its wheel."""
+"""What holds for the package as a whole: its layers, its import, its pins."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import re
 import subprocess
 import sys
 import tomllib
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -27,7 +25,7 @@ PACKAGE = ROOT / "chemdl"
 
 # From the ground up; a room imports from floors below, or from its left on its own floor.
 FLOORS = (
-    ("profiles", "progress", "datasets", "claims"),
+    ("profiles", "extras", "threads", "progress", "datasets", "claims"),
     (
         "ragged",
         "features",
@@ -56,7 +54,7 @@ FLOORS = (
         "plots",
     ),
     ("book",),
-    ("cli",),
+    ("doctor", "cli"),
 )
 PLACES = {
     room: (height, place) for height, floor in enumerate(FLOORS) for place, room in enumerate(floor)
@@ -191,7 +189,7 @@ GLOBAL_STATE = """
 import locale, logging, os, random, signal, socket, sys, warnings
 import importlib, pkgutil
 import joblib, jsonschema, matplotlib, matplotlib.pyplot, numpy, pandas, pooch, rdkit.Chem
-import scipy.stats, sklearn.ensemble, sklearn.svm, torch, tqdm.auto, unearth, yaml
+import scipy.stats, sklearn.ensemble, sklearn.svm, threadpoolctl, torch, tqdm.auto, unearth, yaml
 
 def refuse(*_):
     raise AssertionError("an import reached for the network")
@@ -204,6 +202,7 @@ def state():
         "torch": torch.random.get_rng_state().tolist(),
         "torch dtype": str(torch.get_default_dtype()),
         "torch threads": torch.get_num_threads(),
+        "thread pools": str([p["num_threads"] for p in threadpoolctl.threadpool_info()]),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "matplotlib": str(dict(matplotlib.rcParams)),
         "pandas": str(pandas.options.display.max_rows),
@@ -336,10 +335,14 @@ def test_conda_takes_python_from_the_same_range_and_the_rest_from_the_same_pins(
     assert "torch" in pinned
 
 
-def test_make_help_lists_every_target() -> None:
+def make_targets() -> set[str]:
     text = (ROOT / "Makefile").read_text("utf-8")
-    targets = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)
-    assert targets
+    found = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)
+    assert found
+    return set(found[1].split())
+
+
+def test_make_help_lists_every_target() -> None:
     listed = subprocess.run(
         ["make", "--no-print-directory", "help"],
         cwd=ROOT,
@@ -348,7 +351,35 @@ def test_make_help_lists_every_target() -> None:
         check=True,
     ).stdout
     described = set(re.findall(r"^  ([a-z-]+) ", listed, re.MULTILINE))
-    assert described == set(targets[1].split())
+    assert described == make_targets()
+
+
+def test_the_dev_container_has_our_python_and_calls_what_make_knows() -> None:
+    text = (ROOT / ".devcontainer" / "devcontainer.json").read_text("utf-8")
+    container = json.loads(text)
+    image = re.fullmatch(r"python:(3\.\d+)-\w+", container["image"])
+    assert image and Version(image[1]) in SpecifierSet(pyproject()["project"]["requires-python"])
+    # The Python that the pins are made for, as in environment.yml and the workflow's main job.
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    assert f"python={image[1]}" in environment["dependencies"]
+
+    commands = [value for key, value in container.items() if key.endswith("Command")]
+    called = [re.match(r"make ([a-z-]+)", command) for command in commands]
+    assert called and all(called)
+    promised = re.findall(r"make ([a-z-]+)", text)
+    assert set(promised) <= make_targets() and {"setup", "book", "test"} <= set(promised)
+    assert f"make setup PYTHON=python{image[1]}" in commands
+
+
+def test_what_contributors_are_told_to_call_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", text))
+    assert {"setup", "test", "lint", "release"} <= named
+    assert sorted(named - make_targets()) == []
+    paths = re.findall(r"`([\w./-]+/[\w.-]*|\w+\.(?:md|yml|bib|cff|toml|txt))`", text)
+    made = {"dist/"}
+    assert [path for path in paths if path not in made and not (ROOT / path).exists()] == []
+    assert len(paths) > 10
 
 
 def test_workflows_parse_and_take_actions_by_major_version() -> None:
@@ -357,103 +388,5 @@ def test_workflows_parse_and_take_actions_by_major_version() -> None:
     for path in files:
         jobs = yaml.safe_load(path.read_text("utf-8"))["jobs"]
         used += [step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step]
-    assert len(files) == 3
+    assert len(files) == 4
     assert [name for name in used if not re.fullmatch(r"actions/[a-z-]+@v\d+", name)] == []
-
-
-# wheel
-
-CHAPTER = """
-import chemdl
-checked = chemdl.read_settings(globals())
-
-import pathlib
-data = chemdl.load("freesolv")
-pathlib.Path(output, "found.txt").write_text(f"{checked.profile} {len(data)} {chemdl.__file__}")
-"""
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "build",
-            "--wheel",
-            "--no-isolation",
-            "--outdir",
-            str(folder),
-            str(ROOT),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    (path,) = folder.glob("*.whl")
-    return path
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run(
-        [*pip, "--no-deps", "--no-index", "--target", str(folder), str(wheel)],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    return folder
-
-
-def test_the_wheel_carries_the_data(wheel: Path) -> None:
-    names = set(zipfile.ZipFile(wheel).namelist())
-    data = ROOT / "data"
-    tracked = subprocess.run(
-        ["git", "ls-files", "data"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.split()
-    expected = {f"chemdl/_data/{Path(name).relative_to('data').as_posix()}" for name in tracked}
-    expected |= {f"chemdl/_data/{name}.yml" for name in ("datasets", "claims")}
-    assert (data / "embedded").is_dir()
-    assert sorted(expected - names) == []
-    assert not [name for name in names if name.startswith(("tests/", "chapters/", "data/"))]
-
-
-def test_an_installed_chemdl_loads_and_runs_a_chapter_in_an_empty_folder(
-    installed: Path, tmp_path: Path
-) -> None:
-    notebook = nbformat.v4.new_notebook()
-    notebook.metadata.kernelspec = {
-        "name": "python3",
-        "display_name": "Python 3",
-        "language": "python",
-    }
-    parameters = 'profile = "quick"\nseed = 0\ndevice = "auto"\noutput = ""'
-    notebook.cells = [
-        nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(CHAPTER),
-    ]
-    nbformat.write(notebook, tmp_path / "01-tiny.ipynb")
-    variables = {
-        "PYTHONPATH": str(installed),
-        "CHEMDL_CACHE": str(tmp_path / "cache"),
-        "PYTHONSAFEPATH": "1",
-    }
-    command = [sys.executable, "-m", "chemdl", "run", "01-tiny.ipynb"]
-    run = subprocess.run(
-        [*command, "--profile", "smoke", "--device", "cpu", "--output", "out"],
-        cwd=tmp_path,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert run.returncode == 0, run.stderr
-    profile, rows, file = (tmp_path / "out" / "found.txt").read_text().split(" ", 2)
-    assert (profile, int(rows)) == ("smoke", 642)
-    assert Path(file).is_relative_to(installed)
-    executed = json.loads((tmp_path / "out" / "01-tiny.ipynb").read_text("utf-8"))
-    assert executed["cells"]

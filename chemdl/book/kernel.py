@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from chemdl.threads import WAIT_POLICY, cores
+
 _THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
@@ -14,22 +16,16 @@ _THREAD_VARIABLES = (
 )
 
 
-def threads() -> int:
-    """Return how many cores this process may use, by affinity and container quota."""
-    import joblib
-
-    return int(joblib.cpu_count())
-
-
 def kernel_environment() -> dict[str, str]:
     """Return the variables a chapter's kernel gets beside those of this process.
 
-    Thread counts that the user has set are left alone; without them a container with two cores of 64 would start 64 threads.
+    Thread counts that the user has set are left alone; without them a container with two cores of
+    64 would start 64 threads.
     """
-    variables = {name: os.environ.get(name, str(threads())) for name in _THREAD_VARIABLES}
-    # Waiting threads that spin take the core from the thread they wait for: with any other load on
-    # two cores a step of a net takes ten times as long.
-    variables["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
+    variables = {name: os.environ.get(name, str(cores())) for name in _THREAD_VARIABLES}
+    # Read when a library is loaded, so only who starts the kernel can set it. Where threads sleep
+    # while they wait, a net may take every core (see chemdl.threads).
+    variables[WAIT_POLICY] = os.environ.get(WAIT_POLICY, "PASSIVE")
     # Figures are shown in the notebook whatever backend this process draws with.
     variables["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     package = Path(__file__).resolve().parents[2]

@@ -18,9 +18,11 @@ from typing import Any, TextIO
 
 from chemdl.book import fingerprint, kernel
 from chemdl.evidence.result import read_result
-from chemdl.files import project_root, write_atomically
+from chemdl.extras import advice
+from chemdl.files import chapters_dir, write_atomically
 from chemdl.registry import UnknownNameError
 from chemdl.settings import Settings, read_settings
+from chemdl.threads import cores
 
 RECORDED_PACKAGES = (
     "chemdl",
@@ -32,6 +34,8 @@ RECORDED_PACKAGES = (
     "scipy",
     "torch",
 )
+# What a chapter may need beyond the packages of the extra ``run``.
+_BROUGHT_BY = {"deepchem": "deepchem", "pymatgen": "materials"}
 
 
 class UnknownChapterError(ValueError):
@@ -82,11 +86,12 @@ def chapter_name(file: str | Path) -> str:
 
 
 def chapter_files(folder: Path | None = None) -> dict[str, Path]:
-    """Return the notebooks of ``folder`` (the checkout's chapters/) by name, in reading order."""
-    root = project_root()
-    if folder is None:
-        folder = root / "chapters" if root else Path("chapters")
-    return {chapter_name(path): path for path in sorted(folder.glob("[!.]*.ipynb"))}
+    """Return the notebooks of ``folder`` by name, in reading order.
+
+    Without a folder they are those of :func:`chemdl.files.chapters_dir`.
+    """
+    found = sorted((folder or chapters_dir()).glob("[!.]*.ipynb"))
+    return {chapter_name(path): path for path in found}
 
 
 def find_chapter(chapter: str | Path) -> Path:
@@ -218,7 +223,7 @@ def _run(
 def _machine(device: str) -> dict[str, str | int]:
     return {
         "device": device,
-        "threads": kernel.threads(),
+        "threads": cores(),
         "system": f"{platform.system()} {platform.machine()}",
     }
 
@@ -284,6 +289,9 @@ def _cell_number(notebook: Path, error: Any) -> int:
 
 def _text(error: Any) -> str:
     lines = "\n".join(error.traceback) or f"{error.ename}: {error.evalue}"
+    missing = re.match(r"No module named '(\w+)", str(error.evalue))
+    if missing and (extra := _BROUGHT_BY.get(missing[1])):
+        lines += f"\n{advice(extra)}"
     return re.sub(r"\x1b\[[0-9;]*m", "", lines)
 
 

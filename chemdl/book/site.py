@@ -15,6 +15,7 @@ from typing import Any
 
 from chemdl.book import check, fingerprint, notebooks, pages
 from chemdl.book.run import chapter_name, find_chapter, read_run, run_chapters
+from chemdl.extras import advice
 from chemdl.files import project_root, write_atomically
 from chemdl.settings import read_settings
 
@@ -215,7 +216,7 @@ def _copy_mathjax(folder: Path) -> None:
     files = metadata.files("sphinx-mathjax-offline") or []
     paths = [Path(str(f.locate())) for f in files if f.name == _MATHJAX]
     if not paths:
-        raise BookError(f"sphinx-mathjax-offline has no {_MATHJAX}; install chemdl[book] again")
+        raise BookError(f"sphinx-mathjax-offline has no {_MATHJAX}. {advice('book')}")
     folder.mkdir(parents=True)
     shutil.copyfile(paths[0], folder / _MATHJAX)
 

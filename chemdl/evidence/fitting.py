@@ -17,6 +17,7 @@ from chemdl.data import Dataset
 from chemdl.evidence import metrics
 from chemdl.evidence.replicas import Replica
 from chemdl.learn.ragged import Ragged
+from chemdl.threads import bounded
 
 # Float32 keeps 24 bits of a probability; 12 rank as well, and compress to half the size.
 _DROPPED_BITS = 11
@@ -63,11 +64,16 @@ def score(metric: str, data: Dataset, rows: np.ndarray, predictions: np.ndarray)
 def fit_and_predict(
     model: Any, data: Dataset, fitted: np.ndarray, targets: np.ndarray | Ragged, test: np.ndarray
 ) -> Replica:
-    """Fit a model on the rows ``fitted`` and predict the rows ``test``."""
-    begun = time.perf_counter()
-    model.fit(data.inputs[fitted], targets)
-    seconds = time.perf_counter() - begun
-    return predicted(model, data, test, seconds, stack_size=1, device="cpu")
+    """Fit a model on the rows ``fitted`` and predict the rows ``test``.
+
+    On one thread, since others are fitted beside it, unless the model is one to be fitted alone.
+    """
+    # Bounded here, not by who spreads the calls: each thread and process has counts of its own.
+    with bounded(None if getattr(model, "alone", False) else 1):
+        begun = time.perf_counter()
+        model.fit(data.inputs[fitted], targets)
+        seconds = time.perf_counter() - begun
+        return predicted(model, data, test, seconds, stack_size=1, device="cpu")
 
 
 def predicted(

@@ -41,6 +41,7 @@ from chemdl.learn.models import every_name
 from chemdl.progress import Progress
 from chemdl.registry import UnknownNameError
 from chemdl.settings import Settings, SettingsError, spawn
+from chemdl.threads import bounded
 
 KINDS = ("deep", "classical", "trivial")
 
@@ -121,6 +122,7 @@ class Study:
         """Where the card of this run lies."""
         return self.settings.cards / f"{self.name}.json"
 
+    @bounded()
     def run(self) -> Result:
         """Compute what is missing and asked for, write the card, and return the result.
 

@@ -25,6 +25,7 @@ from chemdl.evidence.splits import Split
 from chemdl.learn.training import DivergedError
 from chemdl.progress import Progress
 from chemdl.settings import Settings, spawn
+from chemdl.threads import bounded
 
 FULL_TRIALS = 20
 
@@ -45,6 +46,7 @@ class RandomSearch:
     settings: Settings
     store: ReplicaStore
 
+    @bounded()
     def best(self, name: str, preset: Any, *, run: bool) -> Any | None:
         """Return the best configuration of a model, or ``None`` where the preset stands.
 

@@ -18,6 +18,7 @@ from typing import Any
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
+from chemdl.extras import advice
 from chemdl.screening import poses
 from chemdl.screening.ligands import Ligand, in_random_order
 from chemdl.screening.poses import Pose
@@ -31,7 +32,7 @@ Engine = Callable[[str], str]
 
 
 class MissingExtraError(ImportError):
-    """The optional packages of ``chemdl[dock]`` are not installed."""
+    """The optional packages of the extra ``dock`` are not installed."""
 
 
 def dock(
@@ -61,7 +62,7 @@ def dock(
     DockingError
         where there are too few ligands.
     MissingExtraError
-        where a ligand is to be docked and the packages of ``chemdl[dock]`` are not there.
+        where a ligand is to be docked and the packages of the extra ``dock`` are not there.
     """
     find: Engine | None = None
     for ligand in ligands_to_dock(target, rows, actives=actives, decoys=decoys, seed=seed):
@@ -186,10 +187,7 @@ def _pose(text: str) -> Pose:
 
 
 def _missing(error: ImportError) -> MissingExtraError:
-    return MissingExtraError(
-        f"docking needs {error.name}: pip install 'chemdl[dock]' brings it (Vina has wheels for "
-        "Linux and Python 3.11 and 3.12)"
-    )
+    return MissingExtraError(f"docking needs {error.name}. {advice('dock')}")
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import importlib.util
 import numpy as np
 import pytest
 
+from chemdl.extras import advice
 from chemdl.screening import complexes, docking, poses
 from chemdl.screening.docking import MissingExtraError
 from chemdl.screening.poses import MissingPoseError
@@ -56,15 +57,15 @@ def test_without_the_extra_the_error_names_it(workbench, monkeypatch) -> None:
 
     monkeypatch.setitem(sys.modules, "vina", None)
     monkeypatch.setitem(sys.modules, "meeko", None)
-    with pytest.raises(MissingExtraError, match=r"chemdl\[dock\]"):
+    with pytest.raises(MissingExtraError, match="docking needs vina"):
         docking.vina(docking.receptor("left"))
-    with pytest.raises(MissingExtraError, match=r"meeko.*chemdl\[dock\]"):
+    with pytest.raises(MissingExtraError, match="docking needs meeko"):
         docking.pdbqt("CCO")
 
 
 @pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ("vina", "meeko")),
-    reason="Vina and Meeko are not installed: pip install 'chemdl[dock]'",
+    reason=f"Vina or Meeko is not installed. {advice('dock')}",
 )
 def test_vina_docks_into_a_pocket_and_finds_the_same_again(workbench, monkeypatch) -> None:
     monkeypatch.setattr(poses, "EVALUATIONS", 2_000)
@@ -83,7 +84,7 @@ def test_vina_docks_into_a_pocket_and_finds_the_same_again(workbench, monkeypatc
 
 @pytest.mark.skipif(
     not importlib.util.find_spec("meeko"),
-    reason="Meeko is not installed: pip install 'chemdl[dock]'",
+    reason=f"Meeko is not installed. {advice('dock')}",
 )
 def test_a_ligand_has_the_same_conformer_each_time_and_rings_stay_closed() -> None:
     ring = "C1CCCCCCCCCCCCC1C(=O)NCCO"
