@@ -367,7 +367,7 @@ def _address(options: argparse.Namespace) -> None:
 
 def _add_doctor(commands: Any) -> None:
     text = "say what is installed, what is missing and what to type; asks no network"
-    _command(commands, "doctor", _doctor, text)
+    add_command(commands, "doctor", _doctor, text)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ class Settings:
     seed : the one root seed; every other seed is spawned from it by name.
     device : ``cpu`` or ``cuda``, resolved from ``auto``.
     output : folder for cards, replicas and the executed notebook.
-    models : ``("all",)``, or kinds (``deep``, ``classical``) and names of the models to compute now.
+    models : to compute now: ``("all",)``, or kinds (``deep``, ``classical``) and names.
     repeats, trials : cut the protocol's repeats or the tuning trials of a profile; ``None`` leaves
         them as the profile has them. A card states what such a cut leaves out.
     shuffled : train on permuted labels, as a control that finds nothing.
@@ -75,8 +75,8 @@ def read_settings(namespace: Mapping[str, Any], chapter: str = "") -> Settings:
     """Check a chapter's parameters and return them as :class:`Settings`.
 
     ``namespace`` is the notebook's ``globals()`` right after the parameters cell, or a plain
-    mapping; ``chapter`` is the chapter's name. Papermill accepts any name silently, so every number, text or truth value in it that
-    is no parameter is refused here. Other objects are none of papermill's, and stay: the cell can
+    mapping; ``chapter`` is the chapter's name. Papermill accepts any name silently, so every
+    number, text or truth value in it that is no parameter is refused here. Other objects are none of papermill's, and stay: the cell can
     be run again in a notebook that is at work.
 
     Raises

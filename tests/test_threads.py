@@ -64,7 +64,7 @@ class Witness(RegressorMixin, BaseEstimator):
         return np.full(len(X), float(self.most_))
 
 
-class WitnessNet(MultitaskRegressor):
+class WitnessNet(Multitask.Regressor):
     """Predicts how many threads torch and BLAS would take in its training."""
 
     def featurize(self, inputs: Any) -> Any:
