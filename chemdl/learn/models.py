@@ -44,10 +44,11 @@ class ModelInfo:
     reads : what the model sees of an input, in words.
     method : the model in a few words.
     paper : whose model it is, and of which year.
-    learns : kinds of targets that it can learn: classification, regression, labelling.
-    make : (kind of targets, further parameters) → unfitted estimator.
+    makers : for each kind of targets that it can learn (classification, regression, labelling),
+        what makes the unfitted estimator from further parameters.
     inputs : kinds of input that it takes, as in :mod:`chemdl.data.inputs`.
     parameters : those that tell it from other models of the same class.
+    defined_by : the class that a net is defined by.
     """
 
     name: str
@@ -55,14 +56,19 @@ class ModelInfo:
     reads: str
     method: str
     paper: str
-    learns: tuple[str, ...]
-    make: Callable[..., Any] = field(repr=False)
+    makers: Mapping[str, Callable[..., Any]] = field(repr=False)
     inputs: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    defined_by: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise UnknownNameError("family of models", self.family, FAMILIES)
+
+    @property
+    def learns(self) -> tuple[str, ...]:
+        """The kinds of targets that it can learn."""
+        return tuple(self.makers)
 
     def estimator(self, kind: str, **changes: Any) -> Any:
         """Return the unfitted model for targets of this kind, with ``changes`` to its parameters.
@@ -72,9 +78,9 @@ class ModelInfo:
         UnknownNameError
             for targets that it cannot learn.
         """
-        if kind not in self.learns:
-            raise UnknownNameError(f"kind of dataset for {self.name}", kind, self.learns)
-        return self.make(kind, **{**self.parameters, **changes})
+        if kind not in self.makers:
+            raise UnknownNameError(f"kind of dataset for {self.name}", kind, self.makers)
+        return self.makers[kind](**{**self.parameters, **changes})
 
 
 NETS: Registry[ModelInfo] = Registry("net", "nets")
@@ -119,10 +125,10 @@ def net(
             reads=reads,
             method=method,
             paper=paper,
-            learns=tuple(learns),
-            make=lambda kind, **chosen: getattr(cls, _LEARNERS[kind])(**chosen),
+            makers={kind: getattr(cls, _LEARNERS[kind]) for kind in learns},
             inputs=tuple(inputs),
             parameters=parameters,
+            defined_by=cls,
         )
         NETS.add(name, info)
         return cls
@@ -166,14 +172,13 @@ def baseline(
     family: str,
     reads: str,
     method: str,
-    paper: str,
-    learns: Sequence[str],
+    paper: str = "",
     *,
     inputs: Sequence[str],
-    make: Callable[..., Any],
+    makers: Mapping[str, Callable[..., Any]],
 ) -> None:
     """Register a classical model for these kinds of input; see :class:`ModelInfo`."""
-    info = ModelInfo(name, family, reads, method, paper, tuple(learns), make, tuple(inputs))
+    info = ModelInfo(name, family, reads, method, paper, makers, tuple(inputs))
     for kind in inputs:
         BASELINES.add(f"{kind}/{name}", info)
 

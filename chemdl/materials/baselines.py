@@ -6,7 +6,7 @@ describe the composition only. Targets are (n,) or (n, tasks) with NaN where not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -141,11 +141,8 @@ def _baseline(cls: Any, name: str, settings: dict[str, Any], seed: int) -> Any:
     return cls(estimator, representation, space=space, kind=kind, seed=seed, standardised=True)
 
 
-def _make(name: str, kind: str, **parameters: Any) -> Any:
-    return (classifier if kind == "classification" else regressor)(name, **parameters)
-
-
-_BOTH = ("classification", "regression")
+_MAKERS: dict[str, Callable[..., Any]] = {"classification": classifier, "regression": regressor}
+_BOTH = tuple(_MAKERS)
 _MODELS = (
     ("random_forest", "forest", "300 trees", "Breiman 2001", _BOTH),
     ("extra_trees", "forest", "300 trees with random cuts", "Geurts et al. 2006", _BOTH),
@@ -167,7 +164,6 @@ for _name, _family, _method, _paper, _learns in _MODELS:
         "nothing" if _name == "trivial" else "descriptors of the elements",
         _method,
         _paper,
-        _learns,
         inputs=("formula", "crystal"),
-        make=partial(_make, _name),
+        makers={kind: partial(_MAKERS[kind], _name) for kind in _learns},
     )

@@ -293,10 +293,6 @@ def baseline(
     return simple[name].set_params(**changes)
 
 
-def _make(name: str, kind: str, **parameters: Any) -> Any:
-    return baseline(name, **parameters)
-
-
 _MODELS = (
     ("logistic", "linear model", "window of 17 residues", "logistic regression, L2", ""),
     ("gradient_boosting", "boosting", "window of 17 residues, 9 with profiles",
@@ -310,7 +306,5 @@ _MODELS = (
 )  # fmt: skip
 BASELINES = tuple(_name for _name, *_ in _MODELS)
 for _name, _family, _reads, _method, _paper in _MODELS:
-    _maker = functools.partial(_make, _name)
-    models.baseline(
-        _name, _family, _reads, _method, _paper, ("labelling",), inputs=("sequence",), make=_maker
-    )
+    _makers = {"labelling": functools.partial(baseline, _name)}
+    models.baseline(_name, _family, _reads, _method, _paper, inputs=("sequence",), makers=_makers)

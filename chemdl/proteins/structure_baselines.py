@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -106,10 +106,6 @@ class ResidueAngles(BaseEstimator):
         return window_places(X, 1)[:, 0] * int(self.by_residue)
 
 
-def _make(model: Callable[..., Any], kind: str, **parameters: Any) -> Any:
-    return model(**parameters)
-
-
 _MEAN = functools.partial(ResidueAngles, by_residue=False, kind="trivial")
 for _model, _name, _family, _reads, _method in (
     (PairBoosting, "pair_boosting", "boosting",
@@ -119,5 +115,4 @@ for _model, _name, _family, _reads, _method in (
     (ResidueAngles, "residue_angles", "constant", "the residue", "mean angles of its kind"),
     (_MEAN, "mean_angles", "constant", "nothing", "mean angles of all residues"),
 ):  # fmt: skip
-    _maker = functools.partial(_make, _model)
-    baseline(_name, _family, _reads, _method, "", ("labelling",), inputs=("sequence",), make=_maker)
+    baseline(_name, _family, _reads, _method, inputs=("sequence",), makers={"labelling": _model})

@@ -300,11 +300,8 @@ def regressor(name: str, **changes: Any) -> GeometryBaseline:
 
 
 def _register(name: str, family: str, reads: str, method: str, paper: str = "") -> None:
-    def make(kind: str, **changes: Any) -> GeometryBaseline:
-        return regressor(name, **changes)
-
-    inputs, learns = ("geometry",), ("regression",)
-    baseline(name, family, reads, method, paper, learns, inputs=inputs, make=make)
+    makers = {"regression": _MODELS[name]}
+    baseline(name, family, reads, method, paper, inputs=("geometry",), makers=makers)
 
 
 _READS = {

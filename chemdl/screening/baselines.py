@@ -103,16 +103,9 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
     return molecules.classifier(name, trees=trees, seed=seed)
 
 
-_LEARNS = ("classification",)
-
-
-def _make(name: str, kind: str, **parameters: Any) -> Any:
-    return classifier(name, **parameters)
-
-
 for _name, _family, _reads, _method, _paper in (
     ("similarity", "neighbours", "ECFP4 bits", "Tanimoto similarity to the nearest active", ""),
     ("properties_only", "forest", "six physical properties", "500 trees", "Breiman 2001"),
 ):
-    _maker = functools.partial(_make, _name)
-    baseline(_name, _family, _reads, _method, _paper, _LEARNS, inputs=("smiles",), make=_maker)
+    _makers = {"classification": functools.partial(classifier, _name)}
+    baseline(_name, _family, _reads, _method, _paper, inputs=("smiles",), makers=_makers)

@@ -96,13 +96,6 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
     return ComplexClassifier(forest, representations[name], space=space, seed=seed)
 
 
-_LEARNS = ("classification",)
-
-
-def _make(name: str, kind: str, **parameters: Any) -> Any:
-    return classifier(name, **parameters)
-
-
 for _name, _family, _reads, _method, _paper in (
     ("vina", "equation", "docked complex", "Vina's score, nothing is learned",
      "Trott and Olson 2010, doi:10.1002/jcc.21334"),
@@ -114,5 +107,5 @@ for _name, _family, _reads, _method, _paper in (
      "Breiman 2001"),
     ("trivial", "constant", "nothing", "share of actives in the train rows", ""),
 ):  # fmt: skip
-    _maker = functools.partial(_make, _name)
-    baseline(_name, _family, _reads, _method, _paper, _LEARNS, inputs=("complex",), make=_maker)
+    _makers = {"classification": functools.partial(classifier, _name)}
+    baseline(_name, _family, _reads, _method, _paper, inputs=("complex",), makers=_makers)
