@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 ENTRY_POINTS = "chemdl.domains"
@@ -78,15 +78,16 @@ class Registry(Mapping[str, T], Generic[T]):
         self._complete = False
 
     def add(self, name: str, value: T) -> None:
-        """Register a value.
+        """Register a value; what is defined again, by a notebook's cell say, replaces the earlier.
 
         Raises
         ------
         ValueError
             where the name stands for something else already.
         """
-        if self._values.setdefault(name, value) is not value:
+        if _definition(self._values.get(name, value)) != _definition(value):
             raise ValueError(f"{self.kind} {name!r} is registered twice")
+        self._values[name] = value
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that registers what it decorates and leaves it as it is."""
@@ -126,6 +127,13 @@ class Registry(Mapping[str, T], Generic[T]):
                 self._complete = False
                 raise
         return self._values
+
+
+def _definition(value: Any) -> Any:
+    """Return module and name of a function or class, or of what a value is made of; else itself."""
+    defined = getattr(value, "defined_by", None) or value
+    name = getattr(defined, "__qualname__", None)
+    return value if name is None else (defined.__module__, name)
 
 
 @functools.cache

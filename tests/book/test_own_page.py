@@ -9,6 +9,7 @@ import pytest
 
 from chemdl.book.run import run_chapters
 from chemdl.cli import _parser
+from chemdl.learn.models import NETS
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -19,15 +20,18 @@ def blocks() -> list[tuple[str, str]]:
     return FENCE.findall(page.read_text(encoding="utf-8"))
 
 
-def test_its_python_runs_from_top_to_bottom(blocks, tmp_path, monkeypatch):
+def test_its_python_runs_from_top_to_bottom_and_again(blocks, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    namespace: dict = {"__name__": "own_page"}
-    for language, text in blocks:
-        if language == "python":
-            exec(compile(text, "own.md", "exec"), namespace)
+    monkeypatch.setattr(NETS, "_values", dict(NETS))
+    namespace: dict = {"__name__": "__main__"}
+    for _ in range(2):  # as one does in a notebook
+        for language, text in blocks:
+            if language == "python":
+                exec(compile(text, "own.md", "exec"), namespace)
     assert namespace["mine"].tasks == ("toxic",)
-    card = namespace["card"]
-    assert {model["kind"] for model in card["models"]} == {"deep", "other", "trivial"}
+    result = namespace["result"]
+    kinds = {model.name: model.kind for model in result.card.models}
+    assert kinds == {"small_net": "deep", "extra_trees": "classical", "trivial": "trivial"}
     assert (tmp_path / "my-run" / "cards" / "my_toxicity.json").is_file()
     best = namespace["table"].iloc[0]
     assert best["mean"] > 0.6 and best["model"] != "trivial"
