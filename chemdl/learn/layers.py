@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -33,6 +34,43 @@ class Dropout(nn.Module):
             return x
         kept = noise.uniform(self.layer, x.shape) >= self.rate
         return x * kept / (1.0 - self.rate)
+
+
+def deviation_or_one(least: float = 0.0) -> Callable[[Tensor], Tensor]:
+    """Return the rule for :class:`ColumnScale` that leaves constant columns at their size.
+
+    Columns are divided by their standard deviation, those with one of at most ``least`` by 1.
+    """
+
+    def rule(rows: Tensor) -> Tensor:
+        spread = rows.std(dim=0, correction=0)
+        return torch.where(spread > least, spread, 1.0)
+
+    return rule
+
+
+class ColumnScale(nn.Module):
+    """Columns centred and scaled by the train rows: x (…, columns) → the same shape.
+
+    ``rule`` takes the train rows (n, columns) and returns what each column is divided by.
+    """
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, columns: int, rule: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.rule = rule
+        self.register_buffer("centre", torch.zeros(columns))
+        self.register_buffer("spread", torch.ones(columns))
+
+    def fit(self, rows: Tensor) -> None:
+        """Take centre and divisor of each column from rows (n, columns)."""
+        self.centre.copy_(rows.mean(dim=0))
+        self.spread.copy_(self.rule(rows))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.centre) / self.spread
 
 
 class BatchNorm(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn import layers
-from chemdl.learn.layers import BatchNorm, Dropout, Product
+from chemdl.learn.layers import BatchNorm, ColumnScale, Dropout, Product, deviation_or_one
 from chemdl.learn.noise import Noise
 
 
@@ -47,6 +47,22 @@ def test_dropout_depends_on_key_and_layer_alone(rows: Tensor) -> None:
 def test_dropout_refuses_other_rates(rate: float) -> None:
     with pytest.raises(ValueError, match=f"lies in \\[0, 1\\), not {rate}"):
         Dropout(rate, layer=0)
+
+
+def test_columns_are_scaled_by_the_rows_they_were_fitted_on(rows: Tensor) -> None:
+    rows[:, 0] = 7.0
+    scale = ColumnScale(5, deviation_or_one())
+    scale.fit(rows)
+    scaled = scale(rows)
+    np.testing.assert_allclose(scaled.mean(0), torch.zeros(5), atol=1e-6)
+    np.testing.assert_allclose(scaled.std(0, correction=0)[1:], torch.ones(4), atol=1e-6)
+    # A constant column is centred alone, whatever another row has there.
+    assert scale(torch.full((1, 5), 9.0))[0, 0] == 2.0
+    barely = rows.clone()
+    barely[0, 0] += 1e-5
+    tolerant = ColumnScale(5, deviation_or_one(least=1e-3))
+    tolerant.fit(barely)
+    assert tolerant.spread[0] == 1.0
 
 
 def test_batch_norm_is_torchs(rows: Tensor) -> None:

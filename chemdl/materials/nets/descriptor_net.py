@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralEstimator
-from chemdl.learn.layers import BatchNorm, Dropout
+from chemdl.learn.layers import BatchNorm, ColumnScale, Dropout, deviation_or_one
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch
@@ -25,13 +25,9 @@ from chemdl.materials.compositions import composition_descriptors, element_fract
 class DescriptorLayers(nn.Module):
     """Descriptors (B, F) → (B, tasks) through layers with batch normalisation."""
 
-    centre: Tensor
-    spread: Tensor
-
     def __init__(self, n_features: int, n_tasks: int, hidden: Sequence[int], rate: float) -> None:
         super().__init__()
-        self.register_buffer("centre", torch.zeros(n_features))
-        self.register_buffer("spread", torch.ones(n_features))
+        self.scale = ColumnScale(n_features, deviation_or_one(least=1e-6))
         sizes = [n_features, *hidden]
         self.hidden = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(BatchNorm(size) for size in hidden)
@@ -42,16 +38,14 @@ class DescriptorLayers(nn.Module):
         """Take centre and spread of each column from the train rows; constant ones stay."""
         x = batch["descriptors"]
         assert isinstance(x, Tensor)
-        self.centre.copy_(x.mean(dim=0))
-        spread = x.std(dim=0, correction=0)
-        self.spread.copy_(torch.where(spread > 1e-6, spread, 1.0))
+        self.scale.fit(x)
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
         x = batch["descriptors"]
         assert isinstance(x, Tensor)
         # A column that hardly varies in train may lie far out in a test row.
-        h = ((x - self.centre) / self.spread).clamp(-10.0, 10.0)
+        h = self.scale(x).clamp(-10.0, 10.0)
         for layer, norm, dropout in zip(self.hidden, self.norms, self.dropouts, strict=True):
             h = dropout(torch.relu(norm(layer(h), weight)), noise)
         return self.output(h)

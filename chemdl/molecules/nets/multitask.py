@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralEstimator
-from chemdl.learn.layers import BatchNorm, Dropout
+from chemdl.learn.layers import BatchNorm, ColumnScale, Dropout, deviation_or_one
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.training import ReplicaRows
@@ -55,9 +55,6 @@ class FullyConnected(nn.Module):
     a few dense columns of unequal size, not for rare bits or counts, which it would blow up.
     """
 
-    centre: Tensor
-    spread: Tensor
-
     def __init__(
         self,
         n_features: int,
@@ -73,10 +70,7 @@ class FullyConnected(nn.Module):
     ) -> None:
         super().__init__()
         self.packed = packed
-        self.standardised = standardised
-        if standardised:
-            self.register_buffer("centre", torch.zeros(n_features))
-            self.register_buffer("spread", torch.ones(n_features))
+        self.scale = ColumnScale(n_features, deviation_or_one()) if standardised else None
         if len(dropout) != len(hidden) + 1:
             raise ValueError(
                 f"dropout needs a rate for the input and for each of {len(hidden)} hidden layers: "
@@ -97,11 +91,8 @@ class FullyConnected(nn.Module):
 
     def fit_scaling(self, batch: dict[str, Tensor]) -> None:
         """Take centre and spread of each input from the train rows; constant inputs stay."""
-        if self.standardised:
-            x = self._inputs(batch)
-            self.centre.copy_(x.mean(dim=0))
-            spread = x.std(dim=0, correction=0)
-            self.spread.copy_(torch.where(spread > 0, spread, 1.0))
+        if self.scale is not None:
+            self.scale.fit(self._inputs(batch))
 
     def _inputs(self, batch: dict[str, Tensor]) -> Tensor:
         x = batch["fingerprint"]
@@ -111,8 +102,8 @@ class FullyConnected(nn.Module):
     def forward(self, batch: dict[str, Tensor], noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (batch, tasks)."""
         x = self._inputs(batch)
-        if self.standardised:
-            x = (x - self.centre) / self.spread
+        if self.scale is not None:
+            x = self.scale(x)
         h = self.dropouts[0](x, noise)
         for i, layer in enumerate(self.hidden):
             h = layer(h)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature
+from chemdl.learn.layers import ColumnScale
 from chemdl.learn.models import net
 from chemdl.learn.ragged import Batch, Padded
 from chemdl.quantum.geometries import geometries
@@ -47,16 +48,13 @@ class BehlerParrinelloNetwork(EnergyNetwork):
     """
 
     numbers: Tensor
-    mean: Tensor
-    spread: Tensor
 
     def __init__(
         self, n_tasks: int, elements: Sequence[int], width: int, hidden: Sequence[int]
     ) -> None:
         super().__init__(n_tasks)
         self.register_buffer("numbers", torch.tensor(list(elements)))
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("spread", torch.ones(width))
+        self.function_scale = ColumnScale(width, _bounded_deviation)
         sizes = [width, *hidden, n_tasks]
         self.layers = nn.ModuleList(PerElement(len(elements), a, b) for a, b in pairwise(sizes))
 
@@ -65,21 +63,24 @@ class BehlerParrinelloNetwork(EnergyNetwork):
         super().fit_scaling(batch, targets)
         functions = batch["functions"]
         assert isinstance(functions, Padded)
-        rows = functions.values[functions.mask]
-        self.mean.copy_(rows.mean(0))
-        # A function that hardly varies among few train rows would make a test atom's huge.
-        spread = rows.std(0)
-        self.spread.copy_(spread.clamp(min=max(0.1 * float(spread.mean()), 1e-3)))
+        self.function_scale.fit(functions.values[functions.mask])
 
     def atomic_energies(self, atoms: PaddedAtoms, batch: Batch) -> Tensor:
         """Return each atom's part, scaled: (B, L, tasks)."""
         functions = batch["functions"]
         assert isinstance(functions, Padded)
         kind = (atoms.numbers[..., None] == self.numbers).to(functions.values.dtype)
-        x = (functions.values - self.mean) / self.spread
+        x = self.function_scale(functions.values)
         for layer in self.layers[:-1]:
             x = nn.functional.silu(layer(x, kind))
         return self.layers[-1](x, kind)
+
+
+def _bounded_deviation(rows: Tensor) -> Tensor:
+    """Return each function's deviation, or a tenth of their mean where that is more."""
+    # A function that hardly varies among few train rows would make a test atom's huge.
+    spread = rows.std(0)
+    return spread.clamp(min=max(0.1 * float(spread.mean()), 1e-3))
 
 
 @net(
