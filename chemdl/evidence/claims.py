@@ -43,9 +43,9 @@ class ClaimError(ValueError):
 
 
 class Record(BaseModel):
-    """A part of a claim: no field more, no value of another type."""
+    """A part of a claim: no field more, no value of another type, no NaN."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Reported(Record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
@@ -148,3 +149,59 @@ def test_deepchem_gets_weights_of_zero_for_what_was_not_measured() -> None:
     np.testing.assert_array_equal(counted.X.ravel(), np.arange(1, 41))
     with pytest.raises(DatasetError, match="row 2: 'CCC'"):
         dataset.to_deepchem(Fails())
+
+
+# --- rows with several sites ----------------------------------------------------------------------
+
+
+def chains(
+    lengths: Sequence[int], values: Iterable[float], inputs: Sequence[str] | None = None
+) -> Dataset:
+    """Chains of these lengths, with one target for each residue."""
+    return Dataset(
+        name="chains",
+        inputs=np.array(list("ABCDE")[: len(lengths)] if inputs is None else inputs, object),
+        targets=np.array([[value] for value in values], float),
+        tasks=("t",),
+        kind="labelling",
+        unit="",
+        card={},
+        lengths=np.array(lengths),
+    )
+
+
+def test_sites_of_rows_are_their_lines_of_targets() -> None:
+    data = chains([3, 1, 4, 2], range(10))
+    rows = np.array([2, 0])
+    expected = [[4], [5], [6], [7], [0], [1], [2]]
+    assert data.targets[data.sites(rows)].tolist() == expected
+    assert data.offsets.tolist() == [0, 3, 4, 8, 10]
+    part = data.subset(rows)
+    assert part.targets.tolist() == expected
+    assert part.lengths.tolist() == [4, 3]
+    assert part.row_of_site().tolist() == [0, 0, 0, 0, 1, 1, 1]
+
+
+def test_without_lengths_a_row_is_its_own_site() -> None:
+    plain = make(n=2)
+    assert plain.sites(np.array([1, 0])).tolist() == [1, 0]
+    assert plain.row_of_site().tolist() == [0, 1]
+    assert plain.offsets.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([2, 2], r"of 4 sites .* shape \(4, 1\), not \(5, 1\)"),
+        ([5, 0], "row 1 has 0 sites"),
+        ([5], r"lengths of shape \(1,\) for 2 inputs"),
+    ],
+)
+def test_lengths_must_fit(lengths: list[int], message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        chains(lengths, range(5), inputs=["AB", "ABC"])
+
+
+def test_the_hash_knows_where_rows_end() -> None:
+    one, other = (chains(lengths, range(4)) for lengths in ([1, 3], [2, 2]))
+    assert one.card["content_sha256"] != other.card["content_sha256"]

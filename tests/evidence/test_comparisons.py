@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 
 from chemdl.evidence import claims, metrics
 from chemdl.evidence import statistics as stats
-from chemdl.evidence.cards import Predictions
 from chemdl.evidence.comparisons import (
     Evidence,
     against,
@@ -22,6 +20,7 @@ from chemdl.evidence.comparisons import (
     mean_score,
     task_differences,
 )
+from chemdl.evidence.result import Predictions
 
 NOTHING = Predictions(np.zeros((1, 1)), {})
 
@@ -71,13 +70,15 @@ def claim(kind: str = "difference", reported=(None, None, None), **test: Any) ->
     fields = {"study": "tiny", "a": "a", "b": "b", "metric": "roc_auc", "unit": "fold",
               "fidelity": "exact", **test}  # fmt: skip
     some = next(iter(claims.load_claims().values()))
-    return replace(
-        some,
-        id="TINY-01",
-        kind=kind,
-        reported=claims.Reported(*reported),
-        test=claims.Test(**fields),
-        reason=None,
+    a, b, difference = reported
+    return some.model_copy(
+        update={
+            "id": "TINY-01",
+            "kind": kind,
+            "reported": claims.Reported(a=a, b=b, difference=difference),
+            "test": claims.Test(**fields),
+            "reason": None,
+        }
     )
 
 

@@ -12,14 +12,15 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from chemdl.book.regression import _compare_with_predictions
-from chemdl.data import Dataset, DatasetError
-from chemdl.evidence import cards, claims, metrics, splits
+from chemdl.data import Dataset
+from chemdl.evidence import claims, metrics, splits
 from chemdl.evidence import statistics as stats
 from chemdl.evidence.comparisons import Evidence, compare
+from chemdl.evidence.conditions import Condition
+from chemdl.evidence.fitting import by_row
 from chemdl.evidence.metrics import Metric
-from chemdl.evidence.replicas import by_row
-from chemdl.evidence.study import Condition, Study
-from chemdl.learn.batches import bucketed
+from chemdl.evidence.result import Result, read_result
+from chemdl.evidence.study import Study
 from chemdl.learn.estimator import NeuralEstimator
 from chemdl.learn.losses import Loss, masked_mean
 from chemdl.learn.ragged import Ragged
@@ -78,8 +79,8 @@ RUN = Metric("run", "", True, 0.01, False, "labelling", _mean_run, task="state",
 
 @pytest.fixture(autouse=True)
 def own_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(metrics.METRICS, "right", RIGHT)
-    monkeypatch.setitem(metrics.METRICS, "run", RUN)
+    monkeypatch.setitem(metrics.METRICS._values, "right", RIGHT)
+    monkeypatch.setitem(metrics.METRICS._values, "run", RUN)
     monkeypatch.setattr(claims, "for_study", lambda _study: [])
 
 
@@ -106,6 +107,7 @@ def _states_and_heights(output: Tensor, target: Tensor, weight: Tensor) -> Tenso
 
 
 class BeforeNet(NeuralEstimator):
+    revision = 1
     _loss: ClassVar[Any] = Loss(_states_and_heights)
 
     def __init__(
@@ -134,6 +136,7 @@ class BeforeNet(NeuralEstimator):
 
 
 class Majority(BaseEstimator):
+    revision = 1
     kind: ClassVar[str] = "trivial"
 
     def fit(self, X, y):
@@ -148,8 +151,10 @@ class Majority(BaseEstimator):
         return np.column_stack([np.full(sites, self.state_), np.full(sites, self.height_)])
 
 
-def run(data: Dataset, output: Path, protocol: splits.Protocol, unit: str = "chain", **more: Any):
-    study = Study(
+def run(
+    data: Dataset, output: Path, protocol: splits.Protocol, unit: str = "chain", **more: Any
+) -> Result:
+    return Study(
         "chains",
         chapter="tiny",
         dataset=data,
@@ -160,53 +165,7 @@ def run(data: Dataset, output: Path, protocol: splits.Protocol, unit: str = "cha
         reference="trivial",
         unit=unit,
         **more,
-    )
-    return study.run(), study.predictions()
-
-
-# --- the dataset ----------------------------------------------------------------------------------
-
-
-def test_sites_of_rows_are_their_lines_of_targets(data: Dataset) -> None:
-    rows = np.array([5, 0, 7])
-    expected = np.concatenate([labels_of(data.inputs[row]) for row in rows])
-    np.testing.assert_array_equal(data.targets[data.sites(rows)], expected)
-    np.testing.assert_array_equal(by_row(data)[rows].values, expected)
-    part = data.subset(rows)
-    np.testing.assert_array_equal(part.targets, expected)
-    assert part.lengths.tolist() == [len(data.inputs[row]) for row in rows]
-    np.testing.assert_array_equal(part.row_of_site(), np.repeat([0, 1, 2], part.lengths))
-
-
-def test_without_lengths_a_row_is_its_own_site() -> None:
-    plain = Dataset("x", np.array(["C", "CC"], object), np.ones((2, 1)), ("t",), "regression", "",
-                    {})  # fmt: skip
-    np.testing.assert_array_equal(plain.sites(np.array([1, 0])), [1, 0])
-    np.testing.assert_array_equal(plain.row_of_site(), [0, 1])
-    assert by_row(plain) is plain.targets
-
-
-@pytest.mark.parametrize(
-    ("lengths", "message"),
-    [
-        ([2, 2], r"of 4 sites .* shape \(4, 2\), not \(5, 2\)"),
-        ([5, 0], "row 1 has 0 sites"),
-        ([5], r"lengths of shape \(1,\) for 2 inputs"),
-    ],
-)
-def test_lengths_must_fit(lengths: list[int], message: str) -> None:
-    with pytest.raises(DatasetError, match=message):
-        Dataset("x", np.array(["AB", "ABC"], object), np.zeros((5, 2)), TASKS, "labelling", "", {},
-                lengths=np.array(lengths))  # fmt: skip
-
-
-def test_the_hash_knows_where_rows_end() -> None:
-    one, other = (
-        Dataset("x", np.array(["A", "B"], object), np.zeros((4, 2)), TASKS, "labelling", "", {},
-                lengths=np.array(lengths))
-        for lengths in ([1, 3], [2, 2])
-    )  # fmt: skip
-    assert one.card["content_sha256"] != other.card["content_sha256"]
+    ).run()
 
 
 # --- training -------------------------------------------------------------------------------------
@@ -258,18 +217,6 @@ def test_an_unmeasured_site_teaches_nothing(data: Dataset) -> None:
         fitted.append(result[1])
     a, b = (predict(Before(), one, features) for one in fitted)
     np.testing.assert_allclose(a, b, atol=1e-5)
-
-
-def test_buckets_hold_rows_of_similar_length_and_every_row_once() -> None:
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(1, 500, size=203)
-    order = bucketed(rng.permutation(203), lengths, 8, np.random.default_rng(1))
-    assert sorted(order) == list(range(203))
-    spread = np.ptp(lengths[order[:200]].reshape(25, 8), axis=1)
-    assert spread.mean() < 60
-    # Batches do not come in order of length.
-    means = lengths[order[:200]].reshape(25, 8).mean(axis=1)
-    assert not (np.diff(means) >= 0).all()
 
 
 class Fitted(Before):
@@ -327,37 +274,38 @@ def test_a_study_of_sites_leaves_a_card(data: Dataset, tmp_path: Path) -> None:
         data.name, data.inputs, data.targets, data.tasks, data.kind, data.unit, data.card,
         {"set": sides}, data.lengths,
     )  # fmt: skip
-    card, predictions = run(published, tmp_path, splits.published(published))
-    (row,) = (r for r in card["scores"] if r["model"] == "net")
-    assert row["n_test"] == 10 and row["values"]["right"]["height"] is None
-    assert row["values"]["right"]["state"] > 0.9
-    assert card["undefined"] == []
+    result = run(published, tmp_path, splits.published(published))
+    predictions = result.predictions
+    (row,) = result.replicas("net").values()
+    assert row.n_test == 10 and row.values["right"]["height"] is None
+    assert row.values["right"]["state"] > 0.9
+    assert result.card.undefined == []
     sites = published.sites(np.arange(30, 40))
     np.testing.assert_array_equal(predictions.arrays["test/0/0"], sites)
     np.testing.assert_array_equal(predictions.units, published.row_of_site())
     assert predictions.arrays["net/all/0/0"].shape == (len(sites), 2)
     _compare_with_predictions("card", row, predictions)
-    comparison = compare(Evidence(card["scores"], predictions, "chain"), "net", "trivial", "right")
+    rows = [one.model_dump() for one in result.card.scores]
+    comparison = compare(Evidence(rows, predictions, "chain"), "net", "trivial", "right")
     assert comparison is not None and comparison["low"] > 0
     assert "over units" in comparison["method"]
-    assert next(c for c in card["comparisons"] if c["metric"] == "right")["low"] > 0
+    assert next(c for c in result.comparisons if c.metric == "right").low > 0
 
 
 def test_folds_of_chains_and_shuffled_sites(data: Dataset, tmp_path: Path) -> None:
     protocol = splits.random(data, repeats=1, folds=4)
     shuffled = Condition("shuffled", shuffled=True)
-    card, _ = run(data, tmp_path, protocol, "fold", conditions=[Condition(), shuffled])
+    result = run(data, tmp_path, protocol, "fold", conditions=[Condition(), shuffled])
     right = {
-        condition: np.mean([
-            r["values"]["right"]["state"] for r in card["scores"]
-            if (r["model"], r["condition"]) == ("net", condition)
-        ])
+        condition: result.by_task("net", "right", condition)["state"].mean()
         for condition in ("all", "shuffled")
-    }  # fmt: skip
+    }
     assert right["all"] > 0.9 > 0.6 > right["shuffled"]
 
 
 class TooFew(Majority):
+    revision = 1
+
     def predict(self, X):
         return super().predict(X)[:-1]
 
@@ -371,6 +319,6 @@ def test_a_line_too_few_is_an_error(data: Dataset, tmp_path: Path) -> None:
 def test_predictions_are_read_back_with_their_units(data: Dataset, tmp_path: Path) -> None:
     protocol = splits.random(data, repeats=1, folds=4)
     run(data, tmp_path, protocol, "fold")
-    again = cards.read_predictions(tmp_path / "cards" / "chains.json")
+    again = read_result(tmp_path / "cards" / "chains.json").predictions
     np.testing.assert_array_equal(again.units, data.row_of_site())
     assert "units" not in again.arrays
