@@ -157,6 +157,39 @@ class Dataset:
         ]
         return self.subset(np.sort(np.concatenate(drawn)))
 
+    def subsample(
+        self,
+        *,
+        train: int,
+        valid: int | None = None,
+        test: int | None = None,
+        seed: int | np.random.Generator = 0,
+    ) -> Dataset:
+        """Return fewer rows of each subset of a published split, in the set's order.
+
+        Parameters
+        ----------
+        train, valid, test : rows of ``columns["set"]`` that stay; when left out, valid rows become
+            fewer in proportion to the train rows, and all test rows stay.
+        seed : chooses the rows of each subset anew; of a generator, one subset after the other.
+
+        Raises
+        ------
+        DatasetError
+            for a set without a published split.
+        """
+        if "set" not in self.columns:
+            raise DatasetError(f"{self.name}: no column 'set', so no published split; use sample")
+        subsets = np.asarray(self.columns["set"])
+        if valid is None:
+            share = train / max(1, int((subsets == "train").sum()))
+            valid = round(share * int((subsets == "valid").sum()))
+        rows = [
+            np.random.default_rng(seed).permutation(np.flatnonzero(subsets == subset))[:count]
+            for subset, count in (("train", train), ("valid", valid), ("test", test))
+        ]
+        return self.subset(np.sort(np.concatenate(rows)))
+
     def to_deepchem(self, featurizer: Any = None) -> Any:
         """Return the set as a DeepChem ``NumpyDataset``.
 

@@ -59,17 +59,3 @@ def _names(excess: NDArray[np.float64]) -> NDArray[np.str_]:
 
 def _with_column(dataset: Dataset, name: str, values: NDArray[np.str_]) -> Dataset:
     return dataclasses.replace(dataset, columns={**dataset.columns, name: values})
-
-
-def subsample(dataset: Dataset, *, train: int, valid: int, test: int, seed: int = 0) -> Dataset:
-    """Return so many rows of each subset of a published split, chosen by ``seed``, in their order.
-
-    The split is that of ``columns["set"]``.
-    """
-    generator = np.random.default_rng(seed)
-    subsets = np.asarray(dataset.columns["set"])
-    rows = [
-        generator.permutation(np.flatnonzero(subsets == name))[:count]
-        for name, count in (("train", train), ("valid", valid), ("test", test))
-    ]
-    return dataset.subset(np.sort(np.concatenate(rows)))

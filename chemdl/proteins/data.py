@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from chemdl.data.dataset import Dataset
 from chemdl.data.errors import DatasetError
 from chemdl.data.inputs import INPUTS, InputKind
 from chemdl.data.readers import READERS, RawTable
@@ -75,25 +74,6 @@ def _numbered(labels: Iterable[str], numbers: Mapping[str, float], what: str) ->
         if letter not in numbers:
             raise DatasetError(f"{letter!r} at residue {place + 1} is no {what}")
     return np.array([numbers[letter] for letter in letters], dtype=np.float64)
-
-
-def subsample(dataset: Dataset, train: int, test: int | None = None) -> Dataset:
-    """Return a set with fewer chains, chosen at random by seed 0, in its own order.
-
-    Parameters
-    ----------
-    dataset : with a published split, the column ``set``.
-    train : train chains that stay; valid chains, where there are any, become fewer in proportion.
-    test : test chains that stay; all of them where it is not given.
-    """
-    subsets = np.asarray(dataset.columns["set"])
-    share = train / max(1, int((subsets == "train").sum()))
-    counts = {"train": train, "valid": round(share * (subsets == "valid").sum()), "test": test}
-    rows = []
-    for subset, count in counts.items():
-        shuffled = np.random.default_rng(0).permutation(np.flatnonzero(subsets == subset))
-        rows.append(shuffled if count is None else shuffled[:count])
-    return dataset.subset(np.sort(np.concatenate(rows)))
 
 
 class _Chains:

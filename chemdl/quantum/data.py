@@ -181,7 +181,7 @@ def with_elements(data: Dataset, symbols: Sequence[str]) -> Dataset:
     return data.subset(rows)
 
 
-def subsample(data: Dataset, *, train: int, valid: int, test: int, seed: int = 0) -> Dataset:
+def with_fixed_split(data: Dataset, *, train: int, valid: int, test: int, seed: int = 0) -> Dataset:
     """Return so many rows, chosen by seed, with the subsets of a fixed split in ``columns["set"]``.
 
     Test rows are chosen first, then valid rows: a larger train set changes neither.

@@ -121,6 +121,26 @@ def test_a_regression_sample_has_exactly_the_rows_asked_for() -> None:
     assert len(make(kind="regression").sample(13, 5)) == 13
 
 
+def test_a_subsample_thins_each_subset_of_a_published_split() -> None:
+    subsets = np.repeat(["train", "valid", "test"], [20, 10, 10])
+    dataset = make(columns={"set": subsets, "id": np.arange(40)})
+
+    def counts(part: Dataset) -> list[int]:
+        return [int((part.columns["set"] == name).sum()) for name in ("train", "valid", "test")]
+
+    part = dataset.subsample(train=8, valid=2, test=4)
+    assert counts(part) == [8, 2, 4]
+    assert (np.diff(part.columns["id"]) > 0).all()
+    assert counts(dataset.subsample(train=8)) == [8, 4, 10]
+    # A subset's rows do not depend on the others' numbers, unless one generator draws them all.
+    more, fewer = dataset.subsample(train=20, test=4), dataset.subsample(train=2, test=4)
+    assert set(more.columns["id"][-4:]) == set(fewer.columns["id"][-4:])
+    joint = dataset.subsample(train=8, valid=2, test=4, seed=np.random.default_rng(0))
+    assert counts(joint) == [8, 2, 4] and list(joint.inputs) != list(part.inputs)
+    with pytest.raises(DatasetError, match="no published split"):
+        make().subsample(train=8)
+
+
 def test_it_survives_a_process_boundary() -> None:
     dataset = make()
     copy = pickle.loads(pickle.dumps(dataset))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -58,11 +56,3 @@ def test_clusters_are_families_of_elements(gaps: Dataset) -> None:
     assert np.mean(["O" in text for text in oxides]) == 1.0
     again = material_splits.with_clusters(gaps).columns["cluster"]
     np.testing.assert_array_equal(again, clustered.columns["cluster"])
-
-
-def test_a_subsample_of_a_published_split_keeps_its_subsets() -> None:
-    data = made([f"Na{i}Cl" for i in range(1, 31)], np.arange(30.0))
-    subsets = np.repeat(["train", "valid", "test"], [20, 5, 5])
-    data = dataclasses.replace(data, columns={"set": subsets})
-    part = material_splits.subsample(data, train=8, valid=2, test=4)
-    assert np.unique(part.columns["set"], return_counts=True)[1].tolist() == [4, 8, 2]

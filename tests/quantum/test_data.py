@@ -21,8 +21,8 @@ from chemdl.quantum.data import (
     read_qm7,
     read_qm7b,
     read_qm9,
-    subsample,
     with_elements,
+    with_fixed_split,
 )
 from chemdl.quantum.geometries import geometry
 
@@ -54,17 +54,17 @@ def test_differences_are_high_less_low() -> None:
     assert delta.card["parent"] == data.card["content_sha256"]
 
 
-def test_a_subsample_has_a_fixed_split() -> None:
+def test_a_fixed_split_keeps_its_test_rows_when_train_grows() -> None:
     data = chemdl.load("qm7")
-    small = subsample(data, train=50, valid=10, test=20)
-    large = subsample(data, train=500, valid=10, test=20)
+    small = with_fixed_split(data, train=50, valid=10, test=20)
+    large = with_fixed_split(data, train=500, valid=10, test=20)
     for subset in ("valid", "test"):
         first, second = (set(d.inputs[d.columns["set"] == subset]) for d in (small, large))
         assert first == second
     split = splits.published(small).splits[0]
     assert (len(split.train), len(split.valid), len(split.test)) == (50, 10, 20)
     with pytest.raises(DatasetError, match="need more"):
-        subsample(data, train=7000, valid=100, test=100)
+        with_fixed_split(data, train=7000, valid=100, test=100)
 
 
 def test_molecules_of_some_elements() -> None:
