@@ -1,4 +1,4 @@
-"""Nets over protein chains: residues a second, in buckets or not, beside a packed GRU."""
+"""Nets over protein chains: residues a second, bucketed or not, beside a packed GRU."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from torch import nn
 import chemdl
 from benchmarks.options import Options
 from benchmarks.timing import medians
-from chemdl.evidence.replicas import by_row
-from chemdl.learn import catalogue
-from chemdl.proteins.data import some_chains
+from chemdl.evidence.fitting import by_row
+from chemdl.learn.models import make_net
 from chemdl.proteins.residues import KINDS, chain_residues
 
 NETS = ("window_net", "two_stage_net", "deep_cnn", "deepcnf", "gru", "dilated_cnn")
@@ -23,23 +22,22 @@ CHAINS = 128
 
 def run(options: Options) -> list[dict[str, Any]]:
     """Return residues per second of each net, in training and in prediction."""
-    data = some_chains(chemdl.load("proteinnet"), train=CHAINS, test=1)
+    data = chemdl.load("proteinnet").subsample(train=CHAINS, test=1)
     targets, residues = by_row(data), len(data.targets)
-    found = []
+    rows = []
     for name in NETS:
-        sides = _sides(name, data.inputs, targets, options)
-        seconds = medians(sides, rounds=3)
+        seconds = medians(_runs(name, data.inputs, targets, options), rounds=3)
         speeds = {f"{what}, residues/s": residues / value for what, value in seconds.items()}
-        found.append({"net": name, "device": options.device, **speeds})
-    return [*found, _packed(data.inputs, residues, options)]
+        rows.append({"net": name, "device": options.device, **speeds})
+    return [*rows, _packed(data.inputs, residues, options)]
 
 
-def _sides(
+def _runs(
     name: str, inputs: np.ndarray, targets: Any, options: Options
 ) -> dict[str, Callable[[], Any]]:
-    """Return an epoch in buckets, one without, and a prediction of all chains."""
+    """Return what is timed: an epoch in buckets, one without, a prediction of all chains."""
     nets = {
-        bucketed: catalogue.net(
+        bucketed: make_net(
             name, "labelling", epochs=1, batch_size=16, bucketed=bucketed, device=options.device
         )
         for bucketed in (True, False)

@@ -26,6 +26,6 @@ def chain_pairs(chains: Sequence[str]) -> Ragged:
 
 
 def separation_classes(chains: Sequence[str]) -> np.ndarray:
-    """Return the class of separation of every pair, 0 to ``len(SEPARATIONS)``: (pairs,)."""
+    """Return the class of separation of every pair, 1 to ``len(SEPARATIONS)``: (pairs,)."""
     pairs = chain_pairs(chains).values.astype(np.int64)
     return np.digitize(pairs[:, 1] - pairs[:, 0], SEPARATIONS)

@@ -1,4 +1,4 @@
-"""The rivals over chains, on chains whose states are known."""
+"""Classical models of states, on chains whose states their residues decide."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from chemdl.learn import models
 from chemdl.learn.ragged import Ragged
 from chemdl.proteins.baselines import BASELINES, GOR, MajorityState, baseline
 from chemdl.proteins.profiles import profile, profile_text
@@ -16,7 +17,7 @@ MORE = {"crf": {"epochs": 60, "batch_size": 4, "learning_rate": 0.05}}
 
 
 def chains(count: int, seed: int) -> tuple[list[str], Ragged]:
-    """States that two neighbours of a residue decide, with a second task and unseen residues."""
+    """States that two neighbours of a residue decide, twice, once with residues not measured."""
     rng = np.random.default_rng(seed)
     inputs, rows = [], []
     for _ in range(count):
@@ -33,15 +34,16 @@ def chains(count: int, seed: int) -> tuple[list[str], Ragged]:
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_each_learns_what_its_view_lets_it(name: str) -> None:
-    model = baseline(name, classes=(3, 3), rounds=20, **MORE.get(name, {}))
-    assert model.kind == ("trivial" if name == "trivial" else "other")
+    registered = models.BASELINES[f"sequence/{name}"]
+    model = registered.estimator("labelling", classes=(3, 3), rounds=20, **MORE.get(name, {}))
+    assert model.kind == ("trivial" if name == "trivial" else "classical")
     train, y = chains(60, seed=0)
     test, truth = chains(10, seed=1)
     predicted = clone(model).fit(train, y).predict(test)
     assert predicted.shape == truth.values.shape
     right = (predicted == truth.values)[np.isfinite(truth.values)].mean()
-    seen = name not in ("residue_majority", "trivial")
-    assert right > 0.97 if seen else 0.4 < right < 0.8
+    reads_neighbours = name not in ("residue_majority", "trivial")
+    assert right > 0.97 if reads_neighbours else 0.4 < right < 0.8
 
 
 def test_predictions_do_not_depend_on_company() -> None:
@@ -64,27 +66,27 @@ def test_profiles_stand_beside_the_residues() -> None:
     y = Ragged.of(rows, layout="padded")
     for name in ("logistic", "gradient_boosting", "crf"):
         right = {}
-        for seen in (True, False):
-            own = MORE.get(name, {})
-            model = baseline(name, classes=(2,), profile=seen, rounds=20, **own)
+        for reads in (True, False):
+            more = MORE.get(name, {})
+            model = baseline(name, classes=(2,), profile=reads, rounds=20, **more)
             fitted = model.fit(inputs[:30], y[np.arange(30)])
-            right[seen] = (fitted.predict(inputs[30:]) == y[np.arange(30, 40)].values).mean()
+            right[reads] = (fitted.predict(inputs[30:]) == y[np.arange(30, 40)].values).mean()
         assert right[True] > 0.8 > 0.7 > right[False], name
 
 
-def test_majority_knows_the_residue_or_nothing() -> None:
+def test_the_majority_is_of_the_residue_or_of_all() -> None:
     y = Ragged.of([np.array([[0.0], [0.0], [1.0], [2.0], [2.0], [2.0]])], layout="padded")
     chain = ["AACDDD"]
     assert MajorityState().fit(chain, y).predict(["ACDW"]).ravel().tolist() == [2] * 4
     by_residue = MajorityState(by_residue=True).fit(chain, y)
-    # W was not seen: the commonest state of all.
+    # W is in no train chain: the commonest state of all.
     assert by_residue.predict(["ACDW"]).ravel().tolist() == [0, 1, 2, 2]
 
 
-def test_gor_never_says_a_state_that_was_not_seen() -> None:
+def test_gor_never_predicts_a_state_that_no_train_chain_has() -> None:
     y = Ragged.of([np.array([[0.0], [0.0], [2.0], [2.0]])], layout="padded")
-    said = GOR(window=3).fit(["AACC"], y).predict(["ACCA", "W"])
-    assert set(said.ravel().tolist()) <= {0.0, 2.0}
+    predicted = GOR(window=3).fit(["AACC"], y).predict(["ACCA", "W"])
+    assert set(predicted.ravel().tolist()) <= {0.0, 2.0}
 
 
 def test_gor_without_pairs_left_is_the_sum_of_its_singles() -> None:

@@ -16,12 +16,12 @@ from chemdl.proteins.data import (
     REDUCTIONS,
     STATES8,
     eight_states,
+    families,
     read_cb513,
     read_netsurfp2,
     read_proteinnet,
     read_qian_sejnowski,
     read_sspro,
-    some_chains,
     three_states,
 )
 from chemdl.proteins.profiles import profile_levels
@@ -47,7 +47,7 @@ def test_eight_states_become_three(reduction: str, expected: list[int]) -> None:
     assert set(REDUCTIONS) == {"wide", "narrow"}
 
 
-def test_coil_has_several_letters_and_what_was_not_seen_is_nan() -> None:
+def test_coil_has_several_letters_and_what_was_not_measured_is_nan() -> None:
     q8 = eight_states("L_- C?X")
     assert q8[:5].tolist() == [7.0] * 5
     assert np.isnan(q8[5:]).all() and np.isnan(three_states(q8)[5:]).all()
@@ -143,7 +143,7 @@ def test_cb513_makes_profiles_of_alignments(tmp_path: Path) -> None:
         tmp_path,
         **{
             "1abc-1.all": CHAIN.format("A,C,D,", "A,C,.,"),
-            # The alignment lacks the residue that was not seen, as four of the real ones do.
+            # The alignment lacks the residue that was not measured, as four of the real ones do.
             "1abd.all": CHAIN.format("A,C,", "A,W,"),
             "2xyz.all": CHAIN.format("A,C,D,", "A,C,E,"),
         },
@@ -155,6 +155,11 @@ def test_cb513_makes_profiles_of_alignments(tmp_path: Path) -> None:
     sequence, text = table.inputs[1].split(" ")
     levels = profile_levels(text, 3)
     assert sequence == "ACD" and levels[0].argmax() == 0 and levels[1].argmax() in (4, 17)
+
+
+def test_families_are_joined_through_others() -> None:
+    joined = families([("a", "b"), ("d", "e"), ("c", "b"), ("c", "d")])
+    assert joined == dict.fromkeys("abcde", "a")
 
 
 def test_an_alignment_of_another_chain_is_refused(tmp_path: Path) -> None:
@@ -175,7 +180,7 @@ def test_the_chains_of_1988(tmp_path: Path) -> None:
 def test_chains_of_one_sequence_are_merged_site_by_site(tmp_path: Path) -> None:
     files = write(tmp_path, a=">x\nAC\n>y\nAC\n>z\nD\n", b=">x\nHE\n>y\nHC\n>z\n?\n")
     table = read_sspro(files, {"sequences": "a", "targets": {"q3": "b"}})
-    cleaned = cleaning.clean_sites(table, "labelling")
+    cleaned = cleaning.clean_as_text(table, "labelling")
     np.testing.assert_array_equal(cleaned.targets.ravel(), [0, np.nan])
     counted = {k: cleaned.log[k] for k in ("raw", "unlabelled", "duplicate", "conflicting_labels")}
     assert counted == {"raw": 3, "unlabelled": 1, "duplicate": 1, "conflicting_labels": 1}
@@ -189,7 +194,7 @@ def test_proteinnet_is_embedded() -> None:
     assert data.lengths.tolist() == [len(chain) for chain in data.inputs]
     assert data.lengths[data.columns["set"] == "train"].max() <= 512
     np.testing.assert_array_equal(data.targets[:, 0], three_states(data.targets[:, 1]))
-    part = some_chains(data, train=30, test=5)
+    part = data.subsample(train=30, test=5)
     assert np.unique(part.columns["set"], return_counts=True)[1].tolist() == [5, 30]
     again = chemdl.load("proteinnet")  # from the cache
     assert again.card["content_sha256"] == data.card["content_sha256"]
