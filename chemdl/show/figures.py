@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.result import Result
-from chemdl.show.lines import COLOURS, WIDTH, label_ends, limits, line_styles, log_axes
+from chemdl.show.lines import COLOURS, WIDTH, label_ends, limits, log_axes, model_styles
 from chemdl.show.tables import (
     axis_label,
     learning_curve_table,
@@ -122,19 +122,27 @@ def task_gains(
 
 
 def task_scores(result: Result, models: Sequence[str], metric: str | None = None) -> Figure:
-    """Draw every task's mean score for some models, tasks sorted by the first model's."""
+    """Draw a row for each task with the mean scores of some models, sorted by the first model's.
+
+    Where folds leave targets out, a row for each target. The dotted line is what chance scores.
+    Models that the study does not have are left out.
+    """
     name = metric or result.metric
-    means = pd.DataFrame({model: task_means(result, model, name) for model in models})
-    means = means.sort_values(models[0])
+    styles = model_styles(result, models)
+    means = pd.DataFrame({model: task_means(result, model, name) for model in styles})
+    means = means.sort_values(result.first_of(*models))
     figure = Figure(figsize=(WIDTH, 1.1 + 0.28 * len(means)), layout="constrained")
     axis = figure.subplots()
     y = np.arange(len(means))
     axis.hlines(y, means.min(axis=1), means.max(axis=1), color="#cccccc", zorder=1)
-    for model, marker in zip(models, "osD^vP*X", strict=False):
-        colour = COLOURS[result.kind(model)]
-        axis.scatter(means[model], y, label=pretty(model), marker=marker, color=colour, zorder=2)
+    for model, style in styles.items():
+        dots = {**style, "linestyle": "none"}
+        axis.plot(means[model], y, **dots, label=pretty(model), zorder=2)
+    if name == "roc_auc" and axis.get_xlim()[0] < 0.5:
+        axis.axvline(0.5, color=COLOURS["trivial"], linewidth=1.2, linestyle=":")
     axis.set_yticks(y, means.index)
-    axis.set_xlabel(axis_label(name, result))
+    where = " on the target that was left out" if result.leaves_targets_out else ""
+    axis.set_xlabel(f"{axis_label(name, result)}{where}")
     axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=4)
     plain(axis)
     return figure
@@ -238,7 +246,7 @@ def learning_curves(result: Result, metric: str | None = None) -> Figure:
     """
     name = metric or result.metric
     table = learning_curve_table(result, name)
-    styles = line_styles({model: result.kind(model) for model in result.models})
+    styles = model_styles(result, result.models)
     lines = {model: rows for model, rows in table.groupby("model", sort=False)}
     figure = Figure(figsize=(WIDTH, max(3.4, 1.0 + 0.17 * len(lines))))
     label = 0.4 + 0.062 * max(map(len, lines))

@@ -12,6 +12,8 @@ from matplotlib.colors import to_hex
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from sklearn.isotonic import isotonic_regression
 
+from chemdl.evidence.result import Result
+
 # Okabe and Ito's colours, told apart by colour-blind readers and on paper.
 COLOURS = {"deep": "#0072B2", "classical": "#D55E00", "trivial": "#777777"}
 # Inches; a page's text is this wide.
@@ -41,6 +43,13 @@ def line_styles(kinds: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             marker = _MARKERS[place % len(_MARKERS)]
             styles[name] = {"color": colour, "linestyle": _DASHES[kind], "marker": marker}
     return styles
+
+
+def model_styles(result: Result, models: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return :func:`line_styles` of those of these models that the study has, in this order."""
+    present = [model for model in models if model in result.models]
+    styles = line_styles({model: result.kind(model) for model in present})
+    return {model: styles[model] for model in present}
 
 
 def limits(

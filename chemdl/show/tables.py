@@ -170,8 +170,14 @@ def task_bootstrap(result: Result, a: str, b: str, metric: str, task: str) -> tu
 
 
 def task_means(result: Result, model: str, metric: str) -> dict[str, float]:
-    """Return a model's mean for each task, tasks that are nowhere defined left out."""
-    return result.by_task(model, metric).mean().dropna().to_dict()
+    """Return a model's mean for each task, tasks that are nowhere defined left out.
+
+    Where folds leave targets out, for each target, over its repeats.
+    """
+    scores = result.by_task(model, metric)
+    if (targets := result.card.protocol.groups) is not None:
+        scores = scores.mean(axis=1).unstack("fold").rename(columns=dict(enumerate(targets)))
+    return scores.mean().dropna().to_dict()
 
 
 def learning_curve_table(result: Result, metric: str | None = None) -> pd.DataFrame:
