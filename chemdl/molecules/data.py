@@ -25,7 +25,6 @@ from chemdl.data.readers import (
     parsed_numbers,
     read_table,
 )
-from chemdl.molecules.smiles import inchikeys
 
 # The challenge's own file names and sets, in the words of this package.
 _CHALLENGE_SETS = {"training": "train", "validation": "valid", "test": "test"}
@@ -246,6 +245,8 @@ def rdkit_version() -> str:
 
 def molecule_identities(inputs: NDArray[np.object_]) -> dict[str, NDArray[np.str_]]:
     """Return the InChIKey of each molecule, and its first block, which knows no stereochemistry."""
+    from chemdl.molecules.smiles import inchikeys
+
     keys = inchikeys(inputs)
     return {"inchikey": keys, "inchikey_no_stereo": keys.astype("U14")}
 
