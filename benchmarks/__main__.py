@@ -26,9 +26,9 @@ from benchmarks import (
     stacking,
 )
 from benchmarks.options import Options
-from chemdl.evidence.replicas import environment
+from chemdl.evidence.fitting import environment
 from chemdl.files import write_atomically
-from chemdl.registry import unknown
+from chemdl.registry import UnknownNameError
 
 BENCHMARKS: dict[str, Callable[[Options], list[dict[str, Any]]]] = {
     "chains": chains.run,
@@ -50,7 +50,7 @@ def main() -> None:
     chosen = parser.parse_args()
     for name in chosen.names:
         if name not in BENCHMARKS:
-            parser.error(unknown("benchmark", name, BENCHMARKS))
+            parser.error(str(UnknownNameError("benchmark", name, BENCHMARKS)))
     if chosen.folds is not None and not 2 <= chosen.folds <= 25:
         parser.error(f"--folds is 2 to 25, not {chosen.folds}: an interval needs two")
     given: dict[str, Any] = {f.name: getattr(chosen, f.name) for f in fields(Options)}

@@ -26,7 +26,7 @@ from chemdl.evidence.splits import Split
 from chemdl.evidence.statistics import corrected_interval
 from chemdl.learn.layers import Precision
 from chemdl.molecules.graphs import molecular_graph, molecular_graphs
-from chemdl.molecules.nets.dmpnn import DirectedMessagePassingRegressor
+from chemdl.molecules.nets.dmpnn import DMPNN
 
 SETS, EPOCHS, FOLDS = ("esol", "lipophilicity"), 30, 5
 QUICK_SETS, QUICK_EPOCHS, QUICK_FOLDS, QUICK_ROWS = ("esol",), 3, 2, 200
@@ -34,8 +34,8 @@ OURS: dict[str, Precision] = {"chemdl float32": "float32", "chemdl native": "nat
 
 
 @dataclass
-class _Found:
-    """What one side did in each fold, in their order."""
+class _Measured:
+    """Times and errors of one side in each fold, in their order."""
 
     fit_seconds: list[float] = field(default_factory=list)
     predict_seconds: list[float] = field(default_factory=list)
@@ -82,7 +82,7 @@ def _compare(data: Any, epochs: int, folds: int, device: str) -> list[dict[str, 
     ]
 
 
-def _gain(found: dict[str, _Found], name: str) -> dict[str, float]:
+def _gain(found: dict[str, _Measured], name: str) -> dict[str, float]:
     """Return how many times chemprop's speed a side has, in training and in prediction."""
     if name == "chemprop" or "chemprop" not in found:
         return {}
@@ -105,7 +105,7 @@ def _package(side: str) -> str:
 def _model(side: str, epochs: int, device: str, seed: int = 0) -> Any:
     if side == "chemprop":
         return chemprop_mpnn.ChempropRegressor(epochs=epochs, device=device, seed=seed)
-    return DirectedMessagePassingRegressor(
+    return DMPNN.Regressor(
         precision=OURS[side], epochs=epochs, patience=epochs, device=device, seed=seed
     )
 
@@ -125,9 +125,9 @@ def _featurisation(data: Any, names: Sequence[str]) -> dict[str, float]:
 
 def _in_turn(
     data: Any, chosen: Sequence[Split], names: Sequence[str], epochs: int, device: str
-) -> dict[str, _Found]:
+) -> dict[str, _Measured]:
     """Let every side train on each fold before the next; another begins each time."""
-    found = {name: _Found() for name in names}
+    found = {name: _Measured() for name in names}
     for name in names:
         # Caches its graphs and loads what a first call loads, of libraries and kernels.
         _fit(_model(name, 3, device), data, chosen[0], rows=100).predict(data.inputs)
@@ -170,7 +170,7 @@ def _stacked(
     }
 
 
-def _errors(found: dict[str, _Found], name: str, chosen: Sequence[Split]) -> dict[str, float]:
+def _errors(found: dict[str, _Measured], name: str, chosen: Sequence[Split]) -> dict[str, float]:
     """Return the error with its interval, and how much lower it is than chemprop's."""
     ratio = [split.ratio for split in chosen]
     numbers = _interval("rmse", corrected_interval(found[name].errors, ratio))

@@ -11,8 +11,8 @@ import chemdl
 from benchmarks.options import Options
 from benchmarks.timing import peer
 from chemdl.evidence import metrics, splits
+from chemdl.learn.models import make_net
 from chemdl.molecules.nets.deepchem import DeepChemMultitask
-from chemdl.molecules.nets.multitask import MultitaskClassifier
 
 EPOCHS = 10
 
@@ -22,7 +22,7 @@ def run(options: Options) -> list[dict[str, Any]]:
     data = chemdl.load("tox21")
     folds = splits.random(data, repeats=1, folds=5, seed=0).splits
     sides: dict[str, Any] = {
-        "chemdl": MultitaskClassifier.preset("pyramid", epochs=EPOCHS, device=options.device)
+        "chemdl": make_net("multitask", "classification", epochs=EPOCHS, device=options.device)
     }
     if peer("deepchem"):
         sides["deepchem"] = DeepChemMultitask(epochs=EPOCHS)

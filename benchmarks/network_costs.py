@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.apart import PeakMemory, measured_apart
 from benchmarks.molecules import random_smiles
 from benchmarks.options import Options
-from chemdl.learn.catalogue import net
+from chemdl.learn.models import make_net
 from chemdl.learn.training import FittedReplica, ReplicaRows, predict, train
 
 NETS = (
@@ -38,15 +38,15 @@ def run(options: Options) -> list[dict[str, Any]]:
     names = options.nets or NETS
     for name in names:
         # A misspelt one is told at once, not after an hour.
-        net(name, "regression")
+        make_net(name, "regression")
     for name in names:
         within = True
         for size in sizes:
-            found: dict[str, Any] = {}
+            costs: dict[str, Any] = {}
             # What a smaller set does not end in time a larger one does not either.
             if within:
-                found, within = _cost(name, smiles[:size], targets[:size], options)
-            cells = {key: found.get(key, OVER) for key in MEASURED}
+                costs, within = _cost(name, smiles[:size], targets[:size], options)
+            cells = {key: costs.get(key, OVER) for key in MEASURED}
             rows.append({"net": name, "molecules": size, "device": options.device, **cells})
     return rows
 
@@ -66,9 +66,9 @@ def _parts(
 ) -> Iterator[dict[str, float]]:
     """Yield when ready, then the cost of each part as it ends."""
     os.environ["CHEMDL_CACHE"] = cache
-    model = net(name, "regression", epochs=1, device=device)
-    few = [*"CNOF", "c1ccccc1"] * 10
-    _epoch(model, model.featurize(few), np.arange(len(few), dtype=float)[:, None])
+    model = make_net(name, "regression", epochs=1, device=device)
+    warm_up = [*"CNOF", "c1ccccc1"] * 10
+    _epoch(model, model.featurize(warm_up), np.arange(len(warm_up), dtype=float)[:, None])
     memory = PeakMemory(device)
     yield {}
     begun = time.perf_counter()
