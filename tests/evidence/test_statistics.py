@@ -394,7 +394,7 @@ class _Drawn:
         self.targets = np.zeros((n, 1))
         self.kind = "regression"
         self.columns: dict[str, np.ndarray] = {}
-        self.card = {"input": "text"}
+        self.card = {"input": "sequence"}
 
 
 def _ridge(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:

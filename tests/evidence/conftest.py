@@ -1,0 +1,162 @@
+"""Small sets of rows, a model that learns one thing, and studies of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+import chemdl
+from chemdl.data import Dataset
+from chemdl.evidence import claims, splits
+from chemdl.evidence.study import Study
+from chemdl.molecules import baselines
+from chemdl.molecules.nets.multitask import Multitask
+from chemdl.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def small_set() -> Callable[..., Dataset]:
+    """A maker of sets: inputs (or how many alkanes), targets, further columns, kind of input."""
+
+    def made(
+        inputs: int | Sequence[str],
+        targets: Any = None,
+        kind: str = "classification",
+        columns: Mapping[str, Any] | None = None,
+        input_kind: str = "smiles",
+    ) -> Dataset:
+        named = ["C" * (i + 1) for i in range(inputs)] if isinstance(inputs, int) else list(inputs)
+        values = np.zeros((len(named), 1)) if targets is None else np.asarray(targets, float)
+        values = values.reshape(len(named), -1)
+        return Dataset(
+            name="molecules",
+            inputs=np.array(named, dtype=object),
+            targets=values,
+            tasks=[f"t{i}" for i in range(values.shape[1])],
+            kind=kind,
+            unit="",
+            card={"input": input_kind},
+            columns={name: np.asarray(column) for name, column in (columns or {}).items()},
+        )
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def clintox(small_set: Callable[..., Dataset]) -> Dataset:
+    """Real molecules with two tasks, the first 600 rows, labels missing here and there."""
+    dataset = chemdl.load("clintox")
+    targets = np.array(dataset.targets[:600])
+    targets[::17, 0] = np.nan
+    targets[::34, 1] = np.nan
+    return small_set(dataset.inputs[:600], targets)
+
+
+ENDS = ["", "O", "C(=O)O", "N", "Cl"]
+SMILES = np.array(["C" * n + end for n in range(1, 17) for end in ENDS], dtype=object)
+
+
+class Oxygen(ClassifierMixin, BaseEstimator):
+    """Learns from train rows which share of molecules with and without oxygen is positive.
+
+    It remembers how many rows each fit had, and which molecules it learned from and predicted.
+    """
+
+    revision = 1
+    search_space: ClassVar[dict[str, list[Any]]] = {"strength": [0.1, 0.5, 1.0, -1.0]}
+    fits: ClassVar[list[int]] = []
+    seen: ClassVar[list[tuple[set[str], set[str]]]] = []
+
+    def __init__(self, strength: float = 1.0, forgets: bool = False, seed: int = 0) -> None:
+        self.strength, self.forgets, self.seed = strength, forgets, seed
+
+    def fit(self, X, y):
+        self.fits.append(len(X))
+        self.rows_ = set(X)
+        has = np.array(["O" in s for s in X])
+        self.n_tasks_ = y.shape[1]
+        self.shares_ = [np.nanmean(y[has == side], axis=0) for side in (False, True)]
+        return self
+
+    def predict_proba(self, X):
+        self.seen.append((self.rows_, set(X)))
+        rng = np.random.default_rng(self.seed)
+        p = np.array([self.shares_["O" in s] for s in X])
+        p = 0.5 + self.strength * (p - 0.5) * (0.9 + 0.05 * rng.random(p.shape))
+        if self.forgets:
+            p[len(X) // 2, 1] = np.nan
+        return p
+
+
+@pytest.fixture
+def oxygen() -> type[Oxygen]:
+    """A model that learns whether oxygen matters, with nothing remembered yet."""
+    Oxygen.fits.clear()
+    Oxygen.seen.clear()
+    return Oxygen
+
+
+@pytest.fixture
+def net() -> Any:
+    """A small net of three epochs."""
+    return Multitask.Classifier(
+        hidden=(12,), dropout=(0.0, 0.2), size=128, epochs=3, batch_size=32, learning_rate=0.01
+    )
+
+
+@pytest.fixture
+def tiny_set() -> Callable[..., Dataset]:
+    """A maker of sets of 80 molecules with these targets; tasks are called oxygen and long."""
+
+    def made(targets: np.ndarray, **fields: Any) -> Dataset:
+        described = {"name": "tiny", "kind": "classification", "unit": "", **fields}
+        tasks = ("oxygen", "long")[: targets.shape[1]]
+        card = {"cleaning": {"raw": len(SMILES)}}
+        return Dataset(inputs=SMILES, targets=targets, tasks=tasks, card=card, **described)
+
+    return made
+
+
+@pytest.fixture
+def data(tiny_set: Callable[..., Dataset]) -> Dataset:
+    """80 molecules; oxygen, and length with a quarter not measured."""
+    y = np.array([["O" in s, len(s) > 9] for s in SMILES], dtype=float)
+    y[::4, 1] = np.nan
+    return tiny_set(y)
+
+
+@pytest.fixture
+def make_study(monkeypatch: pytest.MonkeyPatch, oxygen: type[Oxygen]) -> Callable[..., Study]:
+    """A maker of studies of three folds, which no claim names."""
+    monkeypatch.setattr(claims, "for_study", lambda _study: [])
+
+    def made(
+        data: Dataset,
+        output: Path,
+        models: dict[str, Any] | None = None,
+        *,
+        protocol: splits.Protocol | None = None,
+        asked: tuple[str, ...] = ("all",),
+        seed: int = 0,
+        profile: str = "quick",
+        repeats: int | None = None,
+        trials: int | None = None,
+        shuffled: bool = False,
+        **more: Any,
+    ) -> Study:
+        settings = Settings(profile, seed, "cpu", output, asked, repeats, trials, shuffled)
+        return Study(
+            "tiny_random",
+            dataset=data,
+            models=models or {"oxygen": oxygen(), "trivial": baselines.classifier("trivial")},
+            protocol=protocol or splits.random(data, repeats=1, folds=3, seed=seed),
+            settings=settings,
+            **{"metrics": ["roc_auc", "pr_auc"], "chapter": "tiny", **more},
+        )
+
+    return made
