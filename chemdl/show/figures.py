@@ -6,7 +6,7 @@ import base64
 import html
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -222,24 +222,29 @@ def claims_and_intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> Figu
     return figure
 
 
-def target_distributions(datasets: Sequence[Any], *, bins: int = 30) -> Figure:
-    """Draw a histogram of the first task of each dataset, in its unit."""
+def target_distributions(
+    datasets: Sequence[Any], *, bins: int = 30, rows: str = "molecules"
+) -> Figure:
+    """Draw a histogram of the first task of each dataset, in its unit; ``rows`` says of what."""
     figure, axes = panels(len(datasets), columns=2, height=1.9)
     for axis, dataset in zip(axes, datasets, strict=True):
         values = dataset.targets[:, 0]
         axis.hist(values[np.isfinite(values)], bins=bins, color="#9fb6cd")
-        axis.set_title(f"{pretty(dataset.name)}, {len(dataset):,} molecules", fontsize=9)
+        axis.set_title(f"{pretty(dataset.name)}, {len(dataset):,} {rows}", fontsize=9)
         axis.set_xlabel(with_unit(pretty(dataset.tasks[0]), dataset.unit), fontsize=9)
         plain(axis)
     for axis in axes[::2]:
-        axis.set_ylabel("molecules")
+        axis.set_ylabel(rows)
     return figure
 
 
-def learning_curves(result: Result, metric: str | None = None) -> Figure:
-    """Draw each model's mean and 95 % interval against the number of train molecules.
+def learning_curves(
+    result: Result, metric: str | None = None, *, rows: str = "molecules"
+) -> Figure:
+    """Draw each model's mean and 95 % interval against the number of train rows.
 
-    The data are those of :func:`chemdl.show.tables.learning_curve_table`. Both axes are
+    ``rows`` names these. The data are those of
+    :func:`chemdl.show.tables.learning_curve_table`. Both axes are
     logarithmic, but for a metric of which higher is better or a mean that is not positive, where y
     is linear. Deep models are solid and blue, classical ones dashed and orange; points of one size
     stand a little apart.
@@ -247,7 +252,7 @@ def learning_curves(result: Result, metric: str | None = None) -> Figure:
     name = metric or result.metric
     table = learning_curve_table(result, name)
     styles = model_styles(result, result.models)
-    lines = {model: rows for model, rows in table.groupby("model", sort=False)}
+    lines = {model: curve for model, curve in table.groupby("model", sort=False)}
     figure = Figure(figsize=(WIDTH, max(3.4, 1.0 + 0.17 * len(lines))))
     label = 0.4 + 0.062 * max(map(len, lines))
     figure.subplots_adjust(left=0.1, right=1 - label / WIDTH, bottom=0.14, top=0.97)
@@ -256,18 +261,17 @@ def learning_curves(result: Result, metric: str | None = None) -> Figure:
     sizes = table["molecules"].unique()
     step = max(1.004, float(sizes.max() / sizes.min()) ** 0.008)
     ends = {}
-    for place, (model, rows) in enumerate(lines.items()):
-        x = rows["molecules"].to_numpy() * step ** (place - (len(lines) - 1) / 2)
-        mean = rows["mean"].to_numpy()
-        errors = [mean - rows["low"].to_numpy(), rows["high"].to_numpy() - mean]
+    for place, (model, curve) in enumerate(lines.items()):
+        x = curve["molecules"].to_numpy() * step ** (place - (len(lines) - 1) / 2)
+        mean = curve["mean"].to_numpy()
+        errors = [mean - curve["low"].to_numpy(), curve["high"].to_numpy() - mean]
         axis.errorbar(x, mean, yerr=errors, **styles[model], capsize=2, markersize=4, lw=1.2)
         ends[model] = (float(x[-1]), float(mean[-1]))
     _limit_y(axis, table, is_log=is_log)
     log_axes(axis, sizes.tolist(), both=is_log)
-    axis.set_xlabel("molecules in the train side")
+    axis.set_xlabel(f"{rows} in the train side")
     axis.set_ylabel(axis_label(name, result))
-    plain(axis)
-    axis.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    plain(axis, "both")
     label_ends(axis, ends, {model: styles[model]["color"] for model in ends})
     return figure
 
@@ -352,8 +356,9 @@ def _kind_legend(figure: Figure) -> None:
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
 
 
-def plain(axis: Axes) -> None:
+def plain(axis: Axes, grid: Literal["x", "y", "both"] | None = "x") -> None:
     """Leave two spines and a light grid: less ink than matplotlib's default."""
     axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(axis="x", color="#e6e6e6", linewidth=0.8)
+    if grid is not None:
+        axis.grid(axis=grid, color="#e6e6e6", linewidth=0.8)
     axis.set_axisbelow(True)
