@@ -156,15 +156,9 @@ def calibration(result: Result, models: Sequence[str], *, bins: int = 10) -> Fig
     figure = Figure(figsize=(WIDTH * 0.6, WIDTH * 0.52), layout="constrained")
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, label="calibrated")
-    for model, marker in zip(models, "osD^vP*X", strict=False):
+    for model, style in model_styles(result, models).items():
         predicted, observed = reliability(result, model, bins)
-        axis.plot(
-            predicted,
-            observed,
-            marker=marker,
-            label=pretty(model),
-            color=COLOURS[result.kind(model)],
-        )
+        axis.plot(predicted, observed, **style, label=pretty(model))
     axis.set_xlabel("predicted probability of activity")
     axis.set_ylabel("observed share of actives")
     axis.legend(frameon=False, fontsize=8)

@@ -49,7 +49,10 @@ _METRIC_NAMES = {
     "r2": "R²",
     "rmse": "RMSE",
     "mae": "MAE",
+    "pearson_r": "Pearson r",
     "pearson_r2": "Pearson R²",
+    "bedroc": "BEDROC",
+    "enrichment_1": "enrichment at 1 %",
 }
 
 
@@ -229,11 +232,15 @@ def recorded_verdicts(chapter: str) -> pd.DataFrame:
     return table[table["verdict"] != "not run"].reset_index(drop=True)
 
 
-def model_table(names: Sequence[str], dataset: Dataset) -> pd.DataFrame:
-    """Return what the registry says of models: what each reads, its method, whose it is."""
+def model_table(names: Sequence[str], dataset: Dataset | str) -> pd.DataFrame:
+    """Return what the registry says of models: what each reads, its method, whose it is.
+
+    In place of a dataset the kind of its inputs will do, such as ``complex``.
+    """
+    kind_of_input = dataset if isinstance(dataset, str) else dataset.card["input"]
     rows = []
     for name in names:
-        info = find_model(name, dataset.card["input"])
+        info = find_model(name, kind_of_input)
         rows.append(
             {
                 "model": name,
@@ -339,10 +346,15 @@ def axis_label(metric: str, result: Result | None = None) -> str:
 
 
 def target_unit(result: Result) -> str:
-    """Return the unit of a study's targets, from its metrics or from the registry of datasets."""
+    """Return the unit of a study's targets, from its metrics or from the registry of datasets.
+
+    It is empty for a data set of one's own that names none.
+    """
     own = (m.unit for m in result.card.metrics if METRICS[m.name].unit == "target")
     unit = next((unit for unit in own if unit not in ("", "target")), None)
-    return unit or str(datasets.describe(result.card.dataset.name)["unit"])
+    name = result.card.dataset.name
+    registered = name in datasets.names()
+    return unit or (str(datasets.describe(name)["unit"]) if registered else "")
 
 
 def with_unit(name: str, unit: str) -> str:
