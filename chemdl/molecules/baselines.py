@@ -24,7 +24,7 @@ from chemdl.learn.taskwise import TaskwiseBaseline, TaskwiseClassifier, Taskwise
 from chemdl.molecules.descriptors import Descriptors2D
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.similarity import TanimotoGram
-from chemdl.molecules.tabulated import Tabulated
+from chemdl.molecules.tabulated import read_tabulated
 from chemdl.registry import UnknownNameError
 
 # Representations that are a matrix of similarities, one row for each molecule of the train side.
@@ -75,7 +75,7 @@ class _OverMolecules(TaskwiseBaseline):
                 )
             return np.zeros((len(X), 1))
         if self.representation == "tabulated":
-            given = Tabulated().transform(X)
+            given = read_tabulated(X)
             return given if self.is_tree or self.standardised else np.log1p(given)
         if self.representation == "descriptors":
             return Descriptors2D(missing="keep").transform(X)

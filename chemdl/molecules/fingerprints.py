@@ -127,7 +127,7 @@ def _encoded(smiles: Sequence[str], *, radius: int, size: int, counts: bool) -> 
     """Return counts (n, size), or bits packed by eight (n, size / 8): quick to hand on."""
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=radius, fpSize=size)
     encode = partial(_counts if counts else _bits, generator, size)
-    # RDKit's bulk calls let go of the interpreter: one block is encoded while the next is read.
+    # RDKit's bulk calls release the interpreter's lock: a block is encoded while the next is read.
     # Two blocks of molecules are held at most, however slow the encoding.
     waiting: list[Future[NDArray[np.uint8]]] = []
     rows = []

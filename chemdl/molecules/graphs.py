@@ -3,7 +3,7 @@
 The features are those of directed-edge message passing (Yang et al. 2019,
 doi:10.1021/acs.jcim.9b00237) in the layout of chemprop 2 (Heid et al. 2024,
 doi:10.1021/acs.jcim.3c01250), so that weights can be carried from one to the other. Hydrogens
-are counted at their neighbours. What the lists below do not name has a place of its own.
+are counted at their neighbours. Each list below is followed by one place for all that it lacks.
 """
 
 from __future__ import annotations

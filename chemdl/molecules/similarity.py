@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.smiles import as_smiles
-from chemdl.molecules.tabulated import Tabulated
+from chemdl.molecules.tabulated import read_tabulated
 
 # 20,000 molecules make a float32 matrix of 1.6 GB.
 MOST_MOLECULES = 20_000
@@ -49,7 +49,8 @@ class TanimotoGram:
     Parameters
     ----------
     radius, size, counts : of the fingerprints, see :class:`~chemdl.molecules.fingerprints.ECFP`.
-    tabulated : inputs are rows of counts, see :class:`~chemdl.molecules.tabulated.Tabulated`.
+    tabulated : inputs are rows of counts, see
+        :func:`~chemdl.molecules.tabulated.read_tabulated`.
     most : number of molecules above which :meth:`prepare` refuses.
     """
 
@@ -62,7 +63,8 @@ class TanimotoGram:
         most: int = MOST_MOLECULES,
     ) -> None:
         self.counts = counts or tabulated
-        self.encoder = Tabulated() if tabulated else ECFP(radius=radius, size=size, counts=counts)
+        ecfp = ECFP(radius=radius, size=size, counts=counts)
+        self._encode = read_tabulated if tabulated else ecfp.transform
         self.most = most
         self._places: dict[str, int] = {}
         self._matrix = np.empty((0, 0), np.float32)
@@ -80,7 +82,7 @@ class TanimotoGram:
             return self
         if len(distinct) > self.most:
             raise ValueError(self._too_large(len(distinct)))
-        rows = self.encoder.transform(distinct)
+        rows = self._encode(distinct)
         self._matrix = tanimoto(rows, rows, counts=self.counts)
         self._places = dict(zip(distinct, range(len(distinct)), strict=True))
         return self
@@ -95,7 +97,7 @@ class TanimotoGram:
             return self._matrix[np.ix_(self._at(a), self._at(b))]
         if len(a) * len(b) > self.most**2:
             raise ValueError(self._too_large(max(len(a), len(b))))
-        left, right = self.encoder.transform(a), self.encoder.transform(b)
+        left, right = self._encode(a), self._encode(b)
         return tanimoto(left, right, counts=self.counts)
 
     def distinct(self, smiles: Any) -> list[str]:

@@ -9,46 +9,34 @@ handed on like any other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
 
 from chemdl.data.feature_cache import cached_rows
 
 
-class Tabulated(TransformerMixin, BaseEstimator):
-    """Rows of descriptors out of their text, float32 (n, width).
+def read_tabulated(X: Any) -> NDArray[np.float32]:
+    """Return the rows of descriptors that texts ``X`` (n,) hold: float32 (n, width). Cached.
+
+    Raises
+    ------
+    ValueError
+        for an empty set, rows of different widths, or text of another form; the row is named.
 
     Examples
     --------
-    >>> Tabulated().transform(["4 0:2 3:1.5"]).tolist()
+    >>> read_tabulated(["4 0:2 3:1.5"]).tolist()
     [[2.0, 0.0, 0.0, 1.5]]
     """
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn nothing; each row stands for itself."""
-        return self
-
-    def transform(self, X: Any) -> NDArray[np.float32]:
-        """Return the rows of ``X`` (n,) as float32, shape (n, width). Cached.
-
-        Raises
-        ------
-        ValueError
-            for an empty set, rows of different widths, or text of another form; the row is named.
-        """
-        rows = np.asarray(X, dtype=object).tolist()
-        if not rows:
-            raise ValueError("the set of rows is empty; check the filter that chose them")
-        widths = {_width(row, text) for row, text in enumerate(rows)}
-        if len(widths) > 1:
-            raise ValueError(f"rows have different widths: {sorted(widths)}")
-        return cached_rows("tabulated", {"width": widths.pop()}, rows, _parsed)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
+    rows = np.asarray(X, dtype=object).tolist()
+    if not rows:
+        raise ValueError("the set of rows is empty; check the filter that chose them")
+    widths = {_width(row, text) for row, text in enumerate(rows)}
+    if len(widths) > 1:
+        raise ValueError(f"rows have different widths: {sorted(widths)}")
+    return cached_rows("tabulated", {"width": widths.pop()}, rows, _parsed)
 
 
 def _width(row: int, text: Any) -> int:

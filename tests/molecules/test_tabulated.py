@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chemdl.molecules.data import tabulated_rows
-from chemdl.molecules.tabulated import Tabulated
+from chemdl.molecules.tabulated import read_tabulated
 
 
 def test_what_was_written_is_read_back() -> None:
@@ -14,11 +14,11 @@ def test_what_was_written_is_read_back() -> None:
     values = rng.poisson(0.3, (40, 17)).astype(np.float32)
     values[3] = 0
     values[5, 2] = 0.125
-    np.testing.assert_array_equal(Tabulated().fit_transform(tabulated_rows(values)), values)
+    np.testing.assert_array_equal(read_tabulated(tabulated_rows(values)), values)
 
 
 def test_columns_follow_their_names_and_not_their_order() -> None:
-    np.testing.assert_array_equal(Tabulated().transform(["3 2:5 0:1"]), [[1, 0, 5]])
+    np.testing.assert_array_equal(read_tabulated(["3 2:5 0:1"]), [[1, 0, 5]])
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,4 @@ def test_columns_follow_their_names_and_not_their_order() -> None:
 )
 def test_other_text_is_refused(rows: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Tabulated().transform(rows)
+        read_tabulated(rows)

@@ -20,7 +20,7 @@ from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.training import ReplicaRows
 from chemdl.molecules.fingerprints import ECFP
-from chemdl.molecules.tabulated import Tabulated
+from chemdl.molecules.tabulated import read_tabulated
 from chemdl.registry import UnknownNameError
 from chemdl.settings import spawn
 
@@ -43,8 +43,8 @@ _ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 class FullyConnected(nn.Module):
     """Dense layers over fingerprints: x (batch, features) → (batch, tasks).
 
-    With ``packed`` x holds eight features in a byte, (batch, features / 8), and is opened here, so
-    that a large set lies on the device in an eighth of the memory.
+    With ``packed`` x holds eight features in a byte, (batch, features / 8), and is unpacked here,
+    so that a large set takes an eighth of the memory on the device.
 
     ``dropout`` has one rate for the input and one after each hidden layer. Counts enter as
     log(1 + x), as Ma et al. 2015 have it; bits pass unchanged but for the factor log 2.
@@ -114,7 +114,7 @@ class FullyConnected(nn.Module):
 
 
 def _unpacked(rows: Tensor) -> Tensor:
-    """Open bytes (batch, bytes) into their bits, the lowest first: (batch, 8 bytes)."""
+    """Unpack bytes (batch, bytes) into their bits, the lowest first: (batch, 8 bytes)."""
     places = torch.arange(8, dtype=torch.uint8, device=rows.device)
     return ((rows.unsqueeze(-1) >> places) & 1).flatten(-2)
 
@@ -242,10 +242,10 @@ class Multitask(NeuralEstimator):
         """Return the fingerprints of SMILES: packed bits (n, size / 8) or counts (n, size), uint8.
 
         With ``tabulated`` the inputs are rows of counts, float32 (n, width); see
-        :class:`chemdl.molecules.tabulated.Tabulated`.
+        :func:`chemdl.molecules.tabulated.read_tabulated`.
         """
         if self.tabulated:
-            return {"fingerprint": Tabulated().transform(inputs)}
+            return {"fingerprint": read_tabulated(inputs)}
         ecfp = ECFP(self.radius, self.size, counts=self.counts, packed=not self.counts)
         return {"fingerprint": ecfp.transform(inputs)}
 

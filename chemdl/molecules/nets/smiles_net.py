@@ -44,7 +44,7 @@ class SmilesNet(nn.Module):
         variants = column.values.long()
         if noise is not None:
             return self._read(_one_variant(variants, noise), noise)
-        # In turn and not side by side: a block of predictions is large as it is.
+        # One variant at a time: a block of predictions is large enough already.
         outputs = [self._read(tokens, None) for tokens in variants.unbind(2)]
         return torch.stack(outputs).mean(0)
 

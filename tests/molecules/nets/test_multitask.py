@@ -236,11 +236,11 @@ def test_standardised_inputs_are_scaled_by_the_train_rows_alone() -> None:
     fitted = model.fit(rows, y, valid=valid)
     state = fitted.members_[0].state
     train = np.delete(counts, valid, axis=0)
-    np.testing.assert_allclose(state["centre"], train.mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(state["spread"][:2], train.std(axis=0)[:2], rtol=1e-4)
-    assert state["spread"][2] == 1.0
+    np.testing.assert_allclose(state["scale.centre"], train.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(state["scale.spread"][:2], train.std(axis=0)[:2], rtol=1e-4)
+    assert state["scale.spread"][2] == 1.0
     plain = Multitask.Regressor(hidden=(8,), dropout=(0.0, 0.0), tabulated=True, epochs=4)
-    assert "centre" not in plain.fit(rows, y, valid=valid).members_[0].state
+    assert "scale.centre" not in plain.fit(rows, y, valid=valid).members_[0].state
 
 
 def test_the_size_of_a_standardised_input_does_not_matter() -> None:
