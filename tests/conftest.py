@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
+    from chemdl.evidence.claims import Claim
     from chemdl.evidence.result import Predictions, Result
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -222,6 +223,90 @@ def result_of_errors(small_result: Callable[..., Result]) -> Callable[..., Resul
         return small_result(rows, units=units, study=study, dataset={"name": "esol", "n": 10})
 
     return made
+
+
+@pytest.fixture(scope="session")
+def ledger_claims() -> dict[str, Claim]:
+    """Three tested claims pinned to known numbers, and one that cannot be tested."""
+    from chemdl.evidence.claims import Reported, load_claims
+
+    known = load_claims().values()
+    simple = [c for c in known if c.test and c.test.b is not None and c.kind == "difference"]
+    chosen = [
+        claim.model_copy(
+            update={
+                "statement": f"Nets | forests: *{number}* costs $5 and <b>",
+                "favours": "deep",
+                "test": claim.test.model_copy(update={"a": f"net_{number}"}),
+                "reported": Reported(a=0.85, b=0.8, difference=0.05),
+            }
+        )
+        for number, claim in enumerate(simple[:3])
+    ]
+    untestable = next(claim for claim in known if claim.test is None)
+    return {claim.id: claim for claim in (*chosen, untestable)}
+
+
+def _verdict(claim: str, word: str, value: float, provisional: bool = False) -> dict[str, Any]:
+    estimate = {"value": value, "low": value - 0.01, "high": value + 0.01, "method": "t"}
+    return {
+        "claim": claim, "verdict": word, "reason": "", "fidelity": "near",
+        "provisional": provisional, "estimate": estimate,
+    }  # fmt: skip
+
+
+def _comparison(claim: Claim, p: float) -> dict[str, Any]:
+    test = claim.test
+    return {
+        "a": test.a, "b": test.b, "metric": test.metric, "condition": test.condition,
+        "difference": 0.04, "low": 0.03, "high": 0.05, "detectable": 0.01, "method": "t", "p": p,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of its own, in place of the recorded results."""
+    from chemdl.evidence import result
+
+    folder = tmp_path / "data"
+    monkeypatch.setattr(result, "data_dir", lambda: folder)
+    return folder
+
+
+@pytest.fixture
+def nothing_recorded(data_folder: Path) -> None:
+    """No result is recorded."""
+
+
+@pytest.fixture
+def recorded(
+    ledger_claims: dict[str, Claim], data_folder: Path, card_content: Callable[..., dict[str, Any]]
+) -> Path:
+    """The card of a full run that judges the first two claims, recorded alone."""
+    from chemdl.evidence.result import Predictions, write_result
+
+    first, second, *_ = ledger_claims.values()
+    content = card_content(
+        [],
+        profile="full",
+        verdicts=[_verdict(first.id, "confirmed", 0.04), _verdict(second.id, "reversed", -0.031)],
+        comparisons=[_comparison(first, 0.01), _comparison(second, 0.04)],
+    )
+    nothing = Predictions(np.zeros((1, 1)), {})
+    return write_result(content, nothing, data_folder / "results" / "full").path
+
+
+@pytest.fixture
+def own_run(
+    ledger_claims: dict[str, Claim], tmp_path: Path, card_content: Callable[..., dict[str, Any]]
+) -> Path:
+    """The output folder of a quick run that judges the first claim otherwise."""
+    from chemdl.evidence.result import Predictions, write_result
+
+    verdicts = [_verdict(next(iter(ledger_claims)), "undecided", 0.015, provisional=True)]
+    nothing = Predictions(np.zeros((1, 1)), {})
+    write_result(card_content([], verdicts=verdicts), nothing, tmp_path / "quick" / "cards")
+    return tmp_path / "quick"
 
 
 ATOM = "ATOM  {:>5} {:<4} {:<3} A{:>4}    {:8.3f}{:8.3f}{:8.3f}  1.00  0.00    +0.000 {:<2}\n"
