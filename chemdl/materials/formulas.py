@@ -125,3 +125,8 @@ def symbols() -> dict[str, int]:
     table = Chem.GetPeriodicTable()
     numbers = {table.GetElementSymbol(z): z for z in range(1, LAST_ELEMENT + 1)}
     return {**numbers, "D": 1, "T": 1}
+
+
+def element_symbol(number: int) -> str:
+    """Return the symbol of an atomic number from 1 to 103."""
+    return next(symbol for symbol, z in symbols().items() if z == number)

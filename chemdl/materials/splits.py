@@ -11,7 +11,7 @@ from chemdl.data import Dataset
 from chemdl.evidence import splits
 from chemdl.evidence.splits import PROTOCOLS, Protocol
 from chemdl.materials.compositions import composition_keys, element_fractions
-from chemdl.materials.formulas import symbols
+from chemdl.materials.formulas import element_symbol
 
 
 def with_compositions(dataset: Dataset) -> Dataset:
@@ -48,10 +48,9 @@ def published_folds(dataset: Dataset, *, repeats: int = 1, seed: int = 0) -> Pro
 
 def _names(excess: NDArray[np.float64]) -> NDArray[np.str_]:
     """Name each cluster by its most outstanding element, no two alike."""
-    by_number = {number: symbol for symbol, number in reversed(symbols().items())}
     names: list[str] = []
     for row in excess:
-        symbol = by_number[int(row.argmax()) + 1]
+        symbol = element_symbol(int(row.argmax()) + 1)
         name = symbol if row.max() > 0.1 else "others"
         names.append(name if name not in names else f"{name} {names.count(name) + 1}")
     return np.array(names)
