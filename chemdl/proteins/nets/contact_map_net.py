@@ -96,13 +96,7 @@ class ContactMapNetwork(nn.Module):
     depth=0,
 )
 class ContactMapNet(NeuralLabeller):
-    """Contacts of pairs of residues; see :class:`ContactMapNetwork`.
-
-    Parameters
-    ----------
-    window, width, depth, dropout : of the network.
-    profile : whether profiles are read beside the residues.
-    """
+    """Contacts of pairs of residues; see :class:`ContactMapNetwork`."""
 
     _loss: ClassVar[Any] = "bce"
     # One number for each pair: the logit of a contact.

@@ -61,12 +61,7 @@ class DilatedResidual(ChainNetwork):
     "arXiv:1511.07122",
 )
 class DilatedCNN(ChainLabeller):
-    """Residual blocks with dilation; see :class:`DilatedResidual`.
-
-    Parameters
-    ----------
-    width, dilations, kernel, dropout : of the network; a block for each dilation.
-    """
+    """Residual blocks with dilation; see :class:`DilatedResidual`."""
 
     width: int = 96
     dilations: Sequence[int] = (1, 2, 4, 8, 1, 2)

@@ -46,12 +46,7 @@ class BidirectionalRecurrence(ChainNetwork):
     paper="as Li and Yu 2016, arXiv:1604.07176",
 )
 class ChainGRU(ChainLabeller):
-    """A bidirectional gated recurrence; see :class:`BidirectionalRecurrence`.
-
-    Parameters
-    ----------
-    width, layers, kernel, dropout : of the network.
-    """
+    """A bidirectional gated recurrence; see :class:`BidirectionalRecurrence`."""
 
     width: int = 64
     layers: int = 2
