@@ -32,7 +32,6 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHEMDL_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("MPLBACKEND", "agg")
-        patch.delenv("CHEMDL_PROGRESS", raising=False)
         yield
 
 

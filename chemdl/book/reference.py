@@ -14,11 +14,16 @@ _FLOORS = {
         "settings",
         "files",
         "registry",
+        "progress",
+        "threads",
+        "extras",
         "data",
         "learn",
         "evidence",
         "show",
         "book",
+        "cli",
+        "doctor",
     ),
     "The flats: one domain each": (
         "molecules",
@@ -87,8 +92,10 @@ def _exported_from(name: str) -> set[str]:
 
 
 def _inner_modules(name: str) -> list[str]:
-    paths = (_package_folder() / name).glob("*.py")
-    return sorted(path.stem for path in paths if not path.stem.startswith("_"))
+    """Return the modules inside a package, at any depth: ``nets.dtnn``."""
+    folder = _package_folder() / name
+    paths = (p.relative_to(folder) for p in folder.rglob("*.py") if not p.stem.startswith("_"))
+    return sorted(".".join(path.with_suffix("").parts) for path in paths)
 
 
 def _summary(name: str) -> str:

@@ -16,16 +16,15 @@ from chemdl.evidence.result import Predictions, write_result
 
 PARAMETERS = 'profile = "quick"\nseed = 0\ndevice = "auto"\noutput = ""'
 STUDY = """
-import json, os, time
+import json
 from pathlib import Path
+from chemdl.progress import Progress
 
 cards = Path(output) / "cards"
 cards.mkdir(parents=True, exist_ok=True)
-with open(os.environ["CHEMDL_PROGRESS"], "a") as side_file:
-    for done in (1, 2):
-        event = {{"time": time.time(), "study": "tiny", "done": done, "total": 2, "model": "m",
-                 "seconds_left": 0.5}}
-        side_file.write(json.dumps(event) + "\\n")
+with Progress("tiny", 2, 0) as progress:
+    for _ in range(2):
+        progress.advance("m")
 card = json.loads({card!r})
 card["profile"], card["protocol"]["seed"] = profile, seed
 (cards / "tiny.json").write_text(json.dumps(card))

@@ -12,14 +12,14 @@ from bs4 import BeautifulSoup
 from chemdl.book import site
 from chemdl.book.check import check_book
 from chemdl.book.run import run_chapters
-from chemdl.evidence import cards
+from chemdl.evidence import result
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "https://github.com/owner/book"
 FIGURE = """
 from IPython.display import HTML, display
 from matplotlib.figure import Figure
-from chemdl.plots import figure_html, png
+from chemdl.show.figures import figure_html, png
 
 figure = Figure()
 figure.subplots().plot([1, 2])
@@ -43,7 +43,7 @@ def build(tmp_path_factory):
     ]
     (root / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cards, "all_recorded", dict)
+        patch.setattr(result, "data_dir", lambda: root / "data")
         patch.setattr(site, "repository_address", lambda _: ADDRESS)
         yield root, patch
 

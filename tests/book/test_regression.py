@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chemdl.book.calibration import CalibrationError, chosen_numbers, distribution
+from chemdl.book.calibration import distribution
 from chemdl.book.regression import (
     NumberError,
     RegressionError,
+    check_number,
     check_run,
     interval,
     report,
     value_of,
 )
-from chemdl.evidence import cards
+from chemdl.evidence.result import Predictions, read_result, write_result
 
 STUDY = "tiny_random"
 NUMBERS = [f"{STUDY}/deep_net/roc_auc", f"{STUDY}/forest/roc_auc"]
@@ -115,23 +116,31 @@ def test_missing_and_changed_predictions_fail(run_dir, expected):
 
 def test_predictions_that_are_not_finite_fail(run_dir, expected):
     path = run_dir / f"{STUDY}.json"
-    stored = cards.read_predictions(path)
+    stored = read_result(path).predictions
     arrays = {name: array.copy() for name, array in stored.arrays.items()}
     arrays["deep_net/all/0/1"][3, 1] = np.nan
-    cards.write(cards.read(path), cards.Predictions(stored.targets, arrays), run_dir)
+    write_result(json.loads(path.read_text()), Predictions(stored.targets, arrays), run_dir)
     with pytest.raises(RegressionError, match="nan"):
         check_run(run_dir, expected)
 
 
 def test_scores_that_are_not_defined_never_pass(run_dir, expected):
-    card = cards.read(run_dir / f"{STUDY}.json")
-    card["scores"][0]["values"]["roc_auc"] = {"a": None, "b": None}
-    assert np.isnan(value_of(card, NUMBERS[0]))
-    from chemdl.book.regression import check_number
+    def undefined(card):
+        card["scores"][0]["values"]["roc_auc"] = {"a": None, "b": None}
 
-    assert not check_number(NUMBERS[0], card, expected).passed
-    card["scores"][0]["values"]["roc_auc"] = {"a": float("nan"), "b": 0.8}
-    assert not check_number(NUMBERS[0], card, expected).passed
+    edit(run_dir, undefined)
+    result = read_result(run_dir / f"{STUDY}.json")
+    assert np.isnan(value_of(result, NUMBERS[0]))
+    assert not check_number(NUMBERS[0], result, expected).passed
+
+
+def test_a_score_that_is_no_number_is_no_card(run_dir, expected):
+    def broken(card):
+        card["scores"][0]["values"]["roc_auc"] = {"a": float("nan"), "b": 0.8}
+
+    edit(run_dir, broken)
+    with pytest.raises(RegressionError, match="scores/0/values/roc_auc/a"):
+        check_run(run_dir, expected)
 
 
 def test_a_nan_in_the_expected_values_never_passes(run_dir, expected):
@@ -147,13 +156,13 @@ def test_an_expected_file_without_numbers_does_not_pass(run_dir, expected):
 
 
 def test_unknown_models_and_metrics_name_the_near_misses(run_dir):
-    card = cards.read(run_dir / f"{STUDY}.json")
+    result = read_result(run_dir / f"{STUDY}.json")
     with pytest.raises(NumberError, match="Did you mean 'forest'"):
-        value_of(card, f"{STUDY}/forrest/roc_auc")
+        value_of(result, f"{STUDY}/forrest/roc_auc")
     with pytest.raises(NumberError, match="Known: roc_auc"):
-        value_of(card, f"{STUDY}/forest/pr_auc")
+        value_of(result, f"{STUDY}/forest/pr_auc")
     with pytest.raises(NumberError, match="study/model/metric"):
-        value_of(card, "forest/roc_auc")
+        value_of(result, "forest/roc_auc")
 
 
 def test_the_interval_is_that_of_the_t_prediction_for_its_share_of_the_error():
@@ -164,37 +173,3 @@ def test_the_interval_is_that_of_the_t_prediction_for_its_share_of_the_error():
     assert (low, high) == pytest.approx((0.72 - half, 0.72 + half), abs=1e-4)
     wider = interval(values, numbers=10)
     assert wider[0] < low and wider[1] > high
-
-
-def calibrated(
-    write_card, tmp_path: Path, numbers: list[str], signal: dict[str, float], n: int = 12
-) -> dict:
-    plain = [write_card(tmp_path / str(seed), seed, signal) for seed in range(1, n + 1)]
-    return distribution("tiny", numbers, plain, plain[:1])
-
-
-def test_calibration_refuses_a_number_that_contains_the_trivial_value(tmp_path, write_card):
-    weak = SIGNAL | {"deep_net": 0.05}
-    with pytest.raises(CalibrationError, match=r"deep_net/roc_auc.*the trivial value 0\.5"):
-        calibrated(write_card, tmp_path, NUMBERS[:1], weak)
-
-
-def test_calibration_refuses_a_number_that_contains_the_shuffled_value(tmp_path, write_card):
-    # The cards of the plain run stand in for shuffled ones: their value lies inside, of course.
-    with pytest.raises(CalibrationError, match="contains the shuffled value"):
-        calibrated(write_card, tmp_path, NUMBERS[:1], SIGNAL)
-
-
-def test_calibration_refuses_a_study_whose_data_depend_on_the_seed(tmp_path, write_card):
-    plain = [
-        write_card(tmp_path / str(seed), seed, SIGNAL, content=f"{seed:064x}") for seed in (1, 2)
-    ]
-    with pytest.raises(CalibrationError, match="must not depend on the seed"):
-        distribution("tiny", NUMBERS, plain, plain)
-
-
-@pytest.mark.parametrize("listed", ["", "tiny: []", "tiny: [" + ", ".join(["x/y/z"] * 11) + "]"])
-def test_a_chapter_has_one_to_ten_numbers(tmp_path, listed):
-    (tmp_path / "numbers.yml").write_text(listed)
-    with pytest.raises(CalibrationError, match="1 to 10 are needed"):
-        chosen_numbers(tmp_path, "tiny")

@@ -9,16 +9,17 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from chemdl.book import fingerprint, progress
 from chemdl.book.run import (
     ChapterFailedError,
     UnknownChapterError,
     UnknownParameterError,
+    _FinishedLines,
     chapter_name,
     find_chapter,
     read_run,
     run_chapters,
 )
+from chemdl.evidence.result import read_result
 from chemdl.settings import SettingsError
 
 
@@ -32,7 +33,7 @@ def test_a_chapter_leaves_its_notebook_card_and_record(make_chapter, tmp_path, m
     (result,) = run_chapters([path], profile="smoke", seed=7, device="cpu", output="out")
     output = tmp_path / "out"
     assert result.studies == ("tiny",)
-    assert json.loads((output / "cards/tiny.json").read_text())["seed"] == 7
+    assert read_result(output / "cards/tiny.json").card.protocol.seed == 7
     executed = nbformat.read(output / "01-tiny.ipynb", as_version=4)
     assert any("injected-parameters" in c.metadata.get("tags", []) for c in executed.cells)
     record = read_run(output, "tiny")
@@ -108,65 +109,32 @@ def test_chapter_names_lose_number_and_ending():
     assert chapter_name("chapters/12-virtual-screening.ipynb") == "virtual-screening"
 
 
-def test_only_code_counts_in_the_key(make_chapter):
-    path = make_chapter("x = 1")
-    before = fingerprint.run_key(path, {"seed": 0, "output": "a"}, {})
-    assert fingerprint.run_key(path, {"seed": 0, "output": "b"}, {}) == before
-    assert fingerprint.run_key(path, {"seed": 1, "output": "a"}, {}) != before
-    assert fingerprint.run_key(path, {"seed": 0, "output": "a"}, {"torch": "2"}) != before
-    notebook = json.loads(path.read_text())
-    notebook["cells"][-1]["execution_count"] = 5
-    path.write_text(json.dumps(notebook))
-    assert fingerprint.run_key(path, {"seed": 0, "output": "a"}, {}) == before
-    notebook["cells"][-1]["source"] = ["x = 2"]
-    path.write_text(json.dumps(notebook))
-    assert fingerprint.run_key(path, {"seed": 0, "output": "a"}, {}) != before
+# --- how far it is --------------------------------------------------------------------------------
 
 
-def test_docstrings_and_comments_are_not_code():
-    plain = "def f(x):\n    return x\n"
-    spoken = 'def f(x):\n    """Return x."""\n    # why\n    return x\n'
-    assert fingerprint.code_only(plain) == fingerprint.code_only(spoken)
-    assert fingerprint.code_only(plain) != fingerprint.code_only(plain.replace("x\n", "-x\n"))
+def test_in_a_log_a_finished_bar_is_one_line(make_chapter, tmp_path, capfd):
+    run(make_chapter(), tmp_path / "out")
+    told = [line for line in capfd.readouterr().err.splitlines() if line.strip()]
+    assert len(told) == 1
+    assert told[0].startswith("tiny: 100%") and "2/2" in told[0] and told[0].endswith(", m]")
 
 
-def event(study: str, done: int, **more: object) -> str:
-    return json.dumps({"study": study, "done": done, "total": 2, **more}) + "\n"
+def test_lines_are_handed_on_when_they_are_whole():
+    log = io.StringIO()
+    lines = _FinishedLines(log)
+    for part in ("tiny:  50%|", "\rtiny: 100%|██| 2/2", "\n\n", "half a line"):
+        lines.write(part)
+    assert log.getvalue() == "tiny: 100%|██| 2/2\n"
+    lines.write(" and its end\n")
+    assert log.getvalue().endswith("half a line and its end\n")
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+def test_a_terminal_gets_the_bars_as_they_are_drawn(make_chapter, tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
 
-
-def test_the_bar_names_study_model_and_time_left(tmp_path):
-    path, screen = tmp_path / "tiny.jsonl", Terminal()
-    with progress.follow(path, "tiny", screen):
-        path.write_text(event("tox21", 1, model="multitask", seconds_left=240))
-    assert "tiny: tox21" in screen.getvalue()
-    assert "1/2, multitask, 4 min left" in screen.getvalue()
-
-
-def test_without_a_terminal_a_finished_study_is_one_line(tmp_path):
-    path, log = tmp_path / "tiny.jsonl", io.StringIO()
-    with progress.follow(path, "tiny", log):
-        path.write_text(event("tox21", 1) + event("tox21", 2) + event("sider", 1))
-    assert log.getvalue() == "tiny: tox21 2 replicas\n"
-
-
-def test_a_half_written_event_is_left_for_the_next_look(tmp_path):
-    path = tmp_path / "tiny.jsonl"
-    first, second = event("a", 1), event("a", 2)
-    path.write_text(first + second[:9])
-    events, offset = progress.read_events(path)
-    assert [e["done"] for e in events] == [1]
-    path.write_text(first + second)
-    assert [e["done"] for e in progress.read_events(path, offset)[0]] == [2]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(None, ""), (40, "40 s left"), (240, "4 min left"), (9000, "2.5 h left")],
-)
-def test_time_left_is_said_in_the_fitting_unit(seconds, text):
-    assert progress.time_left(seconds) == text
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    run(make_chapter(), tmp_path / "out")
+    assert screen.getvalue().count("\rtiny:") >= 2

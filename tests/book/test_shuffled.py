@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 import chemdl
-from chemdl.book.calibration import _with_shuffled_labels, distribution
+from chemdl.book.calibration import distribution
 from chemdl.book.regression import RegressionError, check_run, value_of
 from chemdl.book.run import run_chapters
 from chemdl.evidence import splits
-from chemdl.evidence.study import Condition, Study
+from chemdl.evidence.conditions import Condition
+from chemdl.evidence.result import read_result
+from chemdl.evidence.study import Study
 from chemdl.molecules import baselines
 
 NUMBER = "bace_small/logistic/roc_auc"
 # The chapter's cell and the function below make the same study.
 CELL = """
 import chemdl
-from chemdl import baselines, splits
-from chemdl.study import Study
+from chemdl.evidence import splits
+from chemdl.molecules import baselines
 
-settings = chemdl.read_settings({"profile": profile, "seed": seed, "device": device, "output": output})
+settings = chemdl.read_settings(globals(), chapter="tiny")
 dataset = chemdl.load("bace").sample(400, seed=0)
-study = Study(
-    "bace_small", chapter="tiny", dataset=dataset,
+study = chemdl.Study(
+    "bace_small", dataset=dataset,
     models={name: baselines.classifier(name) for name in ("logistic", "trivial")},
     protocol=splits.random(dataset, repeats=1, folds=3, seed=settings.seed),
     metrics=["roc_auc"], settings=settings,
@@ -43,7 +44,7 @@ def run_study(output: Path, seed: int, *conditions: Condition) -> Path:
         models={name: baselines.classifier(name) for name in ("logistic", "trivial")},
         protocol=splits.random(dataset, repeats=1, folds=3, seed=seed),
         metrics=["roc_auc"],
-        settings=settings(
+        settings=chemdl.read_settings(
             {"profile": "smoke", "seed": seed, "device": "cpu", "output": str(output)}
         ),
         conditions=conditions or (Condition(),),
@@ -77,12 +78,12 @@ def test_a_refit_with_shuffled_labels_fails(expected, tmp_path):
         check_run(cards_dir, expected)
 
 
-def test_calibration_shuffles_the_labels_of_a_chapters_studies(expected, tmp_path, make_chapter):
+def test_a_chapters_studies_learn_from_shuffled_labels_where_it_is_asked(
+    expected, tmp_path, make_chapter
+):
     chapter = make_chapter(CELL)
-    permuted = _with_shuffled_labels(chapter, tmp_path / "permuted" / chapter.name)
-    run_chapters([permuted], profile="smoke", device="cpu", output=tmp_path / "out")
+    run_chapters([chapter], profile="smoke", device="cpu", output=tmp_path / "out", shuffled=True)
     cards_dir = tmp_path / "out" / "cards"
-    card = json.loads((cards_dir / "bace_small.json").read_text())
-    assert abs(value_of(card, NUMBER) - 0.5) < 0.12
+    assert abs(value_of(read_result(cards_dir / "bace_small.json"), NUMBER) - 0.5) < 0.12
     with pytest.raises(RegressionError):
         check_run(cards_dir, expected)
