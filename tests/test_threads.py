@@ -53,6 +53,8 @@ def four_threads(monkeypatch: pytest.MonkeyPatch) -> Any:
 class Witness(RegressorMixin, BaseEstimator):
     """Predicts the most threads that any library would take in its fit."""
 
+    revision = 1
+
     def __init__(self, alone: bool = False, seed: int = 0) -> None:
         self.alone, self.seed = alone, seed
 
@@ -66,6 +68,8 @@ class Witness(RegressorMixin, BaseEstimator):
 
 class WitnessNet(Multitask.Regressor):
     """Predicts how many threads torch and BLAS would take in its training."""
+
+    revision = 1
 
     def featurize(self, inputs: Any) -> Any:
         self.seen.append(counts())
@@ -173,6 +177,8 @@ def test_fits_beside_others_take_one_thread_each(tmp_path: Path, backend: str) -
 
 def test_a_failed_study_restores_what_it_bounded(tmp_path: Path) -> None:
     class Failing(Witness):
+        revision = 1
+
         def fit(self, X: Any, y: Any) -> Witness:
             raise RuntimeError(f"failed with {most()}")
 

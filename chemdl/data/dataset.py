@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -190,43 +188,6 @@ class Dataset:
         ]
         return self.subset(np.sort(np.concatenate(rows)))
 
-    def to_deepchem(self, featurizer: Any = None) -> Any:
-        """Return the set as a DeepChem ``NumpyDataset``.
-
-        ``X`` holds what ``featurizer.featurize`` makes of the SMILES, or the SMILES themselves;
-        ``y`` the targets with 0 for NaN; ``w`` 1 where a target was measured, else 0; ``ids`` the
-        SMILES.
-
-        Raises
-        ------
-        ImportError
-            where DeepChem is not installed.
-        DatasetError
-            when the featurizer gave nothing for some row (DeepChem's only log such errors).
-        """
-        with _quiet("deepchem"):
-            from deepchem.data import NumpyDataset
-
-        features = self.inputs
-        if featurizer is not None:
-            from rdkit import rdBase
-
-            with _quiet("deepchem"), rdBase.BlockLogs():
-                features = featurizer.featurize(list(self.inputs))
-            failed = [i for i, row in enumerate(features) if np.size(row) == 0]
-            if failed:
-                raise DatasetError(
-                    f"{self.name}: {type(featurizer).__name__} gave no features for "
-                    f"{len(failed)} rows, the first is row {failed[0]}: {self.inputs[failed[0]]!r}"
-                )
-        measured = ~np.isnan(self.targets)
-        return NumpyDataset(
-            X=features,
-            y=np.where(measured, self.targets, 0.0),
-            w=measured.astype(np.float64),
-            ids=self.inputs,
-        )
-
     def _check_lengths(self, inputs: np.ndarray) -> None:
         assert self.lengths is not None
         if self.lengths.shape != inputs.shape:
@@ -298,14 +259,3 @@ def _proportional(sizes: np.ndarray, n: int) -> np.ndarray:
     remainder = np.argsort(quotas - exact, kind="stable")
     quotas[remainder[: n - quotas.sum()]] += 1
     return quotas
-
-
-@contextmanager
-def _quiet(logger_name: str) -> Iterator[None]:
-    logger = logging.getLogger(logger_name)
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -13,12 +13,12 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-import rdkit
 from numpy.typing import NDArray
 
 from chemdl.files import cache_dir, write_atomically
@@ -85,7 +85,9 @@ class RowCache:
     def path(self, inputs: Sequence[str]) -> Path:
         """Return the file that holds the rows of exactly these inputs, in this order."""
         digest = hashlib.sha256(
-            json.dumps([self.name, self.parameters, rdkit.__version__], sort_keys=True).encode()
+            json.dumps(
+                [self.name, self.parameters, metadata.version("rdkit")], sort_keys=True
+            ).encode()
         )
         digest.update("\0".join(inputs).encode())
         return cache_dir() / "features" / f"{self.name}-{digest.hexdigest()[:32]}.npz"

@@ -148,29 +148,6 @@ def test_it_survives_a_process_boundary() -> None:
     np.testing.assert_array_equal(copy.targets, dataset.targets)
 
 
-def test_deepchem_gets_weights_of_zero_for_what_was_not_measured() -> None:
-    pytest.importorskip("deepchem", reason="DeepChem is not installed here")
-    dataset = make()
-
-    class Counts:
-        def featurize(self, smiles: list[str]) -> np.ndarray:
-            return np.array([[len(s)] for s in smiles])
-
-    class Fails(Counts):
-        def featurize(self, smiles: list[str]) -> np.ndarray:
-            rows = np.empty(len(smiles), dtype=object)
-            rows[:] = [np.ones(1) if s != "CCC" else np.array([]) for s in smiles]
-            return rows
-
-    plain, counted = dataset.to_deepchem(), dataset.to_deepchem(Counts())
-    assert list(plain.ids) == list(dataset.inputs) == list(plain.X)
-    np.testing.assert_array_equal(plain.w, ~np.isnan(dataset.targets))
-    assert not np.isnan(plain.y).any()
-    np.testing.assert_array_equal(counted.X.ravel(), np.arange(1, 41))
-    with pytest.raises(DatasetError, match="row 2: 'CCC'"):
-        dataset.to_deepchem(Fails())
-
-
 # --- rows with several sites ----------------------------------------------------------------------
 
 
