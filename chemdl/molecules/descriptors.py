@@ -1,4 +1,4 @@
-"""RDKit's two-dimensional descriptors, and the check that features are finite."""
+"""RDKit's two-dimensional descriptors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -78,8 +78,14 @@ class Descriptors2D(TransformerMixin, BaseEstimator):
         rows = self._rows(smiles)
         if self.missing == "median":
             return np.where(np.isnan(rows), self.medians_, rows)
-        if self.missing == "error":
-            require_finite(rows, names=self.feature_names, inputs=smiles)
+        is_missing = np.isnan(rows)
+        if self.missing == "error" and is_missing.any():
+            row, column = np.argwhere(is_missing)[0]
+            raise ValueError(
+                f"row {row} ({smiles[row]}), column {column} ({self.feature_names[column]}): RDKit "
+                f"gives no value; {is_missing.sum()} of {rows.size} cells are missing. Impute them "
+                "with Descriptors2D(missing='median') or drop the column"
+            )
         return rows
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -103,33 +109,6 @@ def descriptors(smiles: Sequence[str], *, n_jobs: int | None = None) -> NDArray[
     if n_jobs != 1:
         return in_processes(partial(descriptors, n_jobs=1), smiles, n_jobs)
     return np.concatenate([_describe(block) for block in parsed_blocks(smiles)])
-
-
-def require_finite(
-    features: ArrayLike, *, names: Sequence[str] | None = None, inputs: Sequence[Any] | None = None
-) -> None:
-    """Check features (n, p): no NaN and no infinity.
-
-    Raises
-    ------
-    ValueError
-        naming the first row and column that fail (by ``names`` and ``inputs`` where given), how
-        many cells fail, and the remedy.
-    """
-    matrix = np.asarray(features)
-    if np.issubdtype(matrix.dtype, np.integer) or matrix.dtype == bool:
-        return
-    bad = ~np.isfinite(matrix)
-    if not bad.any():
-        return
-    row, column = (int(i[0]) for i in np.nonzero(bad))
-    name = f" ({names[column]})" if names is not None else ""
-    given = f" ({inputs[row]})" if inputs is not None else ""
-    raise ValueError(
-        f"feature is {matrix[row, column]} at row {row}{given}, column {column}{name}; "
-        f"{int(bad.sum())} of {bad.size} cells are not finite. Impute them (for descriptors "
-        "Descriptors2D(missing='median')) or drop the column"
-    )
 
 
 def _functions() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from chemdl.data import feature_cache as cache
-from chemdl.molecules.descriptors import Descriptors2D, descriptors, require_finite
+from chemdl.molecules.descriptors import Descriptors2D, descriptors
 
 ORGANIC = ["CCO", "c1ccccc1O", "CC(=O)Nc1ccc(O)cc1", "C[C@H](N)C(=O)O"]
 # RDKit has no partial charges for this metal.
@@ -88,13 +88,3 @@ def test_second_call_is_a_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(
         Descriptors2D(missing="keep").transform(ORGANIC[::-1]), first[::-1]
     )
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_feature_that_is_not_finite_is_named(bad: float) -> None:
-    features = np.zeros((4, 3))
-    require_finite(features)
-    require_finite(features.astype(np.uint8))
-    features[2, 1] = bad
-    with pytest.raises(ValueError, match=r"row 2 \(CC\), column 1 \(logP\); 1 of 12 cells"):
-        require_finite(features, names=["a", "logP", "b"], inputs=["C", "N", "CC", "O"])

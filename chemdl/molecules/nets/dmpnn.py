@@ -109,10 +109,6 @@ class DMPNN(GraphEstimator):
     The defaults are those of chemprop: width 300, depth 3, batches of 50, and a learning rate that
     rises to 1e-3 in two epochs and falls to a tenth by the last; but 100 epochs instead of 50,
     after which a thousand molecules are not yet learned (train error as large as valid error).
-
-    Parameters
-    ----------
-    width, depth, dropout, aggregation, precision : of the network.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

@@ -29,6 +29,10 @@ from chemdl.settings import spawn
 # The authors' code (Merck's DeepNeuralNet-QSAR) takes a tenth (1 - momentum) of each gradient of
 # half the squared error: with whole squares and gradients 0.05 is 0.0025.
 MA_2015: dict[str, Any] = {
+    "family": "net on vectors",
+    "reads": "ECFP4 counts",
+    "paper": "Ma et al. 2015, doi:10.1021/ci500747n",
+    "inputs": ("smiles", "descriptors"),
     "hidden": (4000, 2000, 1000, 1000),
     "dropout": (0.0, 0.25, 0.25, 0.25, 0.1),
     "counts": True,
@@ -36,6 +40,14 @@ MA_2015: dict[str, Any] = {
     "learning_rate": 0.0025,
     "weight_decay": 2e-4,
     "epochs": 30,
+}
+# Hidden biases start at 1, as in the authors' own library, DeepChem.
+PYRAMID: dict[str, Any] = {
+    "family": "net on vectors",
+    "reads": "ECFP4 bits",
+    "paper": "Ramsundar et al. 2015, arXiv:1502.02072",
+    "inputs": ("smiles", "descriptors"),
+    "initial_bias": 1.0,
 }
 _ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 
@@ -129,52 +141,13 @@ def _initialise(layers: Sequence[nn.Linear], activation: str, initial_bias: floa
             nn.init.constant_(layer.bias, initial_bias)
 
 
-@net(
-    "multitask",
-    family="net on vectors",
-    reads="ECFP4 bits",
-    method="pyramid of two layers, one output for each task",
-    paper="Ramsundar et al. 2015, arXiv:1502.02072",
-    inputs=("smiles", "descriptors"),
-    # Hidden biases start at 1, as in the authors' own library, DeepChem.
-    initial_bias=1.0,
-)
-@net(
-    "single_task",
-    family="net on vectors",
-    reads="ECFP4 bits",
-    method="the pyramid, a net for each task",
-    paper="Ramsundar et al. 2015, arXiv:1502.02072",
-    inputs=("smiles", "descriptors"),
-    initial_bias=1.0,
-    shared=False,
-)
-@net(
-    "ensemble",
-    family="net on vectors",
-    reads="ECFP4 bits",
-    method="the mean of five pyramids from seeds of their own",
-    paper="Ramsundar et al. 2015, arXiv:1502.02072",
-    inputs=("smiles", "descriptors"),
-    initial_bias=1.0,
-    networks=5,
-)
-@net(
-    "multitask_ma",
-    family="net on vectors",
-    reads="ECFP4 counts",
-    method="four wide layers",
-    paper="Ma et al. 2015, doi:10.1021/ci500747n",
-    inputs=("smiles", "descriptors"),
-    **MA_2015,
-)
+@net("multitask", method="pyramid of two layers, one output for each task", **PYRAMID)
+@net("single_task", method="the pyramid, a net for each task", **PYRAMID, shared=False)
+@net("ensemble", method="the mean of five pyramids from seeds of their own", **PYRAMID, networks=5)
+@net("multitask_ma", method="four wide layers", **MA_2015)
 @net(
     "multitask_ma_bn",
-    family="net on vectors",
-    reads="ECFP4 counts",
     method="four wide layers with batch normalisation",
-    paper="Ma et al. 2015, doi:10.1021/ci500747n",
-    inputs=("smiles", "descriptors"),
     **MA_2015,
     batch_norm=True,
 )

@@ -108,10 +108,6 @@ class NeuralFingerprint(GraphEstimator):
 
     ReLU, batch normalisation, Adam and batches of 100 are the paper's; width, depth and length
     were searched for there, within the ranges of ``search_space``.
-
-    Parameters
-    ----------
-    width, depth, length, hidden, dropout, precision : of the network.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

@@ -66,12 +66,7 @@ _POOLINGS = {"max": _max, "mean": _mean, "final": _final}
     paper="as Goh et al. 2017, arXiv:1712.02034",
 )
 class SmilesGRU(SmilesEstimator):
-    """A gated recurrence over SMILES; see :class:`SmilesRecurrence`.
-
-    Parameters
-    ----------
-    width, pooling : of the network.
-    """
+    """A gated recurrence over SMILES; see :class:`SmilesRecurrence`."""
 
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [1e-3, 2e-3, 4e-3],
