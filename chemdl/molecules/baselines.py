@@ -265,7 +265,7 @@ def _shared_gram(representation: str) -> TanimotoGram:
 _MAKERS: dict[str, Callable[..., Any]] = {"classification": classifier, "regression": regressor}
 _BOTH = tuple(_MAKERS)
 for _name, _family, _reads, _method, _paper, _learns in (
-    ("random_forest", "forest", "ECFP4 bits", "500 trees", "Breiman 2001", _BOTH),
+    ("random_forest", "forest", "ECFP4 bits", "random forest", "Breiman 2001", _BOTH),
     ("svm_tanimoto", "kernel machine", "Tanimoto similarity of ECFP4 (of counts for regression)",
      "support vector machine", "Ralaivola et al. 2005", _BOTH),
     ("svm_linear", "linear model", "ECFP4 bits", "support vector machine", "", _BOTH[:1]),

@@ -19,15 +19,6 @@ from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.similarity import tanimoto
 from chemdl.screening.properties import physical_properties
 
-CLASSIFIERS = (
-    "random_forest",
-    "svm_linear",
-    "logistic",
-    "gradient_boosting",
-    "similarity",
-    "properties_only",
-    "trivial",
-)
 # Molecules compared at once: with a thousand actives they make a matrix of 16 MB.
 _BLOCK = 4096
 
@@ -39,10 +30,7 @@ class NearestActive(BinaryClassifier, BaseEstimator):
     This is what a chemist does without any model; inactives are not looked at.
     """
 
-    kind: ClassVar[str] = "classical"
     revision: ClassVar[int] = 1
-    stackable: ClassVar[bool] = False
-    search_space: ClassVar[dict[str, list[Any]]] = {}
 
     def fit(self, X: Sequence[str], y: np.ndarray) -> Self:
         """Keep the fingerprints of each task's actives; y is (n,) or (n, tasks), NaN unmeasured."""
@@ -105,7 +93,8 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
 
 for _name, _family, _reads, _method, _paper in (
     ("similarity", "neighbours", "ECFP4 bits", "Tanimoto similarity to the nearest active", ""),
-    ("properties_only", "forest", "six physical properties", "500 trees", "Breiman 2001"),
-):
+    ("properties_only", "forest", "six physical properties", "random forest",
+     "as Sieg et al. 2019, doi:10.1021/acs.jcim.8b00712"),
+):  # fmt: skip
     _makers = {"classification": functools.partial(classifier, _name)}
     baseline(_name, _family, _reads, _method, _paper, inputs=("smiles",), makers=_makers)

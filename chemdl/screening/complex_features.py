@@ -57,9 +57,8 @@ def contact_shells(ligand: Atoms, protein: Atoms) -> NDArray[np.int64]:
     columns = _codes(ligand.elements, LIGAND_ELEMENTS)
     counted = (columns < len(LIGAND_ELEMENTS))[:, None] & (rows < len(PROTEIN_ELEMENTS))
     counted &= shell < len(EDGES) - 1
-    pair = rows * len(LIGAND_ELEMENTS) + columns[:, None]
     n_shells = len(EDGES) - 1
-    flat = (pair * n_shells + shell)[counted]
+    flat = ((rows * len(LIGAND_ELEMENTS) + columns[:, None]) * n_shells + shell)[counted]
     return np.bincount(flat, minlength=len(PAIRS) * n_shells).reshape(len(PAIRS), n_shells)
 
 
@@ -103,14 +102,12 @@ def poses_in_pockets(inputs: Iterable[str]) -> list[tuple[Pose, Atoms]]:
         when a complex was not docked, naming the command that does it.
     """
     texts = [str(text) for text in inputs]
-    proteins: dict[str, Atoms] = {}
-    pairs = []
-    for text, pose in zip(texts, poses(texts), strict=True):
-        target, _ = split_input(text)
-        if target not in proteins:
-            proteins[target] = receptor(target).atoms.heavy()
-        pairs.append((pose, _pocket(pose.atoms, proteins[target])))
-    return pairs
+    ligands, targets = poses(texts), [split_input(text)[0] for text in texts]
+    proteins = {target: receptor(target).atoms.heavy() for target in dict.fromkeys(targets)}
+    return [
+        (pose, _pocket(pose.atoms, proteins[target]))
+        for pose, target in zip(ligands, targets, strict=True)
+    ]
 
 
 def rf_score_features(inputs: Sequence[str]) -> NDArray[np.float32]:
@@ -127,15 +124,9 @@ def vina_scores(inputs: Sequence[str]) -> NDArray[np.float64]:
 def ligand_features(inputs: Sequence[str], representation: str) -> np.ndarray:
     """Return features of the ligands of n complexes; the protein is not read, nor any pose.
 
-    Parameters
-    ----------
-    representation : ``ecfp``, ECFP4 bits (n, 2048), or ``properties``, the six of
-        :func:`chemdl.screening.properties.physical_properties` (n, 6).
-
-    Raises
-    ------
-    ValueError
-        for an unknown representation, or text that is no complex.
+    ``representation`` is ``ecfp``, ECFP4 bits (n, 2048), or ``properties``, those of
+    :func:`~chemdl.screening.properties.physical_properties` (n, 6). Any other, and text that is no
+    complex, is a ValueError.
     """
     if representation not in LIGAND_FEATURES:
         raise UnknownNameError("representation", representation, LIGAND_FEATURES)

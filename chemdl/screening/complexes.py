@@ -71,17 +71,10 @@ def docked_set(
 ) -> Dataset:
     """Return the docked ligands of several targets as one data set.
 
-    Parameters
-    ----------
-    rows : for each target (SMILES, label) as :func:`chemdl.screening.ligands.read_ligands` reads
-        them.
-    actives, decoys, seed : as they were docked.
-
-    Returns
-    -------
-    a set whose inputs are complexes (``"akt1 CCO"``, the molecule neutral and canonical), with one
-    task (1: an active) and the columns ``target``, ``vina`` (kcal/mol) and ``inchikey``. Its card
-    counts the ligands that failed.
+    Its inputs are complexes (``"akt1 CCO"``, the molecule neutral and canonical), its one task is 1
+    for an active, and its columns are ``target``, ``vina`` (kcal/mol) and ``inchikey``. The card
+    counts the ligands that failed. ``rows`` holds for each target what
+    :func:`chemdl.screening.ligands.read_ligands` returns; numbers and seed are the docking's.
 
     Raises
     ------

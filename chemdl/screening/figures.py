@@ -17,7 +17,7 @@ from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.similarity import tanimoto
 from chemdl.show.figures import panels, plain
 from chemdl.show.lines import COLOURS, WIDTH, model_styles
-from chemdl.show.tables import pretty, score_table
+from chemdl.show.tables import axis_label, pretty, score_table
 
 # Similarity to the nearest known active: below .4 two molecules share little but rings.
 _EDGES = (0.0, 0.4, 0.6, 0.8, 1.01)
@@ -27,10 +27,16 @@ def metrics_table(result: Result) -> pd.DataFrame:
     """Return one row per model with every metric of the study: its mean and 95 % interval."""
     tables = {metric: score_table(result, metric).set_index("model") for metric in result.metrics}
     first = tables[result.metric]
-    texts = {metric: table.apply(_with_interval, axis=1) for metric, table in tables.items()}
+    texts = {
+        axis_label(metric, result): table.apply(_with_interval, axis=1)
+        for metric, table in tables.items()
+    }
     table = pd.DataFrame({**texts, "replicas": first["replicas"]}, index=first.index)
     table = table.fillna("").reset_index()
-    table.attrs["caption"] = "Mean over replicas and its 95 % interval; best first by the first."
+    table.attrs["caption"] = (
+        f"{result.study} ({result.profile}): mean over replicas and its 95 % interval; "
+        "best first by the first metric."
+    )
     return table
 
 

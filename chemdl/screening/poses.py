@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +69,7 @@ def path_of(target: str) -> Path:
 
 
 def store(target: str, inchikey: str, pose: Pose | None, failure: str = "") -> None:
-    """Append a ligand's pose, or why it has none. Each line is written in one piece."""
+    """Append a ligand's pose, or why it has none."""
     record: dict[str, Any] = {"inchikey": inchikey, "search": SEARCH}
     if pose is None:
         record["failure"] = failure
@@ -80,13 +79,9 @@ def store(target: str, inchikey: str, pose: Pose | None, failure: str = "") -> N
         record["xyz"] = [round(float(x), 3) for x in pose.atoms.xyz.ravel()]
     path = path_of(target)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The leading line end closes a line that a stop cut off.
-    line = ("\n" + json.dumps(record) + "\n").encode()
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(handle, line)
-    finally:
-        os.close(handle)
+    # Unbuffered, so in one piece; the leading line end closes a line that a stop cut off.
+    with path.open("ab", buffering=0) as file:
+        file.write(f"\n{json.dumps(record)}\n".encode())
 
 
 def stored(target: str) -> Mapping[str, Pose | None]:
@@ -109,7 +104,7 @@ def poses(inputs: Iterable[str]) -> list[Pose]:
         for text that is no complex.
     """
     docked: dict[str, Mapping[str, Pose | None]] = {}
-    found = []
+    complexes = []
     for text in inputs:
         target, smiles = split_input(text)
         if target not in docked:
@@ -122,8 +117,8 @@ def poses(inputs: Iterable[str]) -> list[Pose]:
                 "of actives and decoys and the same seed as the data set's), and "
                 "chemdl.screening.docking.dock any others"
             )
-        found.append(pose)
-    return found
+        complexes.append(pose)
+    return complexes
 
 
 @functools.lru_cache(maxsize=64)

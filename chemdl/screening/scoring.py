@@ -29,10 +29,7 @@ class VinaScore(BinaryClassifier, BaseEstimator):
     does and is not calibrated.
     """
 
-    kind: ClassVar[str] = "classical"
     revision: ClassVar[int] = 1
-    stackable: ClassVar[bool] = False
-    search_space: ClassVar[dict[str, list[Any]]] = {}
 
     def fit(self, X: Sequence[str], y: Any = None) -> Self:
         """Learn nothing."""
@@ -40,13 +37,7 @@ class VinaScore(BinaryClassifier, BaseEstimator):
         return self
 
     def probabilities(self, X: Sequence[str]) -> np.ndarray:
-        """Return (n, 1), rising as the score of a complex falls.
-
-        Raises
-        ------
-        chemdl.screening.poses.MissingPoseError
-            for a complex that was not docked.
-        """
+        """Return (n, 1), rising as the score of a complex falls; complexes have to be docked."""
         return 0.5 * (1.0 - np.tanh(0.5 * (vina_scores(X)[:, None] - _MIDDLE) / _SCALE))
 
 
@@ -99,12 +90,12 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
 for _name, _family, _reads, _method, _paper in (
     ("vina", "equation", "docked complex", "Vina's score, nothing is learned",
      "Trott and Olson 2010, doi:10.1002/jcc.21334"),
-    ("random_forest", "forest", "contacts of the pose (RF-Score's 36 counts)", "500 trees",
+    ("random_forest", "forest", "contacts of the pose (RF-Score's 36 counts)", "random forest",
      "Ballester and Mitchell 2010, doi:10.1093/bioinformatics/btq112"),
-    ("ligand_forest", "forest", "ECFP4 bits of the ligand, no protein", "500 trees",
+    ("ligand_forest", "forest", "ECFP4 bits of the ligand, no protein", "random forest",
      "Breiman 2001"),
-    ("properties_only", "forest", "six properties of the ligand, no protein", "500 trees",
-     "Breiman 2001"),
+    ("properties_only", "forest", "six properties of the ligand, no protein", "random forest",
+     "as Sieg et al. 2019, doi:10.1021/acs.jcim.8b00712"),
     ("trivial", "constant", "nothing", "share of actives in the train rows", ""),
 ):  # fmt: skip
     _makers = {"classification": functools.partial(classifier, _name)}

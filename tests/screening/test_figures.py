@@ -107,9 +107,9 @@ def test_metrics_stand_side_by_side_with_intervals_over_targets(small_result) ->
     ]  # fmt: skip
     result = small_result(rows, protocol={"groups": ["akt1", "gcr", "kif11"]})
     table = figures.metrics_table(result).set_index("model")
-    assert list(table.columns) == ["roc_auc", "bedroc", "replicas"]
+    assert list(table.columns) == ["ROC-AUC", "BEDROC", "replicas"]
     # Three targets, 0.65, 0.75 and 0.85: Student's interval, 0.75 +- 4.303 * 0.1 / sqrt(3).
-    assert table.loc["net", "roc_auc"] == "0.750 [0.502, 0.998]"
+    assert table.loc["net", "ROC-AUC"] == "0.750 [0.502, 0.998]"
     assert table["replicas"].tolist() == [3, 3]
 
 

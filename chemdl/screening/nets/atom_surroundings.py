@@ -92,13 +92,7 @@ class AtomSurroundings(NeuralEstimator):
     patience: int = 15
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
-        """Return the surroundings of each complex's ligand atoms: n rows of (atoms, F).
-
-        Raises
-        ------
-        chemdl.screening.poses.MissingPoseError
-            for a complex that was not docked, naming the command that does it.
-        """
+        """Return the surroundings of each complex's ligand atoms: n rows of (atoms, F)."""
         rows = [surroundings(pose.atoms, protein) for pose, protein in poses_in_pockets(inputs)]
         return {"atoms": Ragged.of(rows, layout="padded")}
 

@@ -66,8 +66,7 @@ class LigandOnly(NeuralEstimator):
 
     Parameters
     ----------
-    representation : ``ecfp`` or ``properties``; see
-        :func:`chemdl.screening.complex_features.ligand_features`.
+    representation : ``ecfp`` or ``properties``, as in :func:`ligand_features`.
     width : units of the hidden layer.
     dropout : rate after it.
     """

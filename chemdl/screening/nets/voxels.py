@@ -188,13 +188,7 @@ class Voxels(NeuralEstimator):
     patience: int = 8
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
-        """Return each complex's atoms in the ball that fits the grid: n rows of (atoms, 4).
-
-        Raises
-        ------
-        chemdl.screening.poses.MissingPoseError
-            for a complex that was not docked, naming the command that does it.
-        """
+        """Return each complex's atoms in the ball that fits the grid: n rows of (atoms, 4)."""
         radius = self.size * self.resolution / 2
         pairs = poses_in_pockets(inputs)
         rows = [atoms_in_ball(pose.atoms, protein, radius) for pose, protein in pairs]
