@@ -41,7 +41,7 @@ def test_a_chapter_begins_with_title_parameters_setup_and_settings(name):
     assert "parameters" in first and "setup" in second
     assigned = {node.targets[0].id: node.value.value for node in ast.parse(parameters).body}
     assert assigned == {"profile": "quick", "seed": 0, "device": "auto", "output": ""}
-    assert "chemdl.read_settings(globals())" in third
+    assert f'chemdl.read_settings(globals(), chapter="{name}")' in third
 
 
 def test_the_set_up_cells_differ_in_the_extras_alone():

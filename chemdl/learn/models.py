@@ -195,15 +195,17 @@ def make_net(name: str, kind: str, **changes: Any) -> Any:
 
 
 def make_nets(
-    changes: Mapping[str, Mapping[str, Any]], dataset: Dataset, *, batches: int
+    changes: Mapping[str, Mapping[str, Any]], dataset: Dataset, *, batches: int | None = None
 ) -> dict[str, Any]:
-    """Return the nets that ``changes`` names, each training for at most so many batches.
+    """Return the unfitted nets that ``changes`` names, with these changes to their parameters.
 
-    One budget for small and large sets: epochs over the whole dataset are cut where they would
-    take more batches than this, and stay as they are where early stopping ends them sooner. For a
-    net of one task the budget counts for each task's own molecules, on the average.
+    ``batches`` is one budget for small and large sets: epochs over the whole dataset are cut where
+    they would take more batches than this, and stay as they are where early stopping ends them
+    sooner. For a net of one task the budget counts for each task's own molecules, on the average.
     """
     nets = {name: make_net(name, dataset.kind, **own) for name, own in changes.items()}
+    if batches is None:
+        return nets
     measured = int(np.isfinite(dataset.targets).sum()) // len(dataset.tasks)
     for estimator in nets.values():
         rows = len(dataset) if getattr(estimator, "shared", True) else measured

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def element_errors(
     """
     errors = _absolute_errors(result, model)
     tested = np.isfinite(errors)
-    holds = element_fractions(dataset.inputs)[tested] > 0
+    holds = element_fractions(dataset.inputs.tolist())[tested] > 0
     rows = holds.sum(axis=0)
     error = np.where(holds, errors[tested, None], 0.0).sum(axis=0) / np.maximum(rows, 1)
     number = np.flatnonzero(rows >= fewest) + 1
@@ -67,7 +68,7 @@ def periodic_table(table: pd.DataFrame, label: str) -> Figure:
         square = Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, facecolor=colour,
                            edgecolor="#cccccc", linewidth=0.5)  # fmt: skip
         axis.add_patch(square)
-        middle = {"ha": "center", "va": "center", "color": ink}
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
         axis.text(column, row - 0.1, element_symbol(number), fontsize=7.5, **middle)
         if value is not None:
             axis.text(column, row + 0.28, f"{value:.2f}", fontsize=5.5, **middle)

@@ -172,9 +172,8 @@ def errors_by_structure(result: Result, models: Sequence[str], dataset: Dataset)
         plain(axis, grid=None)
         axis.set_ylim(bottom=0)
     axes[0].set_ylabel("MAE (kcal/mol)")
-    handles, labels = axes[0].get_legend_handles_labels()
-    place = "outside upper center"
-    figure.legend(handles, labels, loc=place, ncols=4, frameon=False, fontsize=8)
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
     return figure
 
 
