@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,12 @@ import pandas as pd
 
 from chemdl.evidence import claims
 from chemdl.evidence.claims import Claim
-from chemdl.show import tables
-from chemdl.show.tables import Card
+from chemdl.evidence.result import Result
+from chemdl.show.tables import mean_interval
 
 # Duvenaud et al. 2015, table 1 in the paper's source: squared errors ± their spread. The models
 # by our names, and as claims.yml names them.
-_DUVENAUD_MODELS = {
+_MODELS = {
     "neural_fingerprint": "neural fingerprint and net",
     "neural_fingerprint_linear": "neural fingerprint and linear model",
     "fingerprint_net": "circular fingerprint and net",
@@ -29,64 +29,64 @@ _PRINTED = {
 }
 
 
-def squared_error_table(read: Sequence[Card]) -> pd.DataFrame:
-    """Return Duvenaud's printed numbers, their roots, and ours from the cards of his three sets.
+def squared_error_table(results: Mapping[str, Result]) -> pd.DataFrame:
+    """Return Duvenaud's printed numbers, their roots, and ours from the results of his three sets.
 
     ``printed`` is what stands in the paper's table, a mean squared error; ``reported`` its root,
     as the authors' poster has it; ``here`` our RMSE with its 95 % interval, and its square. Beside
     the error of predicting the mean stands the variance of the labels, which it must be: for each
-    fold MSE / (1 - R²), whatever the model. What the cards do not hold is missing.
+    fold MSE / (1 - R²), whatever the model. What the results, by study, do not hold is missing.
     """
-    by_study = {card["study"]: card for card in read}
-    rows = []
+    rows, units = [], []
     for name, printed in _PRINTED.items():
-        claim = claims.get(name)
-        card = by_study.get(claim.test.study) if claim.test else None
-        reported = _reported_by_name(claim)
-        for (model, words), square in zip(_DUVENAUD_MODELS.items(), printed, strict=True):
+        claim, dataset = claims.get(name), name.rsplit("-", 1)[1].lower()
+        result = results.get(claim.test.study) if claim.test else None
+        reported = _reported(claim)
+        units.append(f"{dataset}: {claim.unit}")
+        for (model, words), square in zip(_MODELS.items(), printed, strict=True):
             rows.append(
                 {
-                    "data set": name.rsplit("-", 1)[1].lower(),
+                    "data set": dataset,
                     "model": words,
                     "printed": "{:.2f} ± {:.2f}".format(*square),
                     "reported": "{:.2f} ± {:.2f}".format(*reported[words]),
-                    **_error_here(card, model),
-                    "variance of labels": _label_variance(card) if model == "trivial" else "",
+                    **_error_here(result, model),
+                    "variance of labels": _label_variance(result) if model == "trivial" else "",
                 }
             )
     table = pd.DataFrame(rows)
-    units = "; ".join(f"{n.rsplit('-', 1)[1].lower()}: {claims.get(n).unit}" for n in _PRINTED)
-    table.attrs["caption"] = f"Errors in units of the targets and, printed, their squares. {units}"
+    table.attrs["caption"] = (
+        f"Errors in units of the targets and, printed, their squares. {'; '.join(units)}"
+    )
     return table
 
 
-def _reported_by_name(claim: Claim) -> dict[str, tuple[float | None, float | None]]:
+def _reported(claim: Claim) -> dict[str, tuple[float | None, float | None]]:
     """Return every reported value with its spread, by the name of its model in the source."""
-    reported = claim.reported
-    values = {
-        claim.names["a"]: (reported.a, reported.a_spread),
-        claim.names["b"]: (reported.b, reported.b_spread),
+    return {
+        claim.names.a: (claim.reported.a, claim.reported.a_spread),
+        claim.names.b: (claim.reported.b, claim.reported.b_spread),
+        **{number.name: (number.value, number.spread) for number in claim.also},
     }
-    return values | {also["name"]: (also["value"], also.get("spread")) for also in claim.also}
 
 
-def _error_here(card: Card | None, model: str) -> dict[str, Any]:
+def _error_here(result: Result | None, model: str) -> dict[str, Any]:
     """Return our RMSE of a model, as text with its interval, and the mean of its squares."""
-    values = np.array([]) if card is None else tables.replica_means(card, model, "rmse")
-    if card is None or not len(values):
+    if result is None or model not in result.models:
         return {"here": np.nan, "here squared": np.nan}
-    low, high = tables.mean_interval(card, values)
+    values = result.replica_means(model, "rmse")
+    low, high = mean_interval(result, values)
     interval = "" if np.isnan(low) else f" [{low:.2f}, {high:.2f}]"
-    square = float(np.mean(values**2))
-    return {"here": f"{values.mean():.2f}{interval}", "here squared": f"{square:.2f}"}
+    return {"here": f"{values.mean():.2f}{interval}", "here squared": f"{np.mean(values**2):.2f}"}
 
 
-def _label_variance(card: Card | None) -> str | float:
+def _label_variance(result: Result | None) -> str | float:
     """Return the variance of the labels, mean over test folds; NaN without R²."""
-    if card is None or not {"rmse", "r2"} <= {metric["name"] for metric in card["metrics"]}:
+    if result is None or not {"rmse", "r2"} <= set(result.metrics):
         return np.nan
+    replica = ["model", "repeat", "fold", "task"]
+    whole = result.scores[result.scores["condition"] == "all"]
+    scores = whole.pivot(index=replica, columns="metric", values="value")
     # The same for every model of a fold, since R² = 1 - MSE / variance.
-    values = [row["values"] for row in card["scores"] if row["condition"] == "all"]
-    pairs = [(error, v["r2"][task]) for v in values for task, error in v["rmse"].items()]
-    known = [rmse**2 / (1 - r2) for rmse, r2 in pairs if rmse is not None and r2 not in (None, 1)]
-    return f"{np.mean(known):.2f}" if known else np.nan
+    variance = scores["rmse"] ** 2 / (1 - scores["r2"].where(scores["r2"] < 1))
+    return f"{variance.mean():.2f}" if variance.notna().any() else np.nan
