@@ -124,6 +124,24 @@ def test_task_scores_are_sorted_by_the_first_model(result) -> None:
     assert [t.get_text() for t in axis.get_yticklabels()] == ["u", "t"]
 
 
+def test_a_left_out_target_has_a_row_with_the_mean_of_its_repeats(small_result) -> None:
+    rows = [
+        {"model": model, "repeat": repeat, "fold": fold,
+         "values": {"roc_auc": {"active": score + 0.1 * repeat}}}
+        for model, scores in {"net": [0.6, 0.7, 0.8], "forest": [0.4, 0.9, 0.7]}.items()
+        for fold, score in enumerate(scores)
+        for repeat in range(2)
+    ]  # fmt: skip
+    result = small_result(rows, protocol={"groups": ["akt1", "gcr", "kif11"]})
+    (axis,) = figures.task_scores(result, ["net", "forest", "not run"]).axes
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["akt1", "gcr", "kif11"]
+    assert axis.get_xlabel() == "ROC-AUC on the target that was left out"
+    net, forest, chance = axis.get_lines()
+    assert net.get_xdata() == pytest.approx([0.65, 0.75, 0.85])
+    assert forest.get_xdata() == pytest.approx([0.45, 0.95, 0.75])
+    assert list(chance.get_xdata()) == [0.5, 0.5]
+
+
 def test_units_stand_on_the_axis(three_models) -> None:
     result = three_models("rmse")
     assert figures.scores(result, "rmse").axes[0].get_xlabel() == "RMSE (K)"

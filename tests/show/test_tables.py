@@ -138,6 +138,7 @@ def test_models_are_described_by_the_registry() -> None:
     assert list(table) == ["family", "reads", "method", "source"]
     assert table.loc["multitask", "reads"] == NETS["multitask"].reads
     assert table.loc["random_forest", "family"] == "forest"
+    assert tables.model_table(["vina"], "complex").loc[0, "reads"] == "docked complex"
     with pytest.raises(UnknownNameError, match=r"unknown model 'multitusk'.*'multitask'"):
         tables.model_table(["multitusk"], data)
 
