@@ -150,14 +150,14 @@ def test_a_stored_set_is_loaded_without_chemistry_pandas_or_torch(tmp_path: Path
     datasets.load("tox21", cache=tmp_path)
     program = (
         "import sys, time\n"
-        "started = time.perf_counter()\n"
+        "started = time.process_time()\n"
         "import chemdl\n"
         "chemdl.load('tox21', cache=sys.argv[1])\n"
-        "print(time.perf_counter() - started)\n"
+        "print(time.process_time() - started)\n"
         "print([m for m in ('torch', 'pandas', 'rdkit.Chem', 'deepchem') if m in sys.modules])\n"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds, imported = ran.stdout.splitlines()
     assert imported == "[]"
-    assert float(seconds) < 1.5  # 0.2 s on an idle core; the margin is for a busy one
+    assert float(seconds) < 1.5  # 0.2 s on an idle core; a busy one takes longer for the same

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 
 from chemdl.learn.training import Recipe
-from chemdl.molecules.nets.multitask import MultitaskClassifier, MultitaskRegressor
+from chemdl.molecules.nets.multitask import Multitask
 
 SMALL = {
     "hidden": (16,),
@@ -42,7 +44,7 @@ def values(smiles: np.ndarray) -> np.ndarray:
     return np.array([[100.0 * s.count("O") + 40, s.count("N") - 7.0] for s in smiles])
 
 
-@pytest.mark.parametrize("cls", [MultitaskClassifier, MultitaskRegressor])
+@pytest.mark.parametrize("cls", [Multitask.Classifier, Multitask.Regressor])
 def test_parameters_are_kept_cloned_and_set(cls) -> None:
     model = cls(**SMALL, learning_rate=0.01)
     assert model.get_params()["learning_rate"] == 0.01
@@ -56,24 +58,24 @@ def test_parameters_are_kept_cloned_and_set(cls) -> None:
 
 
 def test_the_kind_is_known() -> None:
-    assert is_classifier(MultitaskClassifier())
-    assert is_regressor(MultitaskRegressor())
-    assert MultitaskClassifier.kind == MultitaskRegressor.kind == "deep"
+    assert is_classifier(Multitask.Classifier())
+    assert is_regressor(Multitask.Regressor())
+    assert Multitask.Classifier.kind == Multitask.Regressor.kind == "deep"
 
 
 def test_the_recipe_is_what_the_parameters_say() -> None:
     given = {"epochs": 7, "batch_size": 9, "optimizer": "sgd", "learning_rate": 0.3,
              "momentum": 0.5, "weight_decay": 0.1, "clip": 2.0, "patience": 4}  # fmt: skip
-    assert MultitaskClassifier(**given).recipe() == Recipe(**given)
+    assert Multitask.Classifier(**given).recipe() == Recipe(**given)
 
 
 def test_before_fit_it_says_so(smiles) -> None:
     with pytest.raises(NotFittedError):
-        MultitaskClassifier(**SMALL).predict(smiles)
+        Multitask.Classifier(**SMALL).predict(smiles)
 
 
 def test_classifier_with_one_task_has_scikit_learns_shapes(smiles, labels) -> None:
-    model = MultitaskClassifier(**SMALL)
+    model = Multitask.Classifier(**SMALL)
     for y in (labels[:, 0], labels[:, :1]):
         assert model.fit(smiles, y) is model
         proba = model.predict_proba(smiles[:7])
@@ -85,23 +87,23 @@ def test_classifier_with_one_task_has_scikit_learns_shapes(smiles, labels) -> No
     assert 0 <= model.score(smiles, labels[:, 0]) <= 1
 
 
-def proba_labels(model: MultitaskClassifier, smiles: np.ndarray) -> np.ndarray:
+def proba_labels(model: Any, smiles: np.ndarray) -> np.ndarray:
     return model.predict_proba(smiles).argmax(axis=1)
 
 
 def test_classifier_with_several_tasks_gives_a_column_each(smiles, labels) -> None:
-    model = MultitaskClassifier(**SMALL).fit(smiles, labels)
+    model = Multitask.Classifier(**SMALL).fit(smiles, labels)
     proba = model.predict_proba(smiles[:7])
     assert proba.shape == (7, 2)
     assert ((proba > 0) & (proba < 1)).all()
     np.testing.assert_array_equal(model.predict(smiles[:7]), (proba >= 0.5).astype(int))
-    three = MultitaskClassifier(**SMALL).fit(smiles, labels[:, [0, 1, 0]])
+    three = Multitask.Classifier(**SMALL).fit(smiles, labels[:, [0, 1, 0]])
     assert three.predict_proba(smiles[:7]).shape == three.predict(smiles[:7]).shape == (7, 3)
 
 
 def test_regressor_shapes(smiles, values) -> None:
-    assert MultitaskRegressor(**SMALL).fit(smiles, values[:, 0]).predict(smiles).shape == (100,)
-    assert MultitaskRegressor(**SMALL).fit(smiles, values).predict(smiles).shape == (100, 2)
+    assert Multitask.Regressor(**SMALL).fit(smiles, values[:, 0]).predict(smiles).shape == (100,)
+    assert Multitask.Regressor(**SMALL).fit(smiles, values).predict(smiles).shape == (100, 2)
 
 
 def test_a_known_function_is_learned(smiles, values) -> None:
@@ -109,14 +111,14 @@ def test_a_known_function_is_learned(smiles, values) -> None:
     held = np.arange(22, 80, 3)
     seen = np.setdiff1d(np.arange(100), held)
     plain = {"epochs": 150, "learning_rate": 0.01, "counts": True, "dropout": (0.0, 0.0)}
-    model = MultitaskRegressor(**{**SMALL, **plain})
+    model = Multitask.Regressor(**{**SMALL, **plain})
     model.fit(smiles[seen], values[seen])
     error = np.sqrt(np.mean((model.predict(smiles[held]) - values[held]) ** 2, axis=0))
     assert (error < 0.3 * values[held].std(axis=0)).all()
 
 
 def test_a_class_is_learned(smiles, labels) -> None:
-    model = MultitaskClassifier(**{**SMALL, "epochs": 60, "learning_rate": 0.01})
+    model = Multitask.Classifier(**{**SMALL, "epochs": 60, "learning_rate": 0.01})
     held = np.arange(0, 100, 4)
     model.fit(np.delete(smiles, held), np.delete(labels, held, axis=0))
     assert (model.predict(smiles[held])[:, 0] == labels[held, 0]).mean() > 0.9
@@ -124,7 +126,7 @@ def test_a_class_is_learned(smiles, labels) -> None:
 
 def test_equal_seeds_predict_equally_and_others_do_not(smiles, labels) -> None:
     first, again, other = (
-        MultitaskClassifier(**SMALL, seed=seed).fit(smiles, labels).predict_proba(smiles)
+        Multitask.Classifier(**SMALL, seed=seed).fit(smiles, labels).predict_proba(smiles)
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)
@@ -137,18 +139,18 @@ def test_valid_rows_are_not_learned_from(smiles, labels) -> None:
     changed = labels.copy()
     changed[valid] = np.nan
     blind = {**SMALL, "patience": 50}
-    model = MultitaskClassifier(**blind).fit(smiles, changed, valid=valid)
+    model = Multitask.Classifier(**blind).fit(smiles, changed, valid=valid)
     assert model.members_[0].best_epoch == 3
-    seen = MultitaskClassifier(**blind).fit(smiles, labels, valid=valid)
+    seen = Multitask.Classifier(**blind).fit(smiles, labels, valid=valid)
     if seen.members_[0].best_epoch == 3:
         np.testing.assert_array_equal(model.predict_proba(smiles), seen.predict_proba(smiles))
-    alone = MultitaskClassifier(**blind).fit(smiles[:80], labels[:80], valid=np.array([], int))
+    alone = Multitask.Classifier(**blind).fit(smiles[:80], labels[:80], valid=np.array([], int))
     np.testing.assert_allclose(model.predict_proba(smiles), alone.predict_proba(smiles), atol=1e-6)
 
 
 def test_replicas_of_one_call_are_those_of_single_fits(smiles, labels) -> None:
     rows = [(np.arange(0, 70), np.arange(70, 85)), (np.arange(20, 100), np.arange(0, 20))]
-    model = MultitaskClassifier(**SMALL)
+    model = Multitask.Classifier(**SMALL)
     found = {
         trained.position: trained
         for stack in model.fit_replicas(smiles, labels, rows, seeds=[4, 5], stack=True)
@@ -174,7 +176,7 @@ def test_replicas_of_one_call_are_those_of_single_fits(smiles, labels) -> None:
 def test_global_random_states_are_left_alone(smiles, labels) -> None:
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
-    model = MultitaskClassifier(**SMALL).fit(smiles, labels)
+    model = Multitask.Classifier(**SMALL).fit(smiles, labels)
     model.predict_proba(smiles)
     assert model.n_parameters_ == 128 * 16 + 16 + 16 * 2 + 2
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -183,7 +185,7 @@ def test_global_random_states_are_left_alone(smiles, labels) -> None:
 def test_inputs_are_unchanged(smiles, labels) -> None:
     x, y = smiles.copy(), labels.copy()
     x.flags.writeable = y.flags.writeable = False
-    MultitaskClassifier(**SMALL).fit(x, y).predict(x)
+    Multitask.Classifier(**SMALL).fit(x, y).predict(x)
     np.testing.assert_array_equal(x, smiles)
     np.testing.assert_array_equal(y, labels)
 
@@ -192,21 +194,21 @@ def test_an_unparsable_smiles_is_named(smiles, labels) -> None:
     broken = smiles.copy()
     broken[13] = "C1CC"
     with pytest.raises(ValueError, match=r"13.*C1CC"):
-        MultitaskClassifier(**SMALL).fit(broken, labels)
+        Multitask.Classifier(**SMALL).fit(broken, labels)
 
 
 def test_other_classes_are_refused_before_training(smiles, labels, monkeypatch) -> None:
     monkeypatch.setattr("chemdl.learn.estimator.train", lambda *_, **__: pytest.fail("trained"))
     with pytest.raises(ValueError, match=r"classification targets are 0, 1 or NaN, not \[0.0, 2.0"):
-        MultitaskClassifier(**SMALL).fit(smiles, 2 * labels)
+        Multitask.Classifier(**SMALL).fit(smiles, 2 * labels)
 
 
 def test_no_measured_label_is_an_error(smiles) -> None:
     with pytest.raises(ValueError, match="no target of tasks"):
-        MultitaskClassifier(**SMALL).fit(smiles, np.full((100, 2), np.nan))
+        Multitask.Classifier(**SMALL).fit(smiles, np.full((100, 2), np.nan))
 
 
 def test_cuda_where_there_is_none_is_an_error(smiles, labels, monkeypatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ValueError, match="sees no GPU"):
-        MultitaskClassifier(**{**SMALL, "device": "cuda"}).fit(smiles, labels)
+        Multitask.Classifier(**{**SMALL, "device": "cuda"}).fit(smiles, labels)
