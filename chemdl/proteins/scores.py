@@ -1,214 +1,204 @@
-"""Scores of models over chains, from a card's predictions, with intervals over the chains."""
+"""Tables of models over protein chains, with intervals over the chains.
+
+Scores are those of the test chains in the first repeat, its folds joined. The residues of one chain
+are no independent observations, so an interval is a bootstrap over whole chains: 95 %, from 1,000
+resamples that are the same for every model.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from chemdl.evidence import metrics
-from chemdl.evidence.cards import Predictions
 from chemdl.evidence.metrics import METRICS
+from chemdl.evidence.result import Result
+from chemdl.proteins.data import STATES3
 from chemdl.proteins.segments import overlap_parts, recall_by_length
-from chemdl.show.tables import with_unit
+from chemdl.show import tables
+from chemdl.show.tables import pretty, with_unit
 
-Card = Mapping[str, Any]
+Floats = NDArray[np.float64]
 RESAMPLES = 1000
+_METRIC_NAMES = {
+    "q3": "Q3",
+    "q8": "Q8",
+    "sov": "SOV",
+    "recall_helix": "helix found",
+    "recall_strand": "strand found",
+    "recall_coil": "coil found",
+    "q2_exposed": "exposed or buried",
+    "r_exposed": "correlation, exposed",
+    "angle_error": "angle error",
+    "precision_l5": "precision of the top L/5",
+}
+_TASK_NAMES = {"phi": "φ", "psi": "ψ", "contact": "contacts"}
 
 
-def task_column(card: Card, task: str) -> int:
-    """Return the column of a task in the card's targets."""
-    return list(card["scores"][0]["values"][card["metrics"][0]["name"]]).index(task)
+def metric_name(metric: str) -> str:
+    """Return a metric's name for people."""
+    return _METRIC_NAMES.get(metric, pretty(metric))
 
 
-def pooled(
-    card: Card, predictions: Predictions, model: str, task: str, condition: str = "all"
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return labels, predictions and chains of the measured test sites of the first repeat.
+def axis_label(metric: str, task: str = "") -> str:
+    """Return the name of a metric, and of a task, with the unit."""
+    of_task = f" of {_TASK_NAMES.get(task, task)}" if task else ""
+    return with_unit(metric_name(metric) + of_task, METRICS[metric].unit)
 
-    Folds stand one after another, so that each chain of a cross-validated set is there once.
+
+def measured_sites(
+    result: Result, model: str, task: str, condition: str = "all"
+) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Return targets, predictions and chains of the measured test sites: (n,) each.
+
+    A chain is told by its row in the dataset; its sites stand together.
     """
-    column, parts = task_column(card, task), []
-    for row in card["scores"]:
-        if (row["model"], row["condition"], row["repeat"]) != (model, condition, 0):
-            continue
-        sites = predictions.arrays[f"test/0/{row['fold']}"]
-        said = predictions.arrays[f"{model}/{condition}/0/{row['fold']}"][:, column]
-        assert predictions.units is not None
-        parts.append((predictions.targets[sites, column], said, predictions.units[sites]))
-    y, p, units = (np.concatenate(part) for part in zip(*parts, strict=True))
-    seen = np.isfinite(y)
-    return y[seen].astype(float), p[seen].astype(float), units[seen]
+    stored, column = result.predictions, result.tasks.index(task)
+    assert stored.units is not None
+    y, p = stored.targets[:, column], stored.pooled(model, condition)[:, column]
+    kept = np.isfinite(y) & np.isfinite(p)
+    return y[kept].astype(np.float64), p[kept], stored.units[kept]
 
 
-def chain_table(
-    card: Card,
-    predictions: Predictions,
-    metric: str = "q3",
-    condition: str = "all",
-    task: str = "",
+def scores_by_chain(
+    result: Result, model: str, metric: str, condition: str = "all", task: str = ""
 ) -> pd.DataFrame:
-    """Return one row per model: kind, value of the metric, 95 % interval over chains, seconds.
+    """Return the ``score`` of each test chain, and its ``weight`` in the score of all chains.
 
-    The interval is a bootstrap over whole chains: the residues of one chain are no independent
-    observations. ``task`` chooses among several where the metric is about any.
-    """
-    rows = []
-    for model in card["models"]:
-        own = [r for r in card["scores"] if r["model"] == model["name"]]
-        own = [r for r in own if r["condition"] == condition]
-        if not own:
-            continue
-        value, low, high = chain_interval(card, predictions, model["name"], metric, condition, task)
-        rows.append(
-            {
-                "model": model["name"],
-                "kind": model["kind"],
-                "value": value,
-                "low": low,
-                "high": high,
-                "train chains": own[0]["n_train"],
-                "seconds per fit": float(np.mean([r["fit_seconds"] for r in own])),
-            }
-        )
-    higher = METRICS[metric].higher_is_better
-    table = pd.DataFrame(rows).sort_values("value", ascending=not higher, ignore_index=True)
-    of_task = f" of {_TASKS.get(task, task)}" if task else ""
-    named = with_unit(label(metric) + of_task, METRICS[metric].unit)
-    seeds = ", first of several seeds" if card["protocol"]["repeats"] > 1 else ""
-    table.attrs["caption"] = f"{named}, with 95 % bootstrap intervals over test chains{seeds}"
-    return table
-
-
-def chain_interval(
-    card: Card,
-    predictions: Predictions,
-    model: str,
-    metric: str,
-    condition: str = "all",
-    task: str = "",
-) -> tuple[float, float, float]:
-    """Return a model's value and its 95 % bootstrap interval over chains."""
-    scored = METRICS[metric]
-    task = task or scored.task or next(iter(card["scores"][0]["values"][metric]))
-    y, p, units = pooled(card, predictions, model, task, condition)
-    codes = np.unique(units, return_inverse=True)[1]
-    low, high = np.quantile(_resampled(metric, y, p, codes), [0.025, 0.975])
-    return scored.function(y, p, codes), float(low), float(high)
-
-
-def gain_table(
-    card: Card,
-    predictions: Predictions,
-    pairs: Sequence[tuple[str, str]],
-    metric: str = "q3",
-    condition: str = "all",
-) -> pd.DataFrame:
-    """Return by how much the first model of each pair is better than the second.
-
-    The interval is a paired bootstrap: both models meet the same resamples of whole chains.
-    """
-    scored, rows = METRICS[metric], []
-    for pair in pairs:
-        sides = [pooled(card, predictions, name, scored.task, condition) for name in pair]
-        codes = np.unique(sides[0][2], return_inverse=True)[1]
-        drawn = [_resampled(metric, y, p, codes) for y, p, _ in sides]
-        low, high = np.quantile(metrics.improvement(scored, *drawn), [0.025, 0.975])
-        own = [scored.function(y, p, codes) for y, p, _ in sides]
-        gain = float(metrics.improvement(scored, *own))
-        named = {"model": pair[0], "than": pair[1], "gain": gain}
-        rows.append({**named, "low": float(low), "high": float(high)})
-    table = pd.DataFrame(rows)
-    table.attrs["caption"] = f"Gain in {label(metric)}, with 95 % intervals over test chains"
-    return table
-
-
-def _resampled(metric: str, y: np.ndarray, p: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return a metric on resamples of chains, the same ones for every model: (RESAMPLES,)."""
-    count = int(codes.max()) + 1
-    over, under = (
-        np.bincount(codes, weights=part, minlength=count) for part in _ratio(metric, y, p, codes)
-    )
-    rng = np.random.default_rng(0)
-    drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(float)
-    return (drawn @ over) / np.maximum(drawn @ under, 1e-9)
-
-
-def _ratio(
-    metric: str, y: np.ndarray, p: np.ndarray, codes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what each site adds above and below the line of a metric that is a ratio of sums.
-
-    A thousand resamples of chains are then one small matrix product, where the metric itself
-    would go over all residues each time.
+    The index holds the chains' rows in the dataset; the weighted mean is the metric of all of them.
+    ``task`` chooses one where the metric is about any; the first when left out.
 
     Raises
     ------
     ValueError
-        for a metric that is no such ratio.
+        for a metric that is no weighted mean over chains, such as a correlation.
     """
-    ones = np.ones(len(y))
-    if metric in ("q3", "q8", "q2_exposed"):
-        return 100.0 * (y == p), ones
-    if metric == "sov":
-        total, normal = overlap_parts(y, p, codes)
-        return 100.0 * total, normal
-    if metric == "angle_error":
-        return np.abs((p - y + 180.0) % 360.0 - 180.0), ones
-    if metric == "precision_l5":
-        first = np.unique(codes, return_index=True)[1]
-        own, begins = np.zeros(len(y)), np.zeros(len(y))
-        begins[first] = 1.0
-        for chain, start in enumerate(first):
-            sites = codes == chain
-            share = METRICS[metric].function(y[sites], p[sites])
-            own[start] = share
-        return own, begins
-    raise ValueError(f"{metric} is no ratio of sums over sites: it has no interval here")
+    scored = METRICS[metric]
+    y, p, chains = measured_sites(result, model, task or scored.task or result.tasks[0], condition)
+    rows, starts = np.unique(chains, return_index=True)
+    if metric in ("q3", "q8", "q2_exposed", "angle_error"):
+        weights = np.diff(starts, append=len(y))
+    elif metric == "sov":
+        weights = np.add.reduceat(overlap_parts(y, p, chains)[1], starts)
+    elif metric == "precision_l5":
+        weights = np.ones(len(rows))
+    else:
+        raise ValueError(f"{metric} is no weighted mean over chains: it has no interval here")
+    parts = zip(np.split(y, starts[1:]), np.split(p, starts[1:]), strict=True)
+    return pd.DataFrame(
+        {"score": [scored.function(*part) for part in parts], "weight": weights}, index=rows
+    )
 
 
-def score_table(card: Card, predictions: Predictions, names: Sequence[str]) -> pd.DataFrame:
-    """Return every model's value of each of these metrics on the test chains of one repeat."""
+def _all_and_resamples(chains: pd.DataFrame) -> tuple[float, Floats]:
+    """Return the score of all chains, and that of each resample of whole chains: (RESAMPLES,)."""
+    score, weight = chains["score"].to_numpy(), chains["weight"].to_numpy()
+    shares = np.full(len(chains), 1 / len(chains))
+    times = np.random.default_rng(0).multinomial(len(chains), shares, size=RESAMPLES)
+    return float(np.average(score, weights=weight)), (times @ (score * weight)) / (times @ weight)
+
+
+def _interval(resamples: Floats) -> tuple[float, float]:
+    low, high = np.quantile(resamples, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def score_table(
+    result: Result, metric: str = "q3", condition: str = "all", task: str = ""
+) -> pd.DataFrame:
+    """Return :func:`chemdl.show.tables.score_table` with scores and intervals over test chains.
+
+    ``task`` chooses one where the metric is about any.
+    """
+    table = tables.score_table(result, metric, condition)
     rows = []
-    for model in card["models"]:
-        row = {"model": model["name"], "kind": model["kind"]}
-        for name in names:
-            scored = METRICS[name]
-            y, p, units = pooled(card, predictions, model["name"], scored.task)
-            row[label(name)] = scored.function(y, p, units)
-        rows.append(row)
-    table = pd.DataFrame(rows).sort_values(label(names[0]), ascending=False, ignore_index=True)
-    bare = ", correlations as they are" if any(not METRICS[n].unit for n in names) else ""
-    together = ", all folds together" if card["protocol"]["folds"] > 1 else ""
-    table.attrs["caption"] = f"On the test chains{together}; shares in per cent{bare}"
+    for model in table["model"]:
+        chains = scores_by_chain(result, model, metric, condition, task)
+        score, resamples = _all_and_resamples(chains)
+        rows.append((score, *_interval(resamples)))
+    table[["mean", "low", "high"]] = rows
+    is_better = METRICS[metric].higher_is_better
+    table = table.sort_values("mean", ascending=not is_better, ignore_index=True)
+    seeds = ", first of several seeds" if result.card.protocol.repeats > 1 else ""
+    table.attrs["caption"] = (
+        f"{axis_label(metric, task)}, with 95 % bootstrap intervals over test chains{seeds}"
+    )
     return table
 
 
-def curve_table(card: Card, predictions: Predictions, metric: str = "q3") -> pd.DataFrame:
-    """Return each model's value and interval for every number of train chains."""
-    parts = [
-        chain_table(card, predictions, metric, condition)
-        for condition in dict.fromkeys(row["condition"] for row in card["scores"])
-    ]
-    return pd.concat(parts, ignore_index=True).sort_values("train chains", ignore_index=True)
-
-
-def strand_table(
-    card: Card, predictions: Predictions, models: Sequence[str], edges: Sequence[int]
+def gain_table(
+    result: Result, pairs: Sequence[tuple[str, str]], metric: str = "q3"
 ) -> pd.DataFrame:
-    """Return what each model finds of observed strands, by their length in residues."""
-    names = [_span(least, most) for least, most in zip(edges, [*edges[1:], None], strict=True)]
+    """Return by how much the first model of each pair is better than the second.
+
+    Both meet the same resamples. Pairs that the study does not have are left out.
+    """
+    rows = []
+    for a, b in pairs:
+        if not {a, b} <= set(result.models):
+            continue
+        (score_a, resamples_a), (score_b, resamples_b) = (
+            _all_and_resamples(scores_by_chain(result, model, metric)) for model in (a, b)
+        )
+        low, high = _interval(metrics.improvement(metric, resamples_a, resamples_b))
+        gain = float(metrics.improvement(metric, score_a, score_b))
+        rows.append({"model": a, "than": b, "gain": gain, "low": low, "high": high})
+    table = pd.DataFrame(rows)
+    table.attrs["caption"] = f"Gain in {metric_name(metric)}, with 95 % intervals over test chains"
+    return table
+
+
+def metrics_table(result: Result, names: Sequence[str]) -> pd.DataFrame:
+    """Return every model's score by each of these metrics, best first by the first of them."""
+    rows = []
+    for model in result.models:
+        scores = {
+            metric_name(name): METRICS[name].function(
+                *measured_sites(result, model, METRICS[name].task)
+            )
+            for name in names
+        }
+        rows.append({"model": model, "kind": result.kind(model), **scores})
+    first = metric_name(names[0])
+    table = pd.DataFrame(rows).sort_values(first, ascending=False, ignore_index=True)
+    bare = ", correlations as they are" if any(not METRICS[name].unit for name in names) else ""
+    joined = ", all folds together" if result.card.protocol.folds > 1 else ""
+    table.attrs["caption"] = (
+        f"On the test chains{joined}; shares in per cent{bare}. "
+        f"Card: {result.study} ({result.profile})."
+    )
+    return table
+
+
+def learning_curve_table(result: Result, metric: str = "q3") -> pd.DataFrame:
+    """Return :func:`score_table` for every number of train chains, which ``chains`` holds."""
+    parts = [
+        score_table(result, metric, str(condition)).assign(chains=float(rows["n_train"].mean()))
+        for condition, rows in result.scores.groupby("condition", sort=False)
+    ]
+    return pd.concat(parts).sort_values("chains", kind="stable", ignore_index=True)
+
+
+def strand_recall_table(
+    result: Result, models: Sequence[str], edges: Sequence[int]
+) -> pd.DataFrame:
+    """Return what each model finds of observed strands, by their length in residues.
+
+    ``edges`` holds the least length of each class.
+    """
+    spans = [_span(least, most) for least, most in zip(edges, [*edges[1:], None], strict=True)]
     rows = []
     for model in models:
-        y, p, units = pooled(card, predictions, model, "q3")
-        found = recall_by_length(y, p, units, 1.0, list(edges))
-        for name, (count, share, missed) in zip(names, found, strict=True):
+        sites = measured_sites(result, model, "q3")
+        recalls = recall_by_length(*sites, float(STATES3.index("E")), list(edges))
+        for span, (count, share, missed) in zip(spans, recalls, strict=True):
             rows.append(
                 {
                     "model": model,
-                    "length": name,
+                    "length": span,
                     "strands": count,
                     "residues found, %": 100 * share,
                     "strands missed whole, %": 100 * missed,
@@ -223,29 +213,12 @@ def _span(least: int, most: int | None) -> str:
     return str(least) if most == least + 1 else f"{least} to {most - 1}"
 
 
-def confusion(card: Card, predictions: Predictions, model: str, task: str) -> np.ndarray:
-    """Return how often each observed state (row) was predicted as each state (column)."""
-    y, p, _ = pooled(card, predictions, model, task)
-    count = int(max(y.max(), p.max())) + 1
-    flat = np.bincount((y * count + p).astype(int), minlength=count**2)
-    return flat.reshape(count, count)
+def median_chain(result: Result, model: str, length: tuple[int, int] = (110, 150)) -> int:
+    """Return the row of a typical test chain: its Q3 is the median of those so long.
 
-
-_LABELS = {
-    "q3": "Q3",
-    "q8": "Q8",
-    "sov": "SOV",
-    "recall_helix": "helix found",
-    "recall_strand": "strand found",
-    "recall_coil": "coil found",
-    "q2_exposed": "exposed or buried",
-    "r_exposed": "correlation, exposed",
-    "angle_error": "angle error",
-    "precision_l5": "precision of the top L/5",
-}
-_TASKS = {"phi": "φ", "psi": "ψ", "contact": "contacts"}
-
-
-def label(metric: str) -> str:
-    """Return a metric's name for people."""
-    return _LABELS.get(metric, metric.replace("_", " "))
+    Measured residues count; where no chain has from ``length[0]`` to ``length[1]``, all chains do.
+    """
+    chains = scores_by_chain(result, model, "q3").sort_values("score", kind="stable")
+    so_long = chains[chains["weight"].between(*length)]
+    fitting = chains if so_long.empty else so_long
+    return int(fitting.index[len(fitting) // 2])

@@ -89,10 +89,10 @@ def scores(results: Sequence[Result] | Result, metric: str) -> Figure:
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots(1, len(drawn), squeeze=False)[0]
     for axis, result, table in zip(axes, drawn, tables, strict=True):
-        _dots(axis, table)
+        dots(axis, table)
         axis.set_title(result.study.replace("_", " "), fontsize=10)
         axis.set_xlabel(axis_label(metric, result))
-    _kind_legend(figure)
+    kind_legend(figure)
     return figure
 
 
@@ -233,18 +233,22 @@ def target_distributions(
 
 
 def learning_curves(
-    result: Result, metric: str | None = None, *, rows: str = "molecules"
+    result: Result,
+    metric: str | None = None,
+    *,
+    rows: str = "molecules",
+    table: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw each model's mean and 95 % interval against the number of train rows.
 
     ``rows`` names these. The data are those of
-    :func:`chemdl.show.tables.learning_curve_table`. Both axes are
+    :func:`chemdl.show.tables.learning_curve_table`, or of a ``table`` of that form. Both axes are
     logarithmic, but for a metric of which higher is better or a mean that is not positive, where y
     is linear. Deep models are solid and blue, classical ones dashed and orange; points of one size
     stand a little apart.
     """
     name = metric or result.metric
-    table = learning_curve_table(result, name)
+    table = learning_curve_table(result, name) if table is None else table
     styles = model_styles(result, result.models)
     lines = {model: curve for model, curve in table.groupby("model", sort=False)}
     figure = Figure(figsize=(WIDTH, max(3.4, 1.0 + 0.17 * len(lines))))
@@ -308,7 +312,11 @@ def predicted_against_measured(result: Result, models: Sequence[str], *, task: i
     return figure
 
 
-def _dots(axis: Axes, table: pd.DataFrame) -> None:
+def dots(axis: Axes, table: pd.DataFrame) -> None:
+    """Draw ``mean`` with the interval from ``low`` to ``high``, a line for each ``model``.
+
+    Colours are those of its ``kind``; the first row stands on top.
+    """
     y = np.arange(len(table))[::-1]
     for kind, rows in table.assign(y=y).groupby("kind"):
         mean = rows["mean"].to_numpy()
@@ -342,10 +350,10 @@ def panels(count: int, *, columns: int, height: float) -> tuple[Figure, list[Axe
     return figure, list(axes[:count])
 
 
-def _kind_legend(figure: Figure) -> None:
+def kind_legend(figure: Figure, kinds: Sequence[str] = tuple(COLOURS)) -> None:
+    """Say above the panels which colour stands for which kind of model."""
     handles = [
-        figure.axes[0].plot([], [], "o", color=colour, label=kind)[0]
-        for kind, colour in COLOURS.items()
+        figure.axes[0].plot([], [], "o", color=COLOURS[kind], label=kind)[0] for kind in kinds
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
 

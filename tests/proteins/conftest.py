@@ -1,14 +1,22 @@
-"""Chains with pairs that touch and with angles that their letters decide."""
+"""Chains with states, pairs that touch and angles that their letters decide, and a small study."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from chemdl.data import Dataset
+from chemdl.evidence import claims, splits
+from chemdl.evidence.conditions import Condition
+from chemdl.evidence.result import Result
+from chemdl.evidence.study import Study
 from chemdl.learn.ragged import Ragged
+from chemdl.proteins.baselines import baseline
+from chemdl.proteins.data import three_states
 from chemdl.proteins.profiles import profile, profile_text
 from chemdl.proteins.residues import sequence_of
 from chemdl.proteins.structures import long_range_pairs
+from chemdl.settings import Settings
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 
@@ -47,3 +55,39 @@ def angles(long_chains: list[str]) -> Ragged:
         rows.append(np.column_stack([angle, -angle]))
         rows[-1][0, 0] = np.nan
     return Ragged.of(rows, layout="padded")
+
+
+@pytest.fixture(scope="package")
+def chains_with_states() -> Dataset:
+    """Forty chains whose letters tell seven states in ten, some residues not measured."""
+    rng = np.random.default_rng(0)
+    inputs = ["".join(rng.choice(list("AVGL"), size=rng.integers(30, 60))) for _ in range(40)]
+    of_letter = {"A": 0.0, "V": 3.0, "G": 7.0, "L": 5.0}
+    eight = np.array([of_letter[letter] for text in inputs for letter in text])
+    eight = np.where(rng.random(len(eight)) < 0.3, rng.integers(0, 8, len(eight)), eight)
+    eight[::17] = np.nan
+    return Dataset(
+        "small", np.array(inputs, object), np.column_stack([three_states(eight), eight]),
+        ("q3", "q8"), "labelling", "number of the state",
+        {"cleaning": {"raw": 40}, "input": "sequence"},
+        {"id": np.array([f"chain-{i}" for i in range(40)]),
+         "set": np.array(["train"] * 28 + ["test"] * 12)},
+        np.array([len(text) for text in inputs]),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="package")
+def result_of_states(
+    chains_with_states: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> Result:
+    """Three classical models of the states, from all train chains and from ten of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(claims, "for_study", lambda _: [])
+        return Study(
+            "small", chapter="tiny", dataset=chains_with_states,
+            models={name: baseline(name) for name in ("gor", "residue_majority", "trivial")},
+            protocol=splits.published(chains_with_states, seed=0), metrics=["q3", "q8", "sov"],
+            settings=Settings("quick", 0, "cpu", tmp_path_factory.mktemp("run")),
+            conditions=[Condition(), Condition("10", train_size=10)], reference="trivial",
+            unit="chain",
+        ).run()  # fmt: skip
