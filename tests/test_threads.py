@@ -169,10 +169,10 @@ def test_fits_beside_others_take_one_thread_each(tmp_path: Path, backend: str) -
     before = counts()
     ran = study(tmp_path, {"witness": Witness()})
     with joblib.parallel_config(backend=backend, n_jobs=2):
-        card = ran.run()
+        result = ran.run()
     assert counts() == before
     assert predicted(ran, "witness") == {1.0}
-    assert {row["environment"]["threads"] for row in card["models"]} == {1}
+    assert {row.environment.threads for row in result.card.models} == {1}
 
 
 def test_a_failed_study_restores_what_it_bounded(tmp_path: Path) -> None:
@@ -196,10 +196,10 @@ def test_nets_take_every_core_only_where_waiting_threads_sleep(
     WitnessNet.seen = []
     net = WitnessNet(hidden=(4,), dropout=(0.0, 0.0), size=128, epochs=1)
     before = counts()
-    card = study(tmp_path, {"net": net}).run()
+    result = study(tmp_path, {"net": net}).run()
     assert counts() == before
     assert {found["torch"][0] for found in WitnessNet.seen} == {expected}
-    assert {row["environment"]["threads"] for row in card["models"]} == {expected}
+    assert {row.environment.threads for row in result.card.models} == {expected}
 
 
 def test_a_net_learns_the_same_on_one_thread_and_on_four() -> None:

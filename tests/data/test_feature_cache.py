@@ -96,7 +96,7 @@ def test_name_parameters_inputs_and_rdkit_make_the_file(monkeypatch: pytest.Monk
         RowCache("widths", {"k": 1}, _Lengths()).path(texts),
         RowCache("lengths", {"k": 1}, _Lengths()).path(texts[::-1]),
     }
-    monkeypatch.setattr("rdkit.__version__", "1900.01.1")
+    monkeypatch.setattr("chemdl.data.feature_cache.metadata.version", lambda _name: "1900.1.1")
     paths.add(RowCache("lengths", {"k": 1}, _Lengths()).path(texts))
     assert len(paths) == 5
 
