@@ -104,6 +104,10 @@ class Registry(Mapping[str, T], Generic[T]):
             raise UnknownNameError(self.kind, name, self._values)
         return self._values[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return what the name stands for, or the default."""
+        return self._loaded().get(name, default)
+
     def __contains__(self, name: object) -> bool:
         return name in self._loaded()
 

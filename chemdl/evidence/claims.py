@@ -305,7 +305,7 @@ def _problem(error: ValidationError) -> str:
     place = [str(part) for part in first["loc"] if part not in ("int", "float", "bool")]
     where, kind, given = ".".join(place), first["type"], first["input"]
     if kind == "extra_forbidden":
-        part = Claim
+        part: type[BaseModel] = Claim
         for step in first["loc"][:-1]:
             part = _PARTS.get(step, part)
         return f"{where}: {UnknownNameError('field', place[-1], part.model_fields)}"
