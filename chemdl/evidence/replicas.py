@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from chemdl.evidence.conditions import Condition
 from chemdl.evidence.identity import identity, without_revision
+from chemdl.evidence.splits import Split
 from chemdl.files import write_atomically
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error)
@@ -28,6 +30,25 @@ class Replica:
     stack_size: int
     parameters: int | None
     environment: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One replica to compute: which model, what it fits, and under which key it is stored.
+
+    ``key`` is ``None`` for a model that is never stored.
+    """
+
+    model: str
+    condition: Condition
+    split: Split
+    seed: int
+    key: str | None
+
+    @property
+    def place(self) -> str:
+        """Where its predictions stand: ``<model>/<condition>/<repeat>/<fold>``."""
+        return f"{self.model}/{self.condition.name}/{self.split.repeat}/{self.split.fold}"
 
 
 class ReplicaStore:

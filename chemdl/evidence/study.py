@@ -11,7 +11,7 @@ import datetime
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from chemdl.evidence.fitting import (
 )
 from chemdl.evidence.identity import identity, without_revision
 from chemdl.evidence.metrics import METRICS
-from chemdl.evidence.replicas import Replica, ReplicaStore, replica_key
+from chemdl.evidence.replicas import Job, Replica, ReplicaStore, replica_key
 from chemdl.evidence.result import Predictions, Result, find_result, write_result
 from chemdl.evidence.splits import Protocol, Split
 from chemdl.evidence.tuning import FULL_TRIALS, RandomSearch
@@ -44,25 +44,6 @@ from chemdl.settings import Settings, SettingsError, spawn
 from chemdl.threads import bounded
 
 KINDS = ("deep", "classical", "trivial")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One replica to compute: which model, what it fits, and under which key it is stored.
-
-    ``key`` is ``None`` for a model that is never stored.
-    """
-
-    model: str
-    condition: Condition
-    split: Split
-    seed: int
-    key: str | None
-
-    @property
-    def place(self) -> str:
-        """Where its predictions stand: ``<model>/<condition>/<repeat>/<fold>``."""
-        return f"{self.model}/{self.condition.name}/{self.split.repeat}/{self.split.fold}"
 
 
 class Study:
