@@ -40,7 +40,8 @@ class UnknownNameError(ValueError):
 class Domain:
     """Which modules of a domain register what, by their full names.
 
-    They are imported when a name of their kind is first asked for, so that listing data sets, say,
+    A package stands for all modules in it, so that a new file registers by being there. They are
+    imported when a name of their kind is first asked for, so that listing data sets, say,
     imports no network.
 
     Attributes
@@ -124,13 +125,20 @@ class Registry(Mapping[str, T], Generic[T]):
             self._complete = True
             try:
                 for domain in domains():
-                    for module in getattr(domain, self.part):
-                        import_module(module)
+                    for name in getattr(domain, self.part):
+                        _import_all(name)
             except BaseException:
                 # Half a registry would call a name unknown that a second import could bring.
                 self._complete = False
                 raise
         return self._values
+
+
+def _import_all(name: str) -> None:
+    """Import a module, or every module of a package."""
+    module = import_module(name)
+    for part in pkgutil.iter_modules(getattr(module, "__path__", []), f"{name}."):
+        import_module(part.name)
 
 
 def _definition(value: Any) -> Any:

@@ -76,8 +76,8 @@ def read_settings(namespace: Mapping[str, Any], chapter: str = "") -> Settings:
 
     ``namespace`` is the notebook's ``globals()`` right after the parameters cell, or a plain
     mapping; ``chapter`` is the chapter's name. Papermill accepts any name silently, so every
-    number, text or truth value in it that is no parameter is refused here. Other objects are none of papermill's, and stay: the cell can
-    be run again in a notebook that is at work.
+    number, text or truth value in it that is no parameter is refused here. Other objects are none
+    of papermill's, and stay: the cell can be run again in a notebook that is at work.
 
     Raises
     ------

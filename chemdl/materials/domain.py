@@ -7,10 +7,5 @@ DOMAIN = Domain(
     data=("chemdl.materials.data",),
     splits=("chemdl.materials.splits",),
     baselines=("chemdl.materials.baselines",),
-    nets=(
-        "chemdl.materials.nets.attention",
-        "chemdl.materials.nets.crystal_net",
-        "chemdl.materials.nets.descriptor_net",
-        "chemdl.materials.nets.elemnet",
-    ),
+    nets=("chemdl.materials.nets",),
 )

@@ -6,10 +6,5 @@ DOMAIN = Domain(
     name="quantum",
     data=("chemdl.quantum.data",),
     baselines=("chemdl.quantum.baselines",),
-    nets=(
-        "chemdl.quantum.nets.behler_parrinello",
-        "chemdl.quantum.nets.continuous_filter",
-        "chemdl.quantum.nets.coulomb_net",
-        "chemdl.quantum.nets.dtnn",
-    ),
+    nets=("chemdl.quantum.nets",),
 )

@@ -5,14 +5,7 @@ from chemdl.registry import Domain
 DOMAIN = Domain(
     name="screening",
     data=("chemdl.screening.data",),
-    baselines=(
-        "chemdl.screening.baselines",
-        "chemdl.screening.scoring",
-    ),
-    nets=(
-        "chemdl.screening.nets.atom_surroundings",
-        "chemdl.screening.nets.voxels",
-        "chemdl.screening.nets.ligand_only",
-    ),
+    baselines=("chemdl.screening.baselines", "chemdl.screening.scoring"),
+    nets=("chemdl.screening.nets",),
     commands=("chemdl.screening.command",),
 )
