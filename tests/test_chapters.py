@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -53,6 +54,28 @@ def test_the_set_up_cells_differ_in_the_extras_alone():
     assert {name: extra for name, extra in extras.items() if extra} == {"materials": "[materials]"}
     plain = {text.replace("[materials]", "") for text in cells.values()}
     assert len(plain) == 1 and len(plain.pop().splitlines()) <= 20
+
+
+@every_chapter
+def test_the_set_up_cell_finds_a_clone_by_a_file_that_is_there(name):
+    source = next(source for tags, source in code_cells(name) if "setup" in tags)
+    (mark,) = re.findall(r'folder / "(chemdl/[\w./]+)"', source)
+    assert (ROOT / mark).is_file()
+
+
+@every_chapter
+def test_what_a_chapter_imports_is_there(name):
+    trees = [ast.parse(source) for tags, source in code_cells(name) if "setup" not in tags]
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("chemdl"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                inner = (
+                    importlib.util.find_spec(f"{node.module}.{alias.name}")
+                    if hasattr(module, "__path__")
+                    else None
+                )
+                assert inner or hasattr(module, alias.name), f"{node.module}.{alias.name}"
 
 
 @every_chapter

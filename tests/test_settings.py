@@ -1,4 +1,4 @@
-"""Parameters are checked strictly; seeds, folders and writes are what they say."""
+"""Parameters are checked strictly; seeds and folders are what they say."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 import chemdl
-from chemdl import files, settings
-from chemdl.files import write_atomically
-from chemdl.registry import UnknownNameError
+from chemdl import settings
 from chemdl.settings import Settings, SettingsError, read_settings, spawn
 
 
@@ -131,16 +129,7 @@ def test_auto_takes_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) 
     assert read_settings({"device": "cpu"}).device == "cpu"
 
 
-# --- names and seeds ------------------------------------------------------------------------------
-
-
-def test_unknown_lists_near_misses_and_all_known_names() -> None:
-    message = str(UnknownNameError("model", "randomforest", ["trivial", "random_forest", "knn"]))
-    assert message == (
-        "unknown model 'randomforest'. Did you mean 'random_forest'? "
-        "Known: knn, random_forest, trivial"
-    )
-    assert "Did you mean" not in str(UnknownNameError("model", "zzz", ["trivial"]))
+# --- seeds ----------------------------------------------------------------------------------------
 
 
 def test_spawned_seeds_stay_what_they_are() -> None:
@@ -177,50 +166,27 @@ def test_output_is_where_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.Mo
     assert read_settings({"device": "cpu", "output": "here"}).output == tmp_path / "here"
 
 
-def test_the_checkout_is_found_from_its_chapters(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(root / "chapters")
-    assert files.project_root() == root
-    assert (files.data_dir() / "datasets.yml").is_file()
-
-
-def test_the_cache_is_where_the_variable_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CHEMDL_CACHE", str(tmp_path))
-    assert files.cache_dir() == tmp_path
-    monkeypatch.delenv("CHEMDL_CACHE")
-    assert files.cache_dir().name == "chemdl"
-
-
-# --- atomic writes --------------------------------------------------------------------------------
-
-
-def test_a_write_makes_folders_and_a_readable_file(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "folder" / "card.json"
-    with write_atomically(path) as temporary:
-        assert temporary.parent == path.parent
-        assert temporary.suffix == path.suffix
-        temporary.write_text("whole")
-        assert not path.exists()
-    assert path.read_text() == "whole"
-    assert [p.name for p in path.parent.iterdir()] == ["card.json"]
-    assert path.stat().st_mode & 0o444 == 0o444
-
-
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-def test_a_failed_write_leaves_the_old_file_alone(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
-    path = tmp_path / "card.json"
-    path.write_text("old")
-    with pytest.raises(error), write_atomically(path) as temporary:
-        temporary.write_text("half")
-        raise error
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["card.json"]
-
-
 def test_an_output_folder_may_be_a_path(tmp_path) -> None:
     assert read_settings({"output": tmp_path, "device": "cpu"}).output == tmp_path.resolve()
+
+
+def test_cards_lie_in_the_output_folder(tmp_path: Path) -> None:
+    assert read_settings({"output": tmp_path, "device": "cpu"}).cards == tmp_path / "cards"
+
+
+# --- chapters and controls ------------------------------------------------------------------------
+
+
+def test_the_chapter_is_told_and_is_no_parameter() -> None:
+    assert read_settings({"device": "cpu"}, chapter="toxicity").chapter == "toxicity"
+    assert read_settings({"device": "cpu"}).chapter == ""
+    with pytest.raises(SettingsError, match="unknown parameter 'chapter'"):
+        read_settings({"device": "cpu", "chapter": "toxicity"})
+
+
+def test_a_control_run_is_asked_for_by_a_truth_value() -> None:
+    assert read_settings({"device": "cpu"}).shuffled is False
+    assert read_settings({"device": "cpu", "shuffled": True}).shuffled is True
+    for value in (1, "true", None):
+        with pytest.raises(SettingsError, match="shuffled must be true or false, not"):
+            read_settings({"device": "cpu", "shuffled": value})
