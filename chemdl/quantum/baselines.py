@@ -7,7 +7,7 @@ are (n,) or (n, tasks), all of them measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -269,6 +269,11 @@ def _weighed(distances: Distances, residual: Floats, count: int) -> Floats:
     return mean
 
 
+_READS = {
+    "eigenvalues": "eigenvalues of the Coulomb matrix",
+    "sorted": "sorted Coulomb matrix",
+    "bonds": "bags of bonds",
+}
 _KERNEL_MODELS: tuple[tuple[str, Representation, Kernel, str], ...] = (
     ("krr_eigenvalues", "eigenvalues", "gaussian",
      "Rupp et al. 2012, doi:10.1103/PhysRevLett.108.058301"),
@@ -278,39 +283,19 @@ _KERNEL_MODELS: tuple[tuple[str, Representation, Kernel, str], ...] = (
     ("krr_bonds_gaussian", "bonds", "gaussian", ""),
     ("krr_bonds", "bonds", "laplacian", "Hansen et al. 2015, doi:10.1021/acs.jpclett.5b00831"),
 )  # fmt: skip
-_MODELS: dict[str, Callable[..., GeometryBaseline]] = {
-    name: partial(KernelRidge, representation=representation, kernel=kernel)
-    for name, representation, kernel, _ in _KERNEL_MODELS
-}
-_MODELS |= {"neighbours": Neighbours, "dressed_atoms": DressedAtoms}
-REGRESSORS = tuple(_MODELS)
+REGRESSORS = (*(name for name, *_ in _KERNEL_MODELS), "neighbours", "dressed_atoms")
 
 
-def regressor(name: str, **changes: Any) -> GeometryBaseline:
-    """Return the baseline ``name`` with its stated settings, and ``changes`` to them.
-
-    Raises
-    ------
-    UnknownNameError
-        for an unknown name, with the near misses.
-    """
-    if name not in _MODELS:
-        raise UnknownNameError("baseline", name, _MODELS)
-    return _MODELS[name](**changes)
-
-
-def _register(name: str, family: str, reads: str, method: str, paper: str = "") -> None:
-    makers = {"regression": _MODELS[name]}
+def _register(name: str, family: str, reads: str, method: str, paper: str, make: Any) -> None:
+    makers = {"regression": make}
     baseline(name, family, reads, method, paper, inputs=("geometry",), makers=makers)
 
 
-_READS = {
-    "eigenvalues": "eigenvalues of the Coulomb matrix",
-    "sorted": "sorted Coulomb matrix",
-    "bonds": "bags of bonds",
-}
 for _name, _representation, _kernel, _paper in _KERNEL_MODELS:
     _method = f"ridge regression, {_kernel.title()} kernel"
-    _register(_name, "kernel machine", _READS[_representation], _method, _paper)
-_register("neighbours", "neighbours", _READS["sorted"], "nearest neighbours by 1 / distance")
-_register("dressed_atoms", "linear model", "composition", "a number for each element")
+    _make = partial(KernelRidge, representation=_representation, kernel=_kernel)
+    _register(_name, "kernel machine", _READS[_representation], _method, _paper, _make)
+_method = "nearest neighbours by 1 / distance"
+_register("neighbours", "neighbours", _READS["sorted"], _method, "", Neighbours)
+_method = "a number for each element"
+_register("dressed_atoms", "linear model", "composition", _method, "", DressedAtoms)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import OrderedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +24,7 @@ Inputs = NDArray[np.object_]
 Distances = NDArray[np.float32]
 # The distances of so many molecules are kept in memory at most: those of 20,000 take 1.6 GB.
 MOST_KEPT = 20_000
-_TABLES_KEPT = 6
 _BLOCK = 1024
-_tables: OrderedDict[tuple[str, float], DistanceTable] = OrderedDict()
-_tables_lock = threading.Lock()
 
 
 class DistanceTable:
@@ -92,8 +88,9 @@ class DistanceTable:
         return out.numpy()
 
 
+@functools.lru_cache(maxsize=6)
 def shared_table(representation: Representation, norm: float) -> DistanceTable:
-    """Return the one table of this kind; the few that were used last are kept.
+    """Return the one table of this kind; the six that were used last are kept.
 
     Raises
     ------
@@ -102,9 +99,4 @@ def shared_table(representation: Representation, norm: float) -> DistanceTable:
     """
     if representation not in REPRESENTATIONS:
         raise UnknownNameError("representation", representation, REPRESENTATIONS)
-    with _tables_lock:
-        table = _tables.pop((representation, norm), None) or DistanceTable(representation, norm)
-        _tables[representation, norm] = table
-        while len(_tables) > _TABLES_KEPT:
-            _tables.popitem(last=False)
-        return table
+    return DistanceTable(representation, norm)

@@ -47,6 +47,7 @@ class Geometry(NamedTuple):
     xyz: NDArray[np.float64]
 
 
+@functools.lru_cache(maxsize=_CACHED)
 def geometry(text: str) -> Geometry:
     """Read one geometry; its arrays are read-only.
 
@@ -56,7 +57,28 @@ def geometry(text: str) -> Geometry:
         for text of another form, an unknown element, a coordinate that is not a finite number, or
         two atoms at one position; the message names the molecule.
     """
-    return _geometry(str(text))
+    text = str(text)  # numpy's own kind of text shows its type in messages
+    atoms = [atom.split() for atom in text.split(";")]
+    if any(len(atom) != 4 for atom in atoms):
+        raise ValueError(
+            f"{text[:60]!r} is no geometry: write 'C x y z; H x y z; …', in Å, atoms apart by ';'"
+        )
+    for symbol, *_ in atoms:
+        if symbol not in NUMBERS:
+            raise ValueError(
+                f"molecule {text[:60]!r}: {UnknownNameError('element', symbol, NUMBERS)}"
+            )
+    try:
+        xyz = np.array([[float(x) for x in place] for _, *place in atoms])
+    except ValueError as error:
+        raise ValueError(f"molecule {text[:60]!r}: {error}") from None
+    if not np.isfinite(xyz).all():
+        raise ValueError(f"molecule {text[:60]!r} has a coordinate that is not finite")
+    _check_apart(text, xyz)
+    numbers = np.array([NUMBERS[symbol] for symbol, *_ in atoms], dtype=np.uint8)
+    for array in (numbers, xyz):
+        array.flags.writeable = False
+    return Geometry(numbers, xyz)
 
 
 def geometries(inputs: Iterable[Any], layout: Layout = "packed") -> dict[str, Ragged]:
@@ -132,31 +154,6 @@ def neighbour_distances(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the distances between atoms (a, a) in Å, zero on the diagonal."""
     difference = xyz[:, None] - xyz
     return np.sqrt((difference**2).sum(-1))
-
-
-@functools.lru_cache(maxsize=_CACHED)
-def _geometry(text: str) -> Geometry:
-    atoms = [atom.split() for atom in text.split(";")]
-    if any(len(atom) != 4 for atom in atoms):
-        raise ValueError(
-            f"{text[:60]!r} is no geometry: write 'C x y z; H x y z; …', in Å, atoms apart by ';'"
-        )
-    for symbol, *_ in atoms:
-        if symbol not in NUMBERS:
-            raise ValueError(
-                f"molecule {text[:60]!r}: {UnknownNameError('element', symbol, NUMBERS)}"
-            )
-    try:
-        xyz = np.array([[float(x) for x in place] for _, *place in atoms])
-    except ValueError as error:
-        raise ValueError(f"molecule {text[:60]!r}: {error}") from None
-    if not np.isfinite(xyz).all():
-        raise ValueError(f"molecule {text[:60]!r} has a coordinate that is not finite")
-    _check_apart(text, xyz)
-    numbers = np.array([NUMBERS[symbol] for symbol, *_ in atoms], dtype=np.uint8)
-    for array in (numbers, xyz):
-        array.flags.writeable = False
-    return Geometry(numbers, xyz)
 
 
 def _check_apart(text: str, xyz: NDArray[np.float64]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -9,11 +11,15 @@ from sklearn.kernel_ridge import KernelRidge as Reference
 from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
 import chemdl
-from chemdl.learn.models import BASELINES, make_baseline
-from chemdl.quantum import distances
-from chemdl.quantum.baselines import REGRESSORS, DressedAtoms, KernelRidge, Neighbours, regressor
+from chemdl.learn.models import BASELINES
+from chemdl.quantum.baselines import REGRESSORS, DressedAtoms, KernelRidge, Neighbours
 from chemdl.quantum.coulomb import bag_sizes, most_atoms, represent
+from chemdl.quantum.distances import shared_table
 from chemdl.quantum.geometries import composition, elements
+
+
+def regressor(name: str) -> Any:
+    return BASELINES[f"geometry/{name}"].estimator("regression")
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +82,9 @@ def test_no_baseline_is_far_worse_than_the_composition(data, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REGRESSORS)
-def test_prepared_distances_change_nothing(data, name: str, monkeypatch) -> None:
+def test_prepared_distances_change_nothing(data, name: str) -> None:
     inputs, targets = data[0][:60], data[1][:60, 0]
-    monkeypatch.setattr(distances, "_tables", type(distances._tables)())
+    shared_table.cache_clear()
     plain = regressor(name).fit(inputs[:50], targets[:50]).predict(inputs[50:])
     model = regressor(name)
     if hasattr(model, "prepare"):
@@ -99,20 +105,15 @@ def test_the_nearest_neighbour_of_a_fitted_molecule_is_itself(data) -> None:
     np.testing.assert_allclose(model.predict(data[0][:5]), data[1][:5, 0], rtol=1e-6)
 
 
-def test_missing_targets_and_unknown_names_are_errors(data) -> None:
+def test_missing_targets_and_unknown_kernels_are_errors(data) -> None:
     with pytest.raises(ValueError, match="must all be measured"):
         DressedAtoms().fit(data[0][:2], [1.0, np.nan])
-    with pytest.raises(ValueError, match="unknown baseline 'krr_bond'"):
-        regressor("krr_bond")
     with pytest.raises(ValueError, match="unknown kernel"):
         KernelRidge(kernel="linear").fit(data[0][:5], data[1][:5, 0])  # type: ignore[arg-type]
 
 
-def test_the_registry_makes_the_same_models() -> None:
-    qm7 = chemdl.load("qm7")
-    for name in REGRESSORS:
-        registered = make_baseline(name, qm7)
-        assert registered.get_params() == regressor(name).get_params()
-        assert registered.revision == 1
+def test_the_registry_has_them_all() -> None:
+    registered = [key for key in BASELINES if key.startswith("geometry/")]
+    assert sorted(registered) == sorted(f"geometry/{name}" for name in REGRESSORS)
     assert BASELINES["geometry/krr_bonds"].family == "kernel machine"
-    assert BASELINES["geometry/dressed_atoms"].family == "linear model"
+    assert all(regressor(name).revision == 1 for name in REGRESSORS)
