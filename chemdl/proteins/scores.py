@@ -124,7 +124,8 @@ def score_table(
     table = table.sort_values("mean", ascending=not is_better, ignore_index=True)
     seeds = ", first of several seeds" if result.card.protocol.repeats > 1 else ""
     table.attrs["caption"] = (
-        f"{axis_label(metric, task)}, with 95 % bootstrap intervals over test chains{seeds}"
+        f"{axis_label(metric, task)}, with 95 % bootstrap intervals over test chains{seeds}. "
+        f"Card: {result.study} ({result.profile})."
     )
     return table
 
@@ -222,3 +223,11 @@ def median_chain(result: Result, model: str, length: tuple[int, int] = (110, 150
     so_long = chains[chains["weight"].between(*length)]
     fitting = chains if so_long.empty else so_long
     return int(fitting.index[len(fitting) // 2])
+
+
+def share_right(result: Result, models: Sequence[str], row: int) -> str:
+    """Say which per cent of a test chain's residues each model has right, of three states."""
+    shares = (scores_by_chain(result, model, "q3").at[row, "score"] for model in models)
+    return " and ".join(
+        f"{share:.0f} % ({pretty(model)})" for model, share in zip(models, shares, strict=True)
+    )

@@ -92,6 +92,8 @@ def test_the_median_chain_is_one_so_long(
     row = scores.median_chain(result_of_states, "gor", (longest, longest))
     assert chains.at[row, "weight"] == longest
     assert scores.median_chain(result_of_states, "gor", (900, 999)) in chains.index
+    share = f"{chains.at[row, 'score']:.0f} % (gor)"
+    assert scores.share_right(result_of_states, ["gor", "gor"], row) == f"{share} and {share}"
 
 
 def test_labels_are_for_people() -> None:
