@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -113,6 +113,10 @@ class Dataset:
             columns={name: values[index] for name, values in self.columns.items()},
             lengths=None if self.lengths is None else self.lengths[index],
         )
+
+    def with_column(self, name: str, values: np.ndarray) -> Dataset:
+        """Return the set with this column, one value a row, added or replaced."""
+        return replace(self, columns={**self.columns, name: values})
 
     @property
     def offsets(self) -> np.ndarray:

@@ -27,7 +27,7 @@ from sklearn.svm import SVC
 
 from chemdl.learn.models import baseline
 from chemdl.learn.taskwise import TaskwiseBaseline, TaskwiseClassifier, TaskwiseRegressor
-from chemdl.materials.compositions import composition_descriptors, element_fractions
+from chemdl.materials.compositions import descriptors_and_fractions
 from chemdl.registry import UnknownNameError
 
 _BOOSTING_SPACE: dict[str, list[Any]] = {
@@ -46,7 +46,7 @@ class _OverCompositions(TaskwiseBaseline):
         """Return Magpie's statistics and the shares of the elements: (n, descriptors + 103)."""
         if self.representation == "none":
             return np.zeros((len(X), 1))
-        return np.hstack([composition_descriptors(X), element_fractions(X)])
+        return descriptors_and_fractions(X)
 
 
 class MaterialClassifier(_OverCompositions, TaskwiseClassifier):

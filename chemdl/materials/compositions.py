@@ -32,32 +32,17 @@ from chemdl.materials.formulas import (
 STATISTICS = ("mean", "deviation", "minimum", "maximum", "range", "mode")
 NORMS = (0, 2, 3, 5, 10)
 _ORBITALS = {"s": 2, "p": 6, "d": 10, "f": 14}
+# By pymatgen's names; those it computes are attributes only.
 _PROPERTIES = (
-    "mendeleev_no",
-    "atomic_mass",
-    "melting_point",
-    "boiling_point",
-    "group",
-    "row",
-    "atomic_radius",
-    "van_der_waals_radius",
-    "average_ionic_radius",
-    "X",
-    "ionization_energy",
-    "electron_affinity",
-    "molar_volume",
-    "thermal_conductivity",
-    "max_oxidation_state",
+    "mendeleev_no", "atomic_mass", "melting_point", "boiling_point", "group", "row",
+    "atomic_radius", "van_der_waals_radius", "average_ionic_radius", "X", "ionization_energy",
+    "electron_affinity", "molar_volume", "thermal_conductivity", "max_oxidation_state",
     "min_oxidation_state",
-)
+)  # fmt: skip
 _COMPUTED = {
-    "group",
-    "row",
-    "average_ionic_radius",
-    "ionization_energy",
-    "max_oxidation_state",
+    "group", "row", "average_ionic_radius", "ionization_energy", "max_oxidation_state",
     "min_oxidation_state",
-}
+}  # fmt: skip
 
 
 class Elements:
@@ -117,6 +102,11 @@ def composition_descriptors(inputs: Sequence[str]) -> NDArray[np.float32]:
 
     parameters = {"pymatgen": pymatgen.core.__version__, "form": 1}
     return cached_rows("composition_descriptors", parameters, inputs, _descriptors)
+
+
+def descriptors_and_fractions(inputs: Sequence[str]) -> NDArray[np.float32]:
+    """Return what the models of descriptors read: both, side by side, (n, descriptors + 103)."""
+    return np.hstack([composition_descriptors(inputs), element_fractions(inputs)])
 
 
 def element_fractions(inputs: Sequence[str]) -> NDArray[np.float32]:

@@ -81,10 +81,7 @@ def parse_crystal(text: str) -> Crystal:
 def crystal_graphs(inputs: Sequence[str]) -> dict[str, Ragged]:
     """Return the graphs of n crystals as ragged rows ``sites`` and ``edges``.
 
-    Raises
-    ------
-    FormulaError
-        as :func:`parse_crystal`.
+    Raises as :func:`parse_crystal`.
     """
     graphs = [crystal_graph(text) for text in inputs]
     return {

@@ -16,7 +16,7 @@ from chemdl.materials.formulas import element_symbol
 
 def with_compositions(dataset: Dataset) -> Dataset:
     """Return the dataset with a column ``composition``, equal for rows of one reduced formula."""
-    return _with_column(dataset, "composition", composition_keys(dataset.inputs.tolist()))
+    return dataset.with_column("composition", composition_keys(dataset.inputs.tolist()))
 
 
 def with_clusters(dataset: Dataset, clusters: int = 6, seed: int = 0) -> Dataset:
@@ -31,7 +31,7 @@ def with_clusters(dataset: Dataset, clusters: int = 6, seed: int = 0) -> Dataset
     shares = element_fractions(dataset.inputs.tolist()).astype(np.float64)
     kmeans = KMeans(clusters, n_init=10, random_state=seed).fit(shares)
     names = _names(kmeans.cluster_centers_ - shares.mean(axis=0))
-    return _with_column(dataset, "cluster", names[kmeans.labels_])
+    return dataset.with_column("cluster", names[kmeans.labels_])
 
 
 @PROTOCOLS.register("published_folds")
@@ -54,7 +54,3 @@ def _names(excess: NDArray[np.float64]) -> NDArray[np.str_]:
         name = symbol if row.max() > 0.1 else "others"
         names.append(name if name not in names else f"{name} {names.count(name) + 1}")
     return np.array(names)
-
-
-def _with_column(dataset: Dataset, name: str, values: NDArray[np.str_]) -> Dataset:
-    return dataclasses.replace(dataset, columns={**dataset.columns, name: values})

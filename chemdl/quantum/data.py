@@ -173,12 +173,8 @@ def with_elements(data: Dataset, symbols: Sequence[str]) -> Dataset:
     contain it.
     """
     allowed = set(symbols)
-    rows = [
-        row
-        for row, text in enumerate(data.inputs)
-        if {atom.split()[0] for atom in text.split(";")} <= allowed
-    ]
-    return data.subset(rows)
+    occurring = ({atom.split()[0] for atom in text.split(";")} for text in data.inputs)
+    return data.subset([present <= allowed for present in occurring])
 
 
 def with_fixed_split(data: Dataset, *, train: int, valid: int, test: int, seed: int = 0) -> Dataset:
@@ -196,8 +192,7 @@ def with_fixed_split(data: Dataset, *, train: int, valid: int, test: int, seed: 
         raise DatasetError(f"{data.name} has {len(data)} rows, {sizes} need more")
     order = np.random.default_rng(seed).permutation(len(data))[: sum(sizes.values())]
     subsets = np.repeat(list(sizes), list(sizes.values()))[np.argsort(order)]
-    part = data.subset(np.sort(order))
-    return replace(part, columns={**part.columns, "set": subsets})
+    return data.subset(np.sort(order)).with_column("set", subsets)
 
 
 def _molecules_and_rows(

@@ -82,12 +82,9 @@ def geometry(text: str) -> Geometry:
 
 
 def geometries(inputs: Iterable[Any], layout: Layout = "packed") -> dict[str, Ragged]:
-    """Return ``numbers`` and ``xyz`` (Å) of n molecules as ragged rows.
+    """Return ``numbers`` and ``xyz`` (Å) of n molecules, at least one, as ragged rows.
 
-    Raises
-    ------
-    ValueError
-        as :func:`geometry` does, and where there are no molecules at all.
+    Raises as :func:`geometry`.
     """
     # PyTorch is behind it, which reading a data set does not need.
     from chemdl.learn.ragged import Ragged

@@ -141,6 +141,15 @@ def test_a_subsample_thins_each_subset_of_a_published_split() -> None:
         make().subsample(train=8)
 
 
+def test_a_column_is_added_or_replaced() -> None:
+    dataset = make()
+    grouped = dataset.with_column("group", np.arange(40) // 10)
+    assert list(grouped.columns) == ["id", "group"] and list(dataset.columns) == ["id"]
+    assert grouped.with_column("group", np.zeros(40)).columns["group"].max() == 0
+    with pytest.raises(DatasetError, match="'group' has 3 rows, the inputs 40"):
+        dataset.with_column("group", np.arange(3))
+
+
 def test_it_survives_a_process_boundary() -> None:
     dataset = make()
     copy = pickle.loads(pickle.dumps(dataset))

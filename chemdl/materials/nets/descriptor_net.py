@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,7 +18,7 @@ from chemdl.learn.layers import BatchNorm, ColumnScale, Dropout, deviation_or_on
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch
-from chemdl.materials.compositions import composition_descriptors, element_fractions
+from chemdl.materials.compositions import descriptors_and_fractions
 
 
 class DescriptorLayers(nn.Module):
@@ -85,8 +84,7 @@ class DescriptorNet(NeuralEstimator):
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return Magpie's statistics and the shares of the elements: (n, descriptors + 103)."""
-        joined = np.hstack([composition_descriptors(inputs), element_fractions(inputs)])
-        return {"descriptors": joined}
+        return {"descriptors": descriptors_and_fractions(inputs)}
 
     def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
         """Make the network for descriptors of this width."""
