@@ -1,7 +1,9 @@
 """Data sets of geometries: QM7, QM9, QM7b and the frames of a trajectory.
 
 Inputs are one line of text for each molecule, ``"C x y z; H x y z; …"`` in Å, as
-:mod:`chemdl.quantum.geometries` reads it.
+:mod:`chemdl.quantum.geometries` reads it. A reader raises :class:`DatasetError`, with the name of
+the file, where the files of a set hold other numbers of molecules or targets, other compositions
+or other molecules than stated.
 """
 
 from __future__ import annotations
@@ -32,11 +34,6 @@ def read_qm7(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
 
     ``options``: ``targets`` ({task: column of the table of energies}), ``geometries`` (XYZ files
     back to back, in the order of the table) and ``table`` (file name and energies, by blanks).
-
-    Raises
-    ------
-    DatasetError
-        where the two have different numbers of molecules.
     """
     molecules, _, rows = _molecules_and_rows(files, options)
     return RawTable(
@@ -52,13 +49,9 @@ def read_qm7(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
 def read_qm9(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable:
     """Read QM9's geometries and energies U0 as energies of atomisation, kcal/mol.
 
-    U0 - Σ U0(atom), see :func:`atomisation`. ``options``: ``targets`` ({task: column}) and
-    ``parts`` (the files, in order).
-
-    Raises
-    ------
-    DatasetError
-        where the molecules are not the 133,885 less the 3,054 whose geometry is in doubt.
+    U0 - Σ U0(atom), see :func:`atomisation`, of the 133,885 molecules less the 3,054 whose
+    geometry is in doubt. ``options``: ``targets`` ({task: column}) and ``parts`` (the files, in
+    order).
     """
     ((task, column),) = options["targets"].items()
     inputs: list[str] = []
@@ -96,12 +89,7 @@ def read_qm7b(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable
     """Read QM7b's geometries, and those of its properties that the table holds.
 
     ``options``: ``targets`` ({task: column}), ``geometries`` (an XYZ file of all molecules) and
-    ``table`` (with a header, by blanks).
-
-    Raises
-    ------
-    DatasetError
-        where the two have different numbers of molecules, or a composition differs.
+    ``table`` (with a header, by blanks), whose compositions are compared.
     """
     file, table = options["geometries"], options["table"]
     molecules, header, rows = _molecules_and_rows(files, options, has_header=True)
@@ -127,11 +115,6 @@ def read_frames(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTab
     ``options``: ``archive`` (arrays ``z`` (a,), ``R`` (f, a, 3) Å, ``E`` (f, 1) kcal/mol and ``F``
     (f, a, 3) kcal/mol/Å), ``targets`` (the energy, then the forces by atom and axis) and
     ``relative`` (number of the frame whose energy is the zero).
-
-    Raises
-    ------
-    DatasetError
-        where the arrays hold another number of targets.
     """
     tasks = tuple(options["targets"])
     file = options["archive"]

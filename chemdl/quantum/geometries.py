@@ -122,7 +122,9 @@ def elements(inputs: Iterable[Any]) -> tuple[int, ...]:
     return tuple(sorted({int(z) for text in inputs for z in geometry(text).numbers}))
 
 
-def composition(inputs: Iterable[Any], seen: Sequence[int]) -> NDArray[np.float64]:
+def composition(
+    inputs: Sequence[Any] | NDArray[np.object_], seen: Sequence[int]
+) -> NDArray[np.float64]:
     """Count the atoms of each element that was seen in training: (n, elements).
 
     Raises
@@ -132,9 +134,8 @@ def composition(inputs: Iterable[Any], seen: Sequence[int]) -> NDArray[np.float6
         names the molecule.
     """
     column = {number: place for place, number in enumerate(seen)}
-    counts = []
-    for text in inputs:
-        row = np.zeros(len(seen))
+    counts = np.zeros((len(inputs), len(seen)))
+    for row, text in enumerate(inputs):
         for number in geometry(text).numbers.tolist():
             if number not in column:
                 raise ValueError(
@@ -142,9 +143,8 @@ def composition(inputs: Iterable[Any], seen: Sequence[int]) -> NDArray[np.float6
                     f"training ({', '.join(SYMBOLS[z] for z in seen)}): its energy cannot be "
                     "predicted"
                 )
-            row[column[number]] += 1
-        counts.append(row)
-    return np.array(counts).reshape(-1, len(seen))
+            counts[row, column[number]] += 1
+    return counts
 
 
 def neighbour_distances(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
