@@ -1,7 +1,7 @@
 """Real data sets: where each comes from, what cleaning took out of it, and under what licence.
 
 ``load`` gives a :class:`Dataset`; ``names``, ``describe``, ``fetch``, ``verify`` and ``embed``
-stand behind ``chemdl data``; ``from_csv`` makes a dataset of a table of your own. A registered set
+stand behind ``chemdl data``; A registered set
 is a few lines of data/datasets.yml.
 """
 

@@ -98,7 +98,7 @@ def net(
     paper: str = "",
     inputs: Sequence[str] = ("smiles",),
     learns: Sequence[str] = ("classification", "regression"),
-    revision: int = 1,
+    revision: int | None = None,
     **parameters: Any,
 ) -> Callable[[T], T]:
     """Return the decorator that makes an estimator of a class and registers it as a net.
@@ -111,7 +111,8 @@ def net(
     ----------
     name, family, reads, method, paper, inputs, learns : as in :class:`ModelInfo`.
     revision : a whole number, raised by hand whenever predictions change: replicas are stored and
-        found again by it. One number for the class.
+        found again by it. One number for the class. A net of this package has 1 where none is
+        given; replicas of one from outside are then not stored.
     parameters : those that make the net of this name.
     """
 
@@ -143,7 +144,7 @@ _LEARNERS = {
 }
 
 
-def _add_learners(cls: Any, learns: Sequence[str], revision: int) -> None:
+def _add_learners(cls: Any, learns: Sequence[str], revision: int | None) -> None:
     """Give a net's class an estimator for each kind of target: ``cls.Classifier`` and so on."""
     from chemdl.learn.estimator import NeuralClassifier, NeuralRegressor
     from chemdl.learn.labelling import NeuralLabeller
@@ -153,6 +154,9 @@ def _add_learners(cls: Any, learns: Sequence[str], revision: int) -> None:
         "regression": NeuralRegressor,
         "labelling": NeuralLabeller,
     }
+    if revision is None and cls.__module__.startswith("chemdl."):
+        revision = 1
+    own = {} if revision is None else {"revision": revision}
     for kind in learns:
         learner = _LEARNERS[kind]
         # Under this name pickle and joblib find the class again.
@@ -160,7 +164,7 @@ def _add_learners(cls: Any, learns: Sequence[str], revision: int) -> None:
             "__module__": cls.__module__,
             "__qualname__": f"{cls.__qualname__}.{learner}",
             "__doc__": cls.__doc__,
-            "revision": revision,
+            **own,
         }
         # A net that learns one kind of target may be such an estimator already.
         bases = (cls,) if issubclass(cls, mixins[kind]) else (mixins[kind], cls)

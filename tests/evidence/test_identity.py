@@ -124,7 +124,6 @@ def test_a_revision_is_not_inherited() -> None:
     assert key(type("Sub", (Multitask.Classifier,), {"__module__": "chemdl.settings"})()) is None
 
 
-@pytest.mark.xfail(strict=True, reason="the decorator's default revision counts as a named one")
 def test_a_net_from_outside_names_its_revision_itself() -> None:
     text = (
         "from chemdl.learn.models import net\n"
