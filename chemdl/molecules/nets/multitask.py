@@ -155,7 +155,7 @@ def _initialise(layers: Sequence[nn.Linear], activation: str, initial_bias: floa
     "fingerprint_net",
     family="net on vectors",
     reads="ECFP counts",
-    method="one hidden layer, the rival of the neural fingerprint",
+    method="one hidden layer, the baseline beside the neural fingerprint",
     paper="Duvenaud et al. 2015, arXiv:1509.09292",
     # 100 ReLU units, normalised; Adam, batches of 100.
     hidden=(100,),
