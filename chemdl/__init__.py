@@ -7,45 +7,41 @@ resolved when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
+import pkgutil
 from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = (
-    "book",
-    "data",
-    "evidence",
-    "learn",
-    "materials",
-    "molecules",
-    "proteins",
-    "quantum",
-    "screening",
-    "settings",
-    "show",
-    "threads",
-)
-# The names a chapter needs before all others, and the module that holds each.
-_NAMES = {
-    "Condition": "evidence.conditions",
-    "Study": "evidence.study",
-    "find_result": "evidence.result",
-    "find_results": "evidence.result",
-    "load": "data",
-    "load_claims": "evidence.claims",
-    "read_settings": "settings",
+# The rooms, and the names that a chapter needs before all others: where each is found.
+_LAZY = {
+    "book": "chemdl.book",
+    "data": "chemdl.data",
+    "evidence": "chemdl.evidence",
+    "learn": "chemdl.learn",
+    "materials": "chemdl.materials",
+    "molecules": "chemdl.molecules",
+    "proteins": "chemdl.proteins",
+    "quantum": "chemdl.quantum",
+    "screening": "chemdl.screening",
+    "settings": "chemdl.settings",
+    "show": "chemdl.show",
+    "threads": "chemdl.threads",
+    "Condition": "chemdl.evidence.conditions:Condition",
+    "Study": "chemdl.evidence.study:Study",
+    "find_result": "chemdl.evidence.result:find_result",
+    "find_results": "chemdl.evidence.result:find_results",
+    "load": "chemdl.data:load",
+    "load_claims": "chemdl.evidence.claims:load_claims",
+    "read_settings": "chemdl.settings:read_settings",
 }
 
-__all__ = ["__version__", *_MODULES, *_NAMES]
+__all__ = ["__version__", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a module or one of the chapter's names when it is first used."""
-    if name in _MODULES:
-        return import_module(f"chemdl.{name}")
-    if name in _NAMES:
-        return getattr(import_module(f"chemdl.{_NAMES[name]}"), name)
+    """Import a room, or one of a chapter's names, when it is first used."""
+    if name in _LAZY:
+        return pkgutil.resolve_name(_LAZY[name])
     raise AttributeError(f"module 'chemdl' has no attribute {name!r}")
 
 

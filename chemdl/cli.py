@@ -151,12 +151,12 @@ def whole_number(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from chemdl import book
+    from chemdl.book.run import chapter_files, run_chapters
 
-    chapters = options.chapters or list(book.chapter_files())
+    chapters = options.chapters or list(chapter_files())
     if not chapters:
         raise UsageError("this chemdl came without its notebooks; name the file of one")
-    done = book.run_chapters(
+    done = run_chapters(
         chapters,
         profile=options.profile,
         seed=options.seed,
@@ -267,8 +267,8 @@ def _claims(options: argparse.Namespace) -> None:
 
 def _claim_text(claim: Any) -> str:
     if claim.test:
-        rival = f" against {claim.test.b}" if claim.test.b else ""
-        tested = f"{claim.test.study}: {claim.test.a}{rival}, {claim.test.metric}"
+        against = f" against {claim.test.b}" if claim.test.b else ""
+        tested = f"{claim.test.study}: {claim.test.a}{against}, {claim.test.metric}"
         tested += f" ({claim.test.fidelity})"
     else:
         tested = f"no, {claim.reason}"
@@ -312,10 +312,11 @@ def _add_calibrate(commands: Any) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> None:
-    from chemdl import book
+    from chemdl.book.calibration import calibrate
+    from chemdl.book.run import chapter_files
 
-    for chapter in options.chapters or list(book.chapter_files()):
-        print(book.calibrate(chapter))
+    for chapter in options.chapters or list(chapter_files()):
+        print(calibrate(chapter))
 
 
 def _add_book(commands: Any) -> None:
@@ -328,24 +329,24 @@ def _add_book(commands: Any) -> None:
 
 
 def _book_build(options: argparse.Namespace) -> None:
-    from chemdl import book
+    from chemdl.book.site import build_book
 
-    print(book.build_book(profile=options.profile))
+    print(build_book(profile=options.profile))
 
 
 def _book_check(options: argparse.Namespace) -> int:
-    from chemdl import book
+    from chemdl.book.check import check_book
 
-    problems = book.check_book()
+    problems = check_book()
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
 
 
 def _book_readme(options: argparse.Namespace) -> None:
-    from chemdl import book
+    from chemdl.book.readme import write_readme
 
-    for path in book.write_readme():
+    for path in write_readme():
         print(path)
 
 
@@ -356,9 +357,9 @@ def _add_address(commands: Any) -> None:
 
 
 def _address(options: argparse.Namespace) -> None:
-    from chemdl import book
+    from chemdl.book.site import write_address
 
-    for path in book.write_address(options.url):
+    for path in write_address(options.url):
         print(path)
 
 

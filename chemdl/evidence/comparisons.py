@@ -137,8 +137,8 @@ def _judge(claim: Claim, evidence: Evidence, profile: str) -> tuple[Row, Row | N
         if evidence.unit in SEVERAL:
             reason = f"{test.metric} is defined in fewer than {FEWEST_TASKS} {evidence.unit}s"
         return _verdict(claim, "not run", reason, profile), None
-    rival = mean_score(evidence, test.b, test.metric, test.condition)
-    margin = metrics.margin(test.metric, rival) if test.margin is None else test.margin
+    baseline = mean_score(evidence, test.b, test.metric, test.condition)
+    margin = metrics.margin(test.metric, baseline) if test.margin is None else test.margin
     verdict = judge_difference(row["low"], row["high"], claim.reported.difference, margin)
     estimate = _estimate(row["difference"], row["low"], row["high"], row["method"])
     return _verdict(claim, verdict, "", profile, estimate), row

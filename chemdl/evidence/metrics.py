@@ -29,8 +29,8 @@ class Metric:
     ----------
     name, unit : the unit is "" for a pure number, "target" for that of the data set's targets.
     higher_is_better : which way is better; read here and nowhere else.
-    margin : differences below it do not matter; with ``relative_margin`` a share of the rival's
-        value.
+    margin : differences below it do not matter; with ``relative_margin`` a share of the other
+        model's value.
     kind : "classification" (y in {0, 1}, p the probability of 1), "regression", or "labelling" (y
         and p numbers of states).
     weighted : (y (n,), p (n,), w (r, n)) -> (r,), see the module.
@@ -133,23 +133,23 @@ def improvement(metric: str | Metric, a: ArrayLike, b: ArrayLike) -> Floats:
     return difference if metric.higher_is_better else -difference
 
 
-def margin(metric: str | Metric, rival_value: float | None = None) -> float:
+def margin(metric: str | Metric, baseline_value: float | None = None) -> float:
     """Return the difference that matters, in the metric's unit.
 
     Raises
     ------
     ValueError
-        where the margin is a share of the rival's value and that is missing or not finite.
+        where the margin is a share of the baseline's value and that is missing or not finite.
     """
     metric = METRICS[metric] if isinstance(metric, str) else metric
     if not metric.relative_margin:
         return metric.margin
-    if rival_value is None or not np.isfinite(rival_value):
+    if baseline_value is None or not np.isfinite(baseline_value):
         raise ValueError(
-            f"the margin of {metric.name} is {metric.margin:.0%} of the rival's value; "
-            f"{rival_value} was given"
+            f"the margin of {metric.name} is {metric.margin:.0%} of the baseline's value; "
+            f"{baseline_value} was given"
         )
-    return metric.margin * abs(float(rival_value))
+    return metric.margin * abs(float(baseline_value))
 
 
 def check_scored(y: ArrayLike, p: ArrayLike, kind: str) -> tuple[Floats, Floats]:

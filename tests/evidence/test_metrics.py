@@ -179,15 +179,15 @@ def test_improvement_is_positive_where_a_is_better(name: str, sign: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "rival", "expected"),
+    ("name", "baseline", "expected"),
     [("roc_auc", 0.8, 0.01), ("pr_auc", None, 0.01), ("r2", -2.0, 0.02), ("rmse", 2.0, 0.06)],
 )
-def test_margins_follow_the_rule(name: str, rival: float | None, expected: float) -> None:
-    assert metrics.margin(name, rival) == pytest.approx(expected)
+def test_margins_follow_the_rule(name: str, baseline: float | None, expected: float) -> None:
+    assert metrics.margin(name, baseline) == pytest.approx(expected)
 
 
-def test_relative_margin_needs_the_rival() -> None:
-    with pytest.raises(ValueError, match="3% of the rival's value"):
+def test_relative_margin_needs_the_baseline() -> None:
+    with pytest.raises(ValueError, match="3% of the baseline's value"):
         metrics.margin("mae")
 
 

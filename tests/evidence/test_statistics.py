@@ -349,7 +349,7 @@ def test_seeds_that_differ_widen_the_interval() -> None:
     assert wild.high - wild.low > 3 * (calm.high - calm.low)
 
 
-def test_rival_without_a_seed() -> None:
+def test_a_baseline_without_a_seed() -> None:
     y, a, b = _predicted(edge=0.5)
     found = stats.paired_bootstrap(y, a, b[0], "roc_auc", resamples=200)
     assert "4 and 1 seeds" in found.method
