@@ -10,7 +10,7 @@ from pathlib import Path
 from chemdl.book.markdown import escape, table
 
 _FLOORS = {
-    "The staircase: from data to a verdict": (
+    "From data to a verdict": (
         "settings",
         "files",
         "registry",
@@ -25,7 +25,7 @@ _FLOORS = {
         "cli",
         "doctor",
     ),
-    "The flats: one domain each": (
+    "The domains": (
         "molecules",
         "screening",
         "proteins",
@@ -50,7 +50,7 @@ def reference_text(names: Sequence[str]) -> str:
         "# The package",
         "",
         "One way through: `load` → split → models → `Study.run` → `Result` → figure, verdict. "
-        "Each domain imports the staircase and no other domain, but screening, which builds on "
+        "Each domain builds on these and on no other domain, but for screening, which builds on "
         "molecules.",
         "",
     ]

@@ -1,1 +1,1 @@
-"""Figures and tables of results, claims and data, each a function of `(result, models, …)`."""
+"""Figures and tables of results, claims and data, each a function of ``(result, models, …)``."""

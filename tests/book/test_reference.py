@@ -53,5 +53,5 @@ def test_the_first_page_has_a_line_for_each_room() -> None:
     text = reference.reference_text(names)
     for name in names:
         assert text.count(f"(reference/{name}.md)") == 1
-    assert "The staircase" in text and "The flats" in text
+    assert "From data to a verdict" in text and "The domains" in text
     assert "[`chemdl.evidence`]" in text
