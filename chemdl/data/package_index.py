@@ -16,7 +16,6 @@ from chemdl.data.errors import HashMismatchError, UnavailableError
 from chemdl.data.registry import Release
 from chemdl.data.transfer import TIMEOUT, bring, certificates, local_path, split_credentials
 
-_PYPI = pypi_simple.PYPI_SIMPLE_ENDPOINT
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 _TRUE = {"1", "true", "t", "yes", "y", "on"}
 
@@ -52,12 +51,14 @@ def download(release: Release, target: Path, progress: bool = True) -> None:
     HashMismatchError
         when an index lists, or sends, other bytes under the file's name.
     """
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
     pip = pip_options()
     project = re.sub(r"[-_.]+", "-", release.requirement.partition("==")[0]).lower()
     # Each place to ask, and where it lists the project's files.
     places = {place: place for place in pip.get("find-links", "").split()}
     if pip.get("no-index", "").lower() not in _TRUE:
-        urls = f"{pip.get('index-url') or _PYPI} {pip.get('extra-index-url', '')}".split()
+        urls = f"{pip.get('index-url') or PYPI_SIMPLE_ENDPOINT} {pip.get('extra-index-url', '')}".split()
         places |= {url: f"{url.rstrip('/')}/{project}/" for url in urls}
     answers = []
     for place, page in places.items():
