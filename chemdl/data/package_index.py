@@ -58,7 +58,8 @@ def download(release: Release, target: Path, progress: bool = True) -> None:
     # Each place to ask, and where it lists the project's files.
     places = {place: place for place in pip.get("find-links", "").split()}
     if pip.get("no-index", "").lower() not in _TRUE:
-        urls = f"{pip.get('index-url') or PYPI_SIMPLE_ENDPOINT} {pip.get('extra-index-url', '')}".split()
+        default = pip.get("index-url") or PYPI_SIMPLE_ENDPOINT
+        urls = f"{default} {pip.get('extra-index-url', '')}".split()
         places |= {url: f"{url.rstrip('/')}/{project}/" for url in urls}
     answers = []
     for place, page in places.items():
