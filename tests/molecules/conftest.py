@@ -8,6 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+# What a search over a molecule may trip over: one atom, salts, rings that share atoms, cages,
+# dative bonds, a long chain.
+AWKWARD = [
+    "C",
+    "[Na+].[Cl-]",
+    "CCO",
+    "C1CC1",
+    "C1CCC1",
+    "C1CCCC1CCO",
+    "CC(=O)Oc1ccccc1C(=O)O",
+    "c1ccc2c(c1)ccc1c2cccc1CC1CC1",
+    "C1CC2CCC1C2",
+    "C12C3C4C1C5C2C3C45",
+    "C1CC1.C1CCCC1",
+    "C1CC[NH2]->[Cu]<-[NH2]1",
+    "C" * 60,
+]
+
 
 @pytest.fixture(scope="session")
 def chains_and_rings() -> tuple[np.ndarray, np.ndarray]:

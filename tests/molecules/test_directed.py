@@ -9,24 +9,10 @@ from rdkit import Chem
 from chemdl.molecules.directed import directed_graphs, directed_parts
 from chemdl.molecules.graphs import molecular_graphs
 
-SMILES = [
-    "C",
-    "[Na+].[Cl-]",
-    "CCO",
-    "C1CC1",
-    "C1CCC1",
-    "C1CCCC1CCO",
-    "CC(=O)Oc1ccccc1C(=O)O",
-    "c1ccc2c(c1)ccc1c2cccc1CC1CC1",
-    "C1CC2CCC1C2",
-    "C12C3C4C1C5C2C3C45",
-    "C1CC1.C1CCCC1",
-    "C1CC[NH2]->[Cu]<-[NH2]1",
-    "C" * 60,
-]
+from .conftest import AWKWARD
 
 
-@pytest.mark.parametrize("smiles", SMILES)
+@pytest.mark.parametrize("smiles", AWKWARD)
 def test_directions_are_those_of_a_search_from_each_root(smiles: str) -> None:
     """Unfold what is shared: below each root hangs what plain distances say."""
     directed = directed_parts(smiles)

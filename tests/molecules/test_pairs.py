@@ -9,21 +9,7 @@ from rdkit import Chem
 from chemdl.molecules.graphs import BOND_BITS
 from chemdl.molecules.pairs import atom_pairs, molecule_pairs
 
-SMILES = [
-    "C",
-    "[Na+].[Cl-]",
-    "CCO",
-    "C1CC1",
-    "C1CCC1",
-    "C1CCCC1CCO",
-    "CC(=O)Oc1ccccc1C(=O)O",
-    "c1ccc2c(c1)ccc1c2cccc1CC1CC1",
-    "C1CC2CCC1C2",
-    "C12C3C4C1C5C2C3C45",
-    "C1CC1.C1CCCC1",
-    "C1CC[NH2]->[Cu]<-[NH2]1",
-    "C" * 60,
-]
+from .conftest import AWKWARD
 
 
 def test_pairs_of_ethanol() -> None:
@@ -37,7 +23,7 @@ def test_pairs_of_ethanol() -> None:
     assert not pairs[1, :BOND_BITS].any()
 
 
-@pytest.mark.parametrize("smiles", SMILES)
+@pytest.mark.parametrize("smiles", AWKWARD)
 @pytest.mark.parametrize("reach", [1, 3])
 def test_pairs_are_those_within_reach(smiles: str, reach: int) -> None:
     molecule = Chem.MolFromSmiles(smiles)
@@ -61,10 +47,10 @@ def test_no_pair_joins_two_fragments() -> None:
 
 
 def test_bits_and_numbers_are_compact() -> None:
-    features = atom_pairs(SMILES)
+    features = atom_pairs(AWKWARD)
     assert features["pairs"].values.dtype == np.uint8
     assert features["pair_ends"].values.dtype == np.int16
-    assert all(len(rows) == len(SMILES) for rows in features.values())
+    assert all(len(rows) == len(AWKWARD) for rows in features.values())
 
 
 def test_pairs_grow_with_atoms_not_with_their_square() -> None:
