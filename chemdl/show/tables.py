@@ -157,7 +157,7 @@ def task_gain_table(
 
 
 def task_bootstrap(result: Result, a: str, b: str, metric: str, task: str) -> tuple[float, float]:
-    """Return the paired bootstrap's interval for one task of one fixed test set, over its rows."""
+    """Return the paired bootstrap's interval for one task of one fixed test set, over its units."""
     predictions = result.predictions
     common = sorted(result.replicas(a).keys() & result.replicas(b).keys())
     test = predictions.arrays[f"test/{common[0][0]}/{common[0][1]}"]
@@ -168,7 +168,8 @@ def task_bootstrap(result: Result, a: str, b: str, metric: str, task: str) -> tu
         np.stack([predictions.arrays[f"{m}/all/{r}/{f}"][rows, column] for r, f in common])
         for m in (a, b)
     )
-    interval = stats.paired_bootstrap(truth[rows], ours, theirs, metric)
+    units = None if predictions.units is None else predictions.units[test[rows]]
+    interval = stats.paired_bootstrap(truth[rows], ours, theirs, metric, units, tasks=[task])
     return float(interval.low), float(interval.high)
 
 

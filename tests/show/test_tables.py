@@ -262,8 +262,9 @@ def test_no_gain_without_common_replicas(result) -> None:
     assert table.empty
 
 
-def test_a_gain_on_one_test_set_may_be_bootstrapped(small_result) -> None:
-    """Over the rows that were measured for the task, all seeds together."""
+@pytest.mark.parametrize("units", [None, np.arange(80) // 7], ids=["rows", "units"])
+def test_a_gain_on_one_test_set_may_be_bootstrapped(small_result, units) -> None:
+    """Over the units that were measured for the task, all seeds together."""
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 2, (80, 2)).astype(np.float32)
     targets[::7, 1] = np.nan
@@ -278,13 +279,14 @@ def test_a_gain_on_one_test_set_may_be_bootstrapped(small_result) -> None:
         for m in ("net", "forest")
         for r in range(3)
     ]
-    stored = Predictions(targets, arrays)
+    stored = Predictions(targets, arrays, units)
     result = small_result(rows, predictions=stored)
     known = np.flatnonzero(np.isfinite(targets[test, 1]))
     ours, theirs = (
         np.stack([arrays[f"{m}/all/{r}/0"][known, 1] for r in range(3)]) for m in ("net", "forest")
     )
-    expected = stats.paired_bootstrap(targets[test, 1][known], ours, theirs, "roc_auc")
+    drawn = None if units is None else units[test[known]]
+    expected = stats.paired_bootstrap(targets[test, 1][known], ours, theirs, "roc_auc", drawn)
     table = tables.task_gain_table(result, "net", "forest", bootstrap=True).set_index("task")
     assert (table.loc["u", "low"], table.loc["u", "high"]) == (expected.low, expected.high)
 
