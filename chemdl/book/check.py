@@ -286,10 +286,13 @@ def machine_paths(html_dir: Path, source_dir: Path) -> Iterator[str]:
         for path in sorted(html_dir.rglob(pattern)):
             if not path.is_file() or path.suffix in (".png", ".svg", ".jpg"):
                 continue
-            match = found.search(path.read_text(encoding="utf-8", errors="replace"))
-            if match:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            if match := found.search(text):
                 name = path.relative_to(html_dir).as_posix()
-                yield f"{name}: shows a path of the building machine: {match.group()}"
+                # The words around it tell which output, mostly a warning, brought it in.
+                around = " ".join(text[max(match.start() - 80, 0) : match.end() + 200].split())
+                problem = f"{name}: shows a path of the building machine: {match.group()}"
+                yield f"{problem}, in “{around}”"
 
 
 def _own_paths(source_dir: Path) -> list[str]:
