@@ -67,7 +67,7 @@ class Predictions:
         return out
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """A study that ran.
 
@@ -79,6 +79,11 @@ class Result:
 
     card: Card
     path: Path
+
+    def __repr__(self) -> str:
+        """Say in one line what ran; the last line of a notebook's cell shows it."""
+        size = f"{len(self.card.scores)} replicas of {len(self.models)} models"
+        return f"<Result of {self.study}, profile {self.profile}: {size}>"
 
     @property
     def study(self) -> str:

@@ -401,3 +401,12 @@ def test_a_card_that_was_written_anew_is_read_anew(data, content, predictions) -
     path.write_text(path.read_text().replace('"another"', '"by hand"'))
     assert find_result("tiny_random").card.command == "by hand"
     assert parse_card(json.loads(path.read_text())).command == "by hand"
+
+
+def test_a_result_is_shown_in_one_line_without_a_path(
+    small_result: Callable[..., Result],
+) -> None:
+    rows = [{"model": "a", "fold": f, "values": {"roc_auc": {"t": 0.8}}} for f in (0, 1)]
+    result = small_result(rows)
+    assert repr(result) == "<Result of tiny_random, profile quick: 2 replicas of 1 models>"
+    assert str(result.path.parent) not in repr(result)
