@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from chemdl.evidence.verdicts import Verdict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -98,10 +98,25 @@ class ScoreRow(Record):
     fit_seconds: float
     predict_seconds: float
     stack_size: Count
+    best_epoch: int | None = None
+    epochs: int | None = None
+
+
+class Estimate(Record):
+    """What was found, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    method: Text
 
 
 class ComparisonRow(Record):
-    """Model a against b: the difference, positive where a is better, and its 95 % interval."""
+    """Model a against b: the difference, positive where a is better, and its 95 % interval.
+
+    The interval is for these models on new rows; ``methods`` is that for another sample of train
+    rows as well, where the design tells it.
+    """
 
     a: Text
     b: Text
@@ -114,26 +129,40 @@ class ComparisonRow(Record):
     method: Text
     p: float | None = None
     p_holm: float | None = None
-
-
-class Estimate(Record):
-    """What a claim's test found, with its interval."""
-
-    value: float
-    low: float
-    high: float
-    method: Text
+    methods: Estimate | None = None
 
 
 class VerdictRow(Record):
-    """What the study says of a claim; ``estimate`` is ``None`` where nothing was measured."""
+    """What the study says of a claim; ``estimate`` is ``None`` where nothing was measured.
+
+    ``provisional`` verdicts are not in the tally; ``holds_elsewhere`` says whether the interval of
+    the methods finds the same.
+    """
 
     claim: Text
     verdict: Verdict
     reason: str
-    fidelity: Literal["exact", "near", "stand-in", ""]
+    # Cards of the first rule say "stand-in".
+    fidelity: Annotated[
+        Literal["exact", "near", "analogue", ""],
+        BeforeValidator(lambda word: "analogue" if word == "stand-in" else word),
+    ]
     provisional: bool
     estimate: Estimate | None
+    methods: Estimate | None = None
+    holds_elsewhere: bool | None = None
+
+
+class Provenance(Record):
+    """Under which rule and records of claims: version, date and hashes.
+
+    ``claims`` has the sha256 of the record of each claim that the study tested.
+    """
+
+    rule: Count
+    fixed: Text
+    rule_sha256: Sha256
+    claims: dict[str, Sha256]
 
 
 class PredictionsRow(Record):
@@ -146,7 +175,7 @@ class PredictionsRow(Record):
 class Card(Record):
     """All that is recorded of a study that ran."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     study: Text
     chapter: Text
     profile: Literal["smoke", "quick", "full"]
@@ -161,7 +190,13 @@ class Card(Record):
     verdicts: list[VerdictRow]
     shortfall: list[Text]
     undefined: list[Text]
+    unit: Text = "fold"
+    reference: Text | None = None
     predictions: PredictionsRow
+    # Under what the study ran, and under what its verdicts were derived; cards of the first rule
+    # do not say the former.
+    ran_under: Provenance | None = None
+    judged_under: Provenance | None = None
 
 
 def parse_card(content: Mapping[str, Any], name: str = "card") -> Card:

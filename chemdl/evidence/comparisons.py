@@ -1,24 +1,25 @@
-"""From a study's scores and predictions to intervals, and from these to verdicts."""
+"""From a study's scores and predictions to the intervals of its comparisons."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from chemdl.evidence import metrics
 from chemdl.evidence import statistics as stats
-from chemdl.evidence.claims import Claim
+from chemdl.evidence.influence import FoldDifference, contributions, pooled_interval
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.result import Predictions
-from chemdl.evidence.verdicts import Verdict, is_provisional, judge_difference, judge_level
+from chemdl.evidence.verdicts import FEWEST_SETS
 
 Row = dict[str, Any]
+Place = tuple[int, int]
+Floats = np.ndarray
 
-# With fewer the signed-rank test rejects nothing at 95 %, and its interval has no end.
-FEWEST_TASKS = 6
 # Units that are data sets of their own: one difference each, never pooled.
 SEVERAL = ("task", "target")
 
@@ -27,23 +28,76 @@ SEVERAL = ("task", "target")
 class Evidence:
     """What comparisons are drawn from: one row per replica, and the predictions.
 
-    ``unit`` is the unit of resampling: ``fold`` for resampled folds of one dataset, ``task`` or
-    ``target`` for several targets with one mean difference each (a target is a task of its own, or
-    the fold that leaves it out), any other (``molecule``, …) for a fixed test set whose units
-    ``groups`` labels (None: those of the predictions, else each row its own).
-    ``folds`` is the number of replicas in one whole repeat.
+    Attributes
+    ----------
+    scores
+        Rows of a card's scores.
+    predictions
+        Test predictions, with the clusters of the rows where there are some.
+    unit
+        ``fold`` for resampled folds of one data set; ``task`` or ``target`` for several data sets
+        with one mean difference each (a target is a task of its own, or the fold that leaves it
+        out); any other (``molecule``, …) for one fixed test set.
+    folds
+        Number of replicas in one whole repeat.
     """
 
     scores: Sequence[Row]
     predictions: Predictions
     unit: str = "fold"
-    groups: np.ndarray | None = None
     folds: int = 1
+    _moved: dict[Any, tuple[float, Floats] | None] = field(default_factory=dict, repr=False)
 
-    def replicas(self, model: str, condition: str = "all") -> dict[tuple[int, int], Row]:
+    @property
+    def tasks(self) -> list[str]:
+        """The names of the tasks."""
+        return list(next(iter(self.scores[0]["values"].values()))) if self.scores else []
+
+    def replicas(self, model: str, condition: str = "all") -> dict[Place, Row]:
         """Return a model's rows by (repeat, fold)."""
         rows = (r for r in self.scores if r["model"] == model and r["condition"] == condition)
         return {(row["repeat"], row["fold"]): row for row in rows}
+
+    def common(self, *models: str, condition: str = "all") -> list[Place]:
+        """Return the places of the whole repeats that all these models have."""
+        shared = set.intersection(*(set(self.replicas(m, condition)) for m in models))
+        count = Counter(repeat for repeat, _ in shared)
+        return sorted(place for place in shared if count[place[0]] >= self.folds)
+
+    def units_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the number of the unit of resampling of each line of the targets."""
+        known = self.predictions.clusters
+        known = self.predictions.units if known is None else known
+        return rows if known is None else known[rows]
+
+    def moved(
+        self, model: str, metric: str, condition: str, place: Place, task: str
+    ) -> tuple[float, Floats] | None:
+        """Return a replica's metric in a task and what each test row adds to it.
+
+        ``None`` where the metric is undefined. Zeros for rows without a label.
+        """
+        key = (model, metric, condition, place, task)
+        if key not in self._moved:
+            self._moved[key] = self._computed(*key)
+        return self._moved[key]
+
+    def _computed(
+        self, model: str, metric: str, condition: str, place: Place, task: str
+    ) -> tuple[float, Floats] | None:
+        value = self.replicas(model, condition)[place]["values"][metric].get(task)
+        if value is None:
+            return None
+        arrays, column = self.predictions.arrays, self.tasks.index(task)
+        rows = arrays["test/{}/{}".format(*place)]
+        labels = self.predictions.targets[rows, column].astype(np.float64)
+        measured = np.isfinite(labels)
+        predicted = arrays["{}/{}/{}/{}".format(model, condition, *place)][measured, column]
+        units = self.predictions.units
+        own = None if units is None else units[rows][measured]
+        out = np.zeros(len(rows))
+        out[measured] = contributions(metric, labels[measured], predicted.astype(np.float64), own)
+        return value, out
 
 
 def test_train_ratios(rows: Iterable[Row]) -> np.ndarray:
@@ -52,24 +106,35 @@ def test_train_ratios(rows: Iterable[Row]) -> np.ndarray:
 
 
 def compare(evidence: Evidence, a: str, b: str, metric: str, condition: str = "all") -> Row | None:
-    """Compare model ``a`` with ``b``: a card's comparison, or ``None`` without common replicas.
+    """Compare model ``a`` with ``b``: a card's comparison, or ``None`` where nothing can be said.
 
-    Positive differences favour ``a``. Resampled folds get Nadeau and Bengio's corrected interval,
-    several tasks or targets Wilcoxon's over their mean differences, a fixed test set the paired
-    bootstrap over its units, nested with seeds.
+    Positive differences favour ``a``. The interval is that *on this data set*: pooled influence
+    values for resampled folds, the paired bootstrap over its units, nested with seeds, for a fixed
+    test set, Wilcoxon's for several data sets. ``methods`` is that *of the methods*, for another
+    sample of this size, where the design tells it: Nadeau and Bengio's corrected interval, for
+    resampled folds and for targets that share their training rows.
     """
-    ours, theirs = evidence.replicas(a, condition), evidence.replicas(b, condition)
-    keys = sorted(ours.keys() & theirs.keys())
-    if not keys:
+    places = evidence.common(a, b, condition=condition)
+    if not places:
         return None
+    methods: stats.Interval | None = None
+    interval: stats.Interval | None
     if evidence.unit == "fold":
-        interval = _corrected([(ours[k], theirs[k]) for k in keys], metric)
-    elif evidence.unit in SEVERAL:
-        each = fold_differences if evidence.unit == "target" else task_differences
-        differences = list(each(evidence, a, b, metric, condition).values())
-        interval = stats.wilcoxon(differences) if len(differences) >= FEWEST_TASKS else None
+        interval = _pooled(evidence, a, b, metric, condition, places)
+        methods = _corrected(evidence, a, b, metric, condition, places)
+    elif evidence.unit == "target":
+        differences = list(fold_differences(evidence, a, b, metric, condition).values())
+        # Each target is left out of the rows of all others, so their differences hang together.
+        interval = methods = (
+            stats.corrected_interval(differences, 1 / (len(differences) - 1))
+            if len(differences) >= FEWEST_SETS
+            else None
+        )
+    elif evidence.unit == "task":
+        differences = list(task_differences(evidence, a, b, metric, condition).values())
+        interval = stats.wilcoxon(differences) if len(differences) >= FEWEST_SETS else None
     else:
-        interval = _bootstrap(evidence, a, b, metric, condition, keys)
+        interval = _bootstrap(evidence, a, b, metric, condition, places)
     if interval is None:
         return None
     return {
@@ -83,7 +148,49 @@ def compare(evidence: Evidence, a: str, b: str, metric: str, condition: str = "a
         "detectable": _finite(interval.detectable),
         "p": _finite(interval.p),
         "method": interval.method,
+        "methods": None if methods is None else _as_row(methods),
     }
+
+
+def task_intervals(
+    evidence: Evidence, a: str, b: str, metric: str, condition: str = "all"
+) -> dict[str, stats.Interval]:
+    """Return the interval of each task's difference; tasks where it is undefined are left out."""
+    places = evidence.common(a, b, condition=condition)
+    found = {}
+    for column, task in enumerate(evidence.tasks):
+        one = _of_one_task(evidence, column, places)
+        how = _pooled if one.unit == "fold" else _bootstrap
+        try:
+            interval = how(one, a, b, metric, condition, places)
+        except ValueError:  # one unit only, or one class: this task says nothing
+            continue
+        if interval is not None:
+            found[task] = interval
+    return found
+
+
+def _of_one_task(evidence: Evidence, column: int, places: Sequence[Place]) -> Evidence:
+    """Return the evidence of one task alone, with the test rows that have its label."""
+    task, known = evidence.tasks[column], evidence.predictions
+    arrays: dict[str, np.ndarray] = {}
+    kept = {}
+    for repeat, fold in places:
+        rows = known.arrays[f"test/{repeat}/{fold}"]
+        measured = np.isfinite(known.targets[rows, column])
+        kept[f"{repeat}/{fold}"] = measured
+        arrays[f"test/{repeat}/{fold}"] = rows[measured]
+    for key, values in known.arrays.items():
+        place = "/".join(key.split("/")[-2:])
+        if not key.startswith("test/") and place in kept:
+            arrays[key] = values[kept[place]][:, [column]]
+    scores = [
+        {**row, "values": {m: {task: v.get(task)} for m, v in row["values"].items()}}
+        for row in evidence.scores
+    ]
+    predictions = Predictions(known.targets[:, [column]], arrays, known.units, known.clusters)
+    unit = "fold" if evidence.folds > 1 else "row"
+    return Evidence(scores, predictions, unit, evidence.folds)
 
 
 def against(evidence: Evidence, reference: str, models: Sequence[str], metric: str) -> list[Row]:
@@ -96,57 +203,9 @@ def against(evidence: Evidence, reference: str, models: Sequence[str], metric: s
     return found
 
 
-def judge(claim: Claim, evidence: Evidence, profile: str) -> tuple[Row, Row | None]:
-    """Judge a claim that names this study: its verdict row, and the comparison behind it.
-
-    A verdict from less than one whole repeat of the protocol is provisional, and says so.
-    """
-    verdict, comparison = _judge(claim, evidence, profile)
-    done = _common_replicas(claim, evidence)
-    if verdict["estimate"] is not None and done < evidence.folds:
-        part = f"{done} of {evidence.folds} folds"
-        reason = f"{verdict['reason']}; {part}" if verdict["reason"] else part
-        verdict = {**verdict, "provisional": True, "reason": reason}
-    return verdict, comparison
-
-
-def _common_replicas(claim: Claim, evidence: Evidence) -> int:
-    """Count the replicas that every model of the claim's test has."""
-    test = claim.test
-    assert test is not None
-    models = [test.a] if test.b is None else [test.a, test.b]
-    return len(set.intersection(*(set(evidence.replicas(m, test.condition)) for m in models)))
-
-
-def _judge(claim: Claim, evidence: Evidence, profile: str) -> tuple[Row, Row | None]:
-    test = claim.test
-    assert test is not None
-    needed = [test.a] if test.b is None else [test.a, test.b]
-    absent = [m for m in needed if not evidence.replicas(m, test.condition)]
-    if absent:
-        return _verdict(claim, "not run", f"no replicas of {', '.join(absent)}", profile), None
-    if any(test.metric not in row["values"] for row in evidence.scores):
-        return _verdict(claim, "not run", f"{test.metric} was not scored", profile), None
-    if claim.kind == "count":
-        return _judge_count(claim, evidence, profile), None
-    if test.b is None:
-        return _judge_level(claim, evidence, profile), None
-    row = compare(evidence, test.a, test.b, test.metric, test.condition)
-    if row is None:
-        reason = f"{test.metric} is undefined in every common fold, or there is but one"
-        if evidence.unit in SEVERAL:
-            reason = f"{test.metric} is defined in fewer than {FEWEST_TASKS} {evidence.unit}s"
-        return _verdict(claim, "not run", reason, profile), None
-    baseline = mean_score(evidence, test.b, test.metric, test.condition)
-    margin = metrics.margin(test.metric, baseline) if test.margin is None else test.margin
-    verdict = judge_difference(row["low"], row["high"], claim.reported.difference, margin)
-    estimate = _estimate(row["difference"], row["low"], row["high"], row["method"])
-    return _verdict(claim, verdict, "", profile, estimate), row
-
-
 def mean_score(evidence: Evidence, model: str, metric: str, condition: str = "all") -> float:
     """Return the mean of a model's replicas, each the mean over its defined tasks."""
-    return float(np.nanmean(_per_replica(evidence.replicas(model, condition).values(), metric)))
+    return float(np.nanmean(replica_means(evidence.replicas(model, condition).values(), metric)))
 
 
 def task_differences(
@@ -171,76 +230,13 @@ def fold_differences(
     """Return each fold's oriented difference, the mean over its repeats and its defined tasks."""
     ours, theirs = evidence.replicas(a, condition), evidence.replicas(b, condition)
     found: dict[int, list[float]] = {}
-    for key in sorted(ours.keys() & theirs.keys()):
-        x, y = ours[key]["values"][metric], theirs[key]["values"][metric]
-        common = [t for t in x if x[t] is not None and y.get(t) is not None]
-        each = [float(metrics.improvement(metric, x[t], y[t])) for t in common]
-        if each:
-            found.setdefault(key[1], []).append(float(np.mean(each)))
+    for place in sorted(ours.keys() & theirs.keys()):
+        if each := _improvements(ours[place], theirs[place], metric):
+            found.setdefault(place[1], []).append(float(np.mean(each)))
     return {fold: float(np.mean(values)) for fold, values in found.items()}
 
 
-def _judge_count(claim: Claim, evidence: Evidence, profile: str) -> Row:
-    """Judge "k of n" by our own count's Wilson interval around one half."""
-    test = claim.test
-    assert test is not None and test.b is not None
-    differences = task_differences(evidence, test.a, test.b, test.metric, test.condition)
-    if not differences:
-        return _verdict(claim, "not run", f"{test.metric} is undefined in every task", profile)
-    won = sum(d > 0 for d in differences.values())
-    n = len(differences)
-    low, high = stats.wilson(won, n)
-    a, b = claim.reported.a, claim.reported.b
-    share = None if a is None or b is None else a / (a + b)
-    reported = None if share is None else share - 0.5
-    verdict = judge_difference(low - 0.5, high - 0.5, reported, margin=0.1)
-    reason = f"{test.a} wins {won} of {n} tasks"
-    estimate = _estimate(won / n, low, high, "share of tasks won, Wilson interval")
-    return _verdict(claim, verdict, reason, profile, estimate)
-
-
-def _judge_level(claim: Claim, evidence: Evidence, profile: str) -> Row:
-    """Judge a reported value by our prediction interval for it."""
-    test = claim.test
-    assert test is not None
-    reported = claim.reported.a if test.level is None else test.level
-    replicas = evidence.replicas(test.a, test.condition)
-    values = _per_replica(replicas.values(), test.metric)
-    ratios = test_train_ratios(replicas.values())[np.isfinite(values)]
-    values = values[np.isfinite(values)]
-    if reported is None or len(values) < 2:
-        return _verdict(
-            claim, "not run", "a level needs a reported value and two replicas", profile
-        )
-    if evidence.unit == "fold":
-        low, high = stats.level_interval(values, ratios)
-    else:
-        low, high = stats.prediction_interval(values)
-    higher = METRICS[test.metric].higher_is_better
-    verdict = judge_level(low, high, reported, higher_is_better=higher)
-    estimate = _estimate(float(values.mean()), low, high, "95 % prediction interval")
-    return _verdict(claim, verdict, "", profile, estimate)
-
-
-def _verdict(
-    claim: Claim, verdict: Verdict, reason: str, profile: str, estimate: Row | None = None
-) -> Row:
-    fidelity = claim.test.fidelity if claim.test else ""
-    return {
-        "claim": claim.id,
-        "verdict": verdict,
-        "reason": reason,
-        "fidelity": fidelity,
-        "provisional": is_provisional(profile, fidelity),
-        "estimate": estimate,
-    }
-
-
-def _estimate(value: float, low: float, high: float, method: str) -> Row:
-    return {"value": float(value), "low": float(low), "high": float(high), "method": method}
-
-
-def _per_replica(rows: Iterable[Row], metric: str) -> np.ndarray:
+def replica_means(rows: Iterable[Row], metric: str) -> np.ndarray:
     """Return each replica's mean over its defined tasks, NaN where there is none."""
     return np.array([_mean_of_known(row["values"][metric].values()) for row in rows])
 
@@ -250,42 +246,83 @@ def _mean_of_known(values: Iterable[float | None]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def _corrected(pairs: list[tuple[Row, Row]], metric: str) -> stats.Interval | None:
+def _corrected(
+    evidence: Evidence, a: str, b: str, metric: str, condition: str, places: Sequence[Place]
+) -> stats.Interval | None:
     """Take each fold's mean over the tasks that are defined for both models."""
+    ours, theirs = evidence.replicas(a, condition), evidence.replicas(b, condition)
     differences, kept = [], []
-    for ours, theirs in pairs:
-        x, y = ours["values"][metric], theirs["values"][metric]
-        common = [t for t in x if x[t] is not None and y.get(t) is not None]
-        if common:
-            each = [metrics.improvement(metric, x[t], y[t]) for t in common]
+    for place in places:
+        if each := _improvements(ours[place], theirs[place], metric):
             differences.append(float(np.mean(each)))
-            kept.append(ours)
+            kept.append(ours[place])
     if len(differences) < 2:
         return None
     return stats.corrected_interval(np.array(differences), test_train_ratios(kept))
 
 
+def _improvements(ours: Row, theirs: Row, metric: str) -> list[float]:
+    """Return the oriented difference of each task that is defined for both."""
+    x, y = ours["values"][metric], theirs["values"][metric]
+    common = [t for t in x if x[t] is not None and y.get(t) is not None]
+    return [float(metrics.improvement(metric, x[t], y[t])) for t in common]
+
+
+def _as_row(interval: stats.Interval) -> Row:
+    return {
+        "value": float(interval.difference),
+        "low": float(interval.low),
+        "high": float(interval.high),
+        "method": interval.method,
+    }
+
+
 def _bootstrap(
-    evidence: Evidence, a: str, b: str, metric: str, condition: str, keys: list[tuple[int, int]]
+    evidence: Evidence, a: str, b: str, metric: str, condition: str, places: Sequence[Place]
 ) -> stats.Interval | None:
     """Resample the units of the one test set, and the seeds within."""
     arrays = evidence.predictions.arrays
-    rows, *others = (arrays[f"test/{r}/{f}"] for r, f in keys)
+    rows, *others = (arrays[f"test/{r}/{f}"] for r, f in places)
     if not all(np.array_equal(rows, other) for other in others):
         raise ValueError(
             f"unit {evidence.unit!r} asks for one fixed test set, but test rows differ between "
             "replicas; use unit 'fold'"
         )
     ours, theirs = (
-        np.stack([arrays[f"{model}/{condition}/{r}/{f}"] for r, f in keys]) for model in (a, b)
+        np.stack([arrays[f"{model}/{condition}/{r}/{f}"] for r, f in places]) for model in (a, b)
     )
-    groups = evidence.predictions.units if evidence.groups is None else evidence.groups
-    units = np.arange(len(rows)) if groups is None else groups[rows]
     targets = evidence.predictions.targets[rows]
-    tasks = list(evidence.replicas(a, condition)[keys[0]]["values"][metric])
+    units, tasks = evidence.units_of(rows), evidence.tasks
     if np.isnan(metrics.score_tasks(metric, targets, ours[0], tasks=tasks, units=units)).all():
         return None
     return stats.paired_bootstrap(targets, ours, theirs, metric, units=units, tasks=tasks)
+
+
+def _pooled(
+    evidence: Evidence, a: str, b: str, metric: str, condition: str, places: Sequence[Place]
+) -> stats.Interval | None:
+    """Pool what the rows of all folds add to the difference."""
+    folds = [_fold_difference(evidence, a, b, metric, condition, place) for place in places]
+    known = [fold for fold in folds if fold is not None]
+    return pooled_interval(known) if len(known) > 1 else None
+
+
+def _fold_difference(
+    evidence: Evidence, a: str, b: str, metric: str, condition: str, place: Place
+) -> FoldDifference | None:
+    """Average over the tasks that are defined for both models; ``None`` where none is."""
+    rows = evidence.predictions.arrays["test/{}/{}".format(*place)]
+    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
+    values, moved = [], np.zeros(len(rows))
+    for task in evidence.tasks:
+        ours, theirs = (evidence.moved(m, metric, condition, place, task) for m in (a, b))
+        if ours is None or theirs is None:
+            continue
+        values.append(sign * (ours[0] - theirs[0]))
+        moved += sign * (ours[1] - theirs[1])
+    if not values:
+        return None
+    return FoldDifference(float(np.mean(values)), moved / len(values), evidence.units_of(rows))
 
 
 def _finite(value: float | None) -> float | None:

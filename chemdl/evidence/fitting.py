@@ -6,6 +6,7 @@ import functools
 import platform
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
@@ -94,14 +95,17 @@ def predicted(
 
 def net_replica(trained: Any, data: Dataset, rows: np.ndarray, device: str) -> Replica:
     """Predict these rows with a net that a stack trained."""
-    return predicted(
-        trained.estimator,
+    net = trained.estimator
+    replica = predicted(
+        net,
         data,
         rows,
         fit_seconds=trained.seconds,
         stack_size=trained.stack_size,
         device=device,
     )
+    best = max(member.best_epoch for member in net.members_)
+    return replace(replica, best_epoch=best, epochs=net.recipe().epochs)
 
 
 def prepare(model: Any, data: Dataset) -> None:

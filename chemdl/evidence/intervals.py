@@ -86,3 +86,13 @@ def finite(values: ArrayLike, what: str, least: int) -> NDArray[np.float64]:
     if array.size < least:
         raise ValueError(f"{array.size} {what}s are too few; at least {least} are needed")
     return array
+
+
+def satterthwaite(parts: list[tuple[float, float]]) -> tuple[float, float]:
+    """Add independent variances, given with their degrees of freedom.
+
+    The sum has (Σ v)² / Σ v²/df degrees of freedom (Satterthwaite, Biometrics Bull. 2, 110, 1946).
+    """
+    variance = sum(v for v, _ in parts)
+    below = sum(v**2 / df for v, df in parts)
+    return variance, variance**2 / below if below > 0 else parts[0][1]

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chemdl.evidence.card import VerdictRow
-from chemdl.evidence.claims import Claim, load_claims
+from chemdl.evidence.claims import Claim, load_claims, record_sha256
 from chemdl.evidence.result import Result, find_results, read_result
 from chemdl.evidence.statistics import benjamini_hochberg
-from chemdl.evidence.verdicts import MEANING, is_in_agreement
+from chemdl.evidence.verdicts import MEANING, WORDS, rule_sha256, was_source_right
 
 
 @dataclass(frozen=True)
 class Finding:
     """What one result says of one claim.
 
-    ``value``, ``low`` and ``high`` are the reproduced difference or level with its interval;
-    ``p`` is the comparison's own p value, before any correction; ``shortfall`` says what of its
-    profile the run left out for all models.
+    Attributes
+    ----------
+    value, low, high
+        The reproduced difference or level with its interval *on this data set*.
+    low_elsewhere, high_elsewhere, holds_elsewhere
+        The interval *of the methods*, for another sample of this size, and whether it says the
+        same; ``None`` where the design does not tell it.
+    won
+        Who is better beyond doubt: ``deep``, ``classical`` or ``neither``; ``between nets`` where
+        both models are of a kind; empty where that is open, or where no two models are compared.
+    p
+        The comparison's own p value, before any correction.
+    shortfall
+        What of its profile the run left out for all models.
+    changed
+        Whether the claim's record or the rule changed after the study ran; ``None`` where the card
+        does not say.
     """
 
     study: str
@@ -32,8 +47,13 @@ class Finding:
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    low_elsewhere: float | None = None
+    high_elsewhere: float | None = None
+    holds_elsewhere: bool | None = None
+    won: str = ""
     p: float | None = None
     shortfall: str = ""
+    changed: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -58,9 +78,14 @@ class Row:
         return "not run" if self.claim.test else "not testable"
 
     @property
-    def agrees(self) -> bool:
-        """Whether the verdict bears out what the source says."""
-        return is_in_agreement(self.verdict, self.claim.favours)
+    def source_was_right(self) -> str:
+        """Whether the verdict bears out what the source says: yes, in part, no, or empty."""
+        return was_source_right(self.verdict, self.claim.favours)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the row has a verdict that enters the tally."""
+        return self.verdict in WORDS and self.finding is not None and not self.finding.provisional
 
 
 def ledger_rows(folder: Path | None = None, claims: Mapping[str, Claim] | None = None) -> list[Row]:
@@ -94,12 +119,26 @@ def findings(results: Iterable[Result], claims: Mapping[str, Claim]) -> dict[str
 
 
 def tally(rows: Iterable[Row]) -> dict[str, int]:
-    """Count verdicts, in the order of the rule; only those that are not provisional."""
-    counts = dict.fromkeys(MEANING, 0)
-    for row in rows:
-        if row.finding is None or not row.finding.provisional:
-            counts[row.verdict] += 1
-    return {verdict: n for verdict, n in counts.items() if n}
+    """Count the verdicts that are not provisional, each measured contrast once.
+
+    Claims that rest on one contrast and get one verdict are one count.
+    """
+    return _counted((row.claim.contrast, row.verdict) for row in rows if row.counts)
+
+
+def winners(rows: Iterable[Row]) -> dict[str, int]:
+    """Count who won, deep or classical or neither, over the contrasts in the tally."""
+    counted = {
+        (row.claim.contrast, row.finding.won or "open")
+        for row in rows
+        if row.counts and row.finding
+    }
+    return dict(sorted(Counter(who for _, who in counted).items()))
+
+
+def _counted(pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
+    counts = Counter(verdict for _, verdict in set(pairs))
+    return {verdict: counts[verdict] for verdict in MEANING if counts[verdict]}
 
 
 def number(value: float, signed: bool = False) -> str:
@@ -147,7 +186,7 @@ def _adjusted(rows: list[Row]) -> list[Row]:
 
 
 def _finding(result: Result, verdict: VerdictRow, claim: Claim) -> Finding:
-    estimate = verdict.estimate
+    estimate, methods = verdict.estimate, verdict.methods
     return Finding(
         study=result.study,
         profile=result.profile,
@@ -158,9 +197,41 @@ def _finding(result: Result, verdict: VerdictRow, claim: Claim) -> Finding:
         value=estimate.value if estimate else None,
         low=estimate.low if estimate else None,
         high=estimate.high if estimate else None,
+        low_elsewhere=methods.low if methods else None,
+        high_elsewhere=methods.high if methods else None,
+        holds_elsewhere=verdict.holds_elsewhere,
+        won=_winner(result, verdict, claim),
         p=_p_value(result, claim),
         shortfall=", ".join(line for line in result.shortfall if ":" not in line),
+        changed=_changed(result, claim),
     )
+
+
+def _winner(result: Result, verdict: VerdictRow, claim: Claim) -> str:
+    test, estimate = claim.test, verdict.estimate
+    if test is None or test.b is None or estimate is None:
+        return ""
+    kinds = [result.kind(name) for name in (test.a, test.b)]
+    if kinds[0] == kinds[1]:
+        return "between nets" if kinds[0] == "deep" else "between classical models"
+    zero = 0.5 if claim.kind == "count" else 0.0
+    if estimate.low > zero:
+        return _side(kinds[0])
+    if estimate.high < zero:
+        return _side(kinds[1])
+    return "neither" if verdict.verdict == "equivalent" else ""
+
+
+def _side(kind: str) -> str:
+    return "deep" if kind == "deep" else "classical"
+
+
+def _changed(result: Result, claim: Claim) -> bool | None:
+    ran = result.card.ran_under
+    if ran is None:
+        return None
+    same = ran.claims.get(claim.id) == record_sha256(claim)
+    return not (same and ran.rule_sha256 == rule_sha256())
 
 
 def _p_value(result: Result, claim: Claim) -> float | None:

@@ -22,7 +22,11 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error)
 
 @dataclass(frozen=True)
 class Replica:
-    """A computed replica: test predictions (m, tasks) and what a card says of it."""
+    """A computed replica: test predictions (m, tasks) and what a card says of it.
+
+    ``best_epoch`` and ``epochs`` are those of a net: the epoch whose state was kept (of several
+    networks the latest), and the number of epochs that it might have trained.
+    """
 
     predictions: np.ndarray
     fit_seconds: float
@@ -30,6 +34,8 @@ class Replica:
     stack_size: int
     parameters: int | None
     environment: dict[str, Any]
+    best_epoch: int | None = None
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)

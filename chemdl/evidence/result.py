@@ -43,11 +43,14 @@ class Predictions:
     arrays : ``test/<repeat>/<fold>`` → lines of ``targets`` in test (m,), and
         ``<model>/<condition>/<repeat>/<fold>`` → predictions (m, tasks).
     units : the dataset's row that each line of ``targets`` belongs to, where a row has several.
+    clusters : number of the cluster (scaffold, family, formula) of each line of ``targets``, where
+        the protocol keeps clusters together.
     """
 
     targets: np.ndarray
     arrays: Mapping[str, np.ndarray]
     units: np.ndarray | None = None
+    clusters: np.ndarray | None = None
 
     def pooled(self, model: str, condition: str = "all", repeat: int = 0) -> np.ndarray:
         """Join a repeat's folds: (n, tasks), NaN for rows that were in no test side.
@@ -191,7 +194,8 @@ class Result:
             )
         with np.load(file) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        return Predictions(arrays.pop("targets"), arrays, arrays.pop("units", None))
+        units, clusters = arrays.pop("units", None), arrays.pop("clusters", None)
+        return Predictions(arrays.pop("targets"), arrays, units, clusters)
 
     def replicas(self, model: str, condition: str = "all") -> dict[tuple[int, int], ScoreRow]:
         """Return a model's replicas by (repeat, fold)."""
@@ -244,8 +248,9 @@ def write_result(content: Mapping[str, Any], predictions: Predictions, folder: P
     path = folder / f"{content['study']}.json"
     with write_atomically(folder / file) as temporary:
         arrays: dict[str, Any] = {"targets": predictions.targets, **predictions.arrays}
-        if predictions.units is not None:
-            arrays["units"] = predictions.units
+        for name in ("units", "clusters"):
+            if (known := getattr(predictions, name)) is not None:
+                arrays[name] = known
         np.savez_compressed(temporary, **arrays)
         complete = {**content, "predictions": {"file": file, "sha256": _sha256(temporary)}}
         card = parse_card(complete)

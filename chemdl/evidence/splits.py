@@ -83,6 +83,7 @@ class Protocol:
     splits : repeat by repeat, fold by fold.
     repeats, folds, seed : as asked for; the seed is ``None`` where the rule has none.
     index_sha256 : over all index arrays; equal hashes mean equal splits.
+    clusters : number of the cluster of each row, shape (n,), where clusters stand on one side each.
     duplicates : molecules that stand in test while one with the same key stands in train or valid,
         in at least one split, by ``inchikey`` and by its first block (``inchikey_no_stereo``).
     """
@@ -96,6 +97,7 @@ class Protocol:
     duplicates: Mapping[str, int]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     codes: Mapping[str, Rows] = field(default_factory=dict, repr=False)
+    clusters: Rows | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.splits)
@@ -286,7 +288,8 @@ def resampled(
             held = rule.cut(outside, valid, generator)
             train = np.setdiff1d(outside, held, assume_unique=True)
             splits.append(Split(train, held, rows[dealt == fold], repeat, fold))
-    return assemble(name, dataset, splits, repeats, folds, seed, {"valid": valid, **parameters})
+    protocol = assemble(name, dataset, splits, repeats, folds, seed, {"valid": valid, **parameters})
+    return replace(protocol, clusters=rule.codes if isinstance(rule, dealing.Grouped) else None)
 
 
 def assemble(

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chemdl.evidence.intervals import Interval, around, finite, noncentrality, t_interval
+from chemdl.evidence.intervals import (
+    Interval,
+    around,
+    finite,
+    noncentrality,
+    satterthwaite,
+    t_interval,
+)
 from chemdl.evidence.metrics import METRICS, Metric, check_scored, scored_rows
 
 Floats = NDArray[np.float64]
@@ -134,7 +141,7 @@ def paired_bootstrap(
         )
     drawn = _resampled_difference(scored, left, right, resamples, seed)
     by_units = (float(np.nanvar(drawn, ddof=1)), count - 1.0)
-    variance, freedom = _satterthwaite([by_units, *_seed_parts(seeds_left, seeds_right)])
+    variance, freedom = satterthwaite([by_units, *_seed_parts(seeds_left, seeds_right)])
     what = "rows" if units is None else "units"
     return t_interval(difference, float(np.sqrt(variance)), freedom, count, confidence,
                        f"paired bootstrap over {what}, {resamples} resamples, "
@@ -391,13 +398,6 @@ def _resampled_difference(
         means = [scored.means(side, weights).mean(axis=0) for side in (a, b)]
         parts.append(means[0] - means[1])
     return np.concatenate(parts)
-
-
-def _satterthwaite(parts: list[tuple[float, float]]) -> tuple[float, float]:
-    """Add independent variances; their degrees of freedom are (Σ v)² / Σ v²/df."""
-    variance = sum(v for v, _ in parts)
-    below = sum(v**2 / df for v, df in parts)
-    return variance, variance**2 / below if below > 0 else parts[0][1]
 
 
 def _seed_parts(a: Floats, b: Floats) -> list[tuple[float, float]]:

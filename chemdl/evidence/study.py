@@ -20,7 +20,6 @@ import numpy as np
 from chemdl.data import Dataset
 from chemdl.evidence import claims
 from chemdl.evidence.card import SCHEMA_VERSION
-from chemdl.evidence.comparisons import Evidence, against, judge
 from chemdl.evidence.conditions import Condition
 from chemdl.evidence.fitting import (
     by_row,
@@ -32,6 +31,7 @@ from chemdl.evidence.fitting import (
     side_by_side,
 )
 from chemdl.evidence.identity import identity, without_revision
+from chemdl.evidence.judging import judged, provenance
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.replicas import Job, Replica, ReplicaStore, replica_key
 from chemdl.evidence.result import Predictions, Result, find_result, write_result
@@ -302,11 +302,9 @@ class Study:
             measured = np.isfinite(data.targets[data.sites(job.split.test)])
             arrays[job.place] = np.where(measured, replica.predictions, 0)
         units = None if data.lengths is None else data.row_of_site().astype(np.int32)
-        predictions = Predictions(data.targets.astype(np.float32), arrays, units)
+        predictions = Predictions(data.targets.astype(np.float32), arrays, units, self._clusters())
         scores = [self._score(job, replica) for job, replica in stored.items()]
-        folds = self.protocol.folds if self.unit in ("fold", "target") else 1
-        evidence = Evidence(scores, predictions, self.unit, folds=folds)
-        card = self._card(jobs, stored, scores, evidence)
+        card = self._card(jobs, stored, scores, predictions)
         return write_result(card, predictions, self.card_path.parent)
 
     def _card(
@@ -314,15 +312,11 @@ class Study:
         jobs: list[Job],
         stored: dict[Job, Replica],
         scores: list[dict[str, Any]],
-        evidence: Evidence,
+        predictions: Predictions,
     ) -> dict[str, Any]:
         present = list(dict.fromkeys(job.model for job in stored))
-        verdicts, comparisons = self._verdicts(evidence)
-        if self.reference in present:
-            for metric in self.metrics:
-                comparisons += against(evidence, self.reference, present, metric)
         protocol, data = self.protocol, self.dataset
-        return {
+        content = {
             "schema_version": SCHEMA_VERSION,
             "study": self.name,
             "chapter": self.chapter,
@@ -353,20 +347,20 @@ class Study:
             ],
             "models": [self._model_row(name, stored) for name in present],
             "scores": scores,
-            "comparisons": comparisons,
-            "verdicts": verdicts,
+            "unit": self.unit,
+            "reference": self.reference if self.reference in present else None,
             "shortfall": self._shortfall(jobs, stored),
             "undefined": _undefined(scores),
+            "ran_under": provenance(self.name),
         }
+        return judged(content, predictions)
 
-    def _verdicts(self, evidence: Evidence) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        verdicts, comparisons = [], []
-        for claim in claims.for_study(self.name):
-            verdict, comparison = judge(claim, evidence, self.settings.profile)
-            verdicts.append(verdict)
-            if comparison is not None:
-                comparisons.append(comparison)
-        return verdicts, comparisons
+    def _clusters(self) -> np.ndarray | None:
+        """Return the cluster of each line of the targets, where the protocol keeps them together."""
+        if self.protocol.clusters is None:
+            return None
+        codes = np.asarray(self.protocol.clusters, np.int32)
+        return codes if self.dataset.lengths is None else codes[self.dataset.row_of_site()]
 
     def _score(self, job: Job, replica: Replica) -> dict[str, Any]:
         values = {}
@@ -390,6 +384,8 @@ class Study:
             "fit_seconds": replica.fit_seconds,
             "predict_seconds": replica.predict_seconds,
             "stack_size": replica.stack_size,
+            "best_epoch": replica.best_epoch,
+            "epochs": replica.epochs,
         }
 
     def _model_row(self, name: str, stored: dict[Job, Replica]) -> dict[str, Any]:

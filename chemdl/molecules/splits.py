@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,13 @@ def scaffold_balanced(
     in seeded order, those of one molecule last. Molecules without a ring share the empty scaffold
     and stay together. A scaffold larger than a fold makes that fold larger.
     """
-    rule = Grouped(_scaffolds(dataset), "scaffolds")
-    return resampled("scaffold_balanced", dataset, rule, repeats, folds, valid, seed)
+    scaffolds = _scaffolds(dataset)
+    rule = Grouped(scaffolds, "scaffolds")
+    protocol = resampled("scaffold_balanced", dataset, rule, repeats, folds, valid, seed)
+    # Molecules without a ring have no scaffold in common: each is a cluster of its own.
+    without = scaffold_keys(dataset.inputs) == scaffold_keys(np.array(["C"], dtype=object))[0]
+    alone = scaffolds.max() + 1 + np.arange(len(scaffolds))
+    return replace(protocol, clusters=np.where(without, alone, scaffolds))
 
 
 @PROTOCOLS.register("cluster")

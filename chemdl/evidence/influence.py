@@ -1,0 +1,236 @@
+"""How much each row of a test set moves a metric: the derivative by the row's weight.
+
+For a metric M of weighted rows the derivative at unit weights is cᵢ = ∂M/∂wᵢ, so that
+M(w) ≈ M + Σ cᵢ (wᵢ − 1); n·cᵢ is Hampel's empirical influence value (Hampel, J. Am. Stat. Assoc.
+69, 383, 1974), and Σᵢ cᵢ² is the infinitesimal jackknife's variance of M under sampling of
+independent rows (Efron, Biometrika 68, 589, 1981). The contributions of a metric add up to 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chemdl.evidence.intervals import Interval, satterthwaite, t_interval
+from chemdl.evidence.metrics import METRICS, Metric
+
+Floats = NDArray[np.float64]
+# A metric without a closed form is computed again without each block of rows, of at most so many.
+_MOST_BLOCKS = 200
+
+
+@dataclass(frozen=True)
+class FoldDifference:
+    """The difference of two models on the test rows of one fold, and what each row adds to it.
+
+    Attributes
+    ----------
+    value
+        The difference, positive where the first model is better.
+    moved
+        ∂value/∂wᵢ of each test row, shape (n,).
+    clusters
+        Number of the cluster (scaffold, protein, formula) of each test row, shape (n,); the same
+        number means the same cluster in every fold.
+    """
+
+    value: float
+    moved: Floats
+    clusters: NDArray[np.int64]
+
+
+def pooled_interval(folds: Sequence[FoldDifference], confidence: float = 0.95) -> Interval:
+    """Interval for the mean difference of the models of these folds, on new rows like these.
+
+    What a row adds is pooled over all folds and repeats in which it is tested, and summed within
+    its cluster g: C_g = (1/J) Σ_f Σ_{i in g} c_fi over J folds. With G clusters
+
+        Var(d̄) = G/(G − 1) · Σ_g C_g²  +  max(0, s² − v̄) / J,
+
+    where s² is the variance of the folds' differences and v̄ the mean over folds of that part of it
+    that the fold's own clusters explain. The first term is the sampling of rows, which gives valid
+    intervals for the error of cross-validated models (Bayle, Bayle, Janson and Mackey, NeurIPS
+    2020); the second is what seeds and train rows add from fold to fold. Degrees of freedom are
+    Satterthwaite's; clusters of unequal size n_g count as (Σ n_g)² / Σ n_g² equal ones (Kish).
+
+    The interval says nothing of another sample of train rows; see
+    :func:`chemdl.evidence.statistics.corrected_interval`.
+
+    Parameters
+    ----------
+    folds
+        One entry a fold, of whole repeats.
+    confidence
+        Of the interval.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two folds, or rows that all belong to one cluster.
+    """
+    values = np.array([fold.value for fold in folds])
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} folds are too few for an interval; at least 2 are needed")
+    codes = np.unique(np.concatenate([fold.clusters for fold in folds]), return_inverse=True)[1]
+    count = int(codes.max()) + 1
+    if count < 2:
+        raise ValueError("all test rows belong to one cluster; an interval needs at least two")
+    pooled = np.bincount(codes, np.concatenate([fold.moved for fold in folds])) / len(folds)
+    by_rows = count / (count - 1) * float((pooled**2).sum())
+    explained = float(np.mean([_within(fold) for fold in folds]))
+    by_fits = max(0.0, float(values.var(ddof=1)) - explained) / len(folds)
+    sizes = np.bincount(codes)
+    equal = float(sizes.sum() ** 2 / (sizes**2).sum())
+    variance, freedom = satterthwaite([(by_rows, max(1.0, equal - 1)), (by_fits, len(folds) - 1.0)])
+    return t_interval(
+        float(values.mean()), float(np.sqrt(variance)), freedom, count, confidence,
+        f"influence values of {count} clusters pooled over {len(folds)} folds (Bayle et al. 2020)",
+    )  # fmt: skip
+
+
+def _within(fold: FoldDifference) -> float:
+    codes = np.unique(fold.clusters, return_inverse=True)[1]
+    return float((np.bincount(codes, fold.moved) ** 2).sum())
+
+
+def contributions(
+    metric: str | Metric, y: Floats, p: Floats, units: NDArray[np.int64] | None = None
+) -> Floats:
+    """Return ∂M/∂wᵢ of each row, shape (n,).
+
+    Rows are the molecules of one task of one test set, or the residues of its chains. A metric
+    that has no closed form here, or that is about whole units, is computed again without each
+    unit (the jackknife); above 200 units without each of 200 blocks of them, whose rows share
+    their block's value evenly.
+
+    Parameters
+    ----------
+    metric
+        A metric or its name.
+    y, p
+        Measured labels (n,) and predictions (n,).
+    units
+        The unit of each row (n,), such as the chain of a residue.
+
+    Returns
+    -------
+    array
+        NaN everywhere where the metric is undefined.
+    """
+    metric = METRICS[metric] if isinstance(metric, str) else metric
+    value = metric.function(y, p, units)
+    if np.isnan(value):
+        return np.full(len(y), np.nan)
+    closed = None if metric.by_unit else _CLOSED.get(metric.name)
+    return _jackknife(metric, y, p, units) if closed is None else closed(y, p, value)
+
+
+def _jackknife(metric: Metric, y: Floats, p: Floats, units: NDArray[np.int64] | None) -> Floats:
+    names = np.arange(len(y)) if units is None else np.asarray(units)
+    blocks = np.unique(names, return_inverse=True)[1]
+    count = int(blocks.max()) + 1
+    if count > _MOST_BLOCKS:
+        # Neighbours in the file are alike, so blocks are made by chance, always the same.
+        blocks = (np.random.default_rng(0).permutation(count) % _MOST_BLOCKS)[blocks]
+        count = _MOST_BLOCKS
+    values = np.empty(count)
+    for start in range(0, count, 50):
+        without = np.arange(start, min(start + 50, count))
+        weights = (blocks != without[:, None]).astype(np.float64)
+        values[without] = metric.weigh(y, p, weights, units)
+    # A block without which the metric is undefined (the only positive) says nothing.
+    moved = np.where(np.isnan(values), 0.0, np.nanmean(values) - values) * (count - 1) / count
+    return moved[blocks] / np.bincount(blocks)[blocks]
+
+
+def _mean_of(loss: Callable[[Floats, Floats], Floats]) -> Callable[[Floats, Floats, float], Floats]:
+    def closed(y: Floats, p: Floats, value: float) -> Floats:
+        losses = loss(y, p)
+        return (losses - losses.mean()) / len(y)
+
+    return closed
+
+
+def _rmse(y: Floats, p: Floats, value: float) -> Floats:
+    if value == 0:
+        return np.zeros(len(y))
+    return ((p - y) ** 2 - value**2) / (2 * value * len(y))
+
+
+def _r2(y: Floats, p: Floats, value: float) -> Floats:
+    spread = (y - y.mean()) ** 2
+    # Of 1 − E/S: −(e·S − E·s)/S², with E/S = 1 − value.
+    return ((1 - value) * spread - (p - y) ** 2) / spread.sum()
+
+
+def _pearson_r(y: Floats, p: Floats, value: float) -> Floats:
+    a, b = (v - v.mean() for v in (y, p))
+    a, b = a / np.sqrt((a**2).sum()), b / np.sqrt((b**2).sum())
+    return a * b - value * (a**2 + b**2) / 2
+
+
+def _pearson_r2(y: Floats, p: Floats, value: float) -> Floats:
+    r = float(np.corrcoef(y, p)[0, 1])
+    return 2 * r * _pearson_r(y, p, r)
+
+
+def _roc_auc(y: Floats, p: Floats, value: float) -> Floats:
+    """Placements of DeLong, DeLong and Clarke-Pearson (Biometrics 44, 837, 1988)."""
+    positive = y == 1
+    out = np.empty(len(y))
+    for own, other, sign in ((positive, ~positive, 1.0), (~positive, positive, -1.0)):
+        ranked = np.sort(sign * p[other])
+        below = np.searchsorted(ranked, sign * p[own], side="left")
+        upto = np.searchsorted(ranked, sign * p[own], side="right")
+        out[own] = ((below + upto) / (2 * len(ranked)) - value) / own.sum()
+    return out
+
+
+def _pr_auc(y: Floats, p: Floats, value: float) -> Floats:
+    """Of Σ⁺ A/B over positives: A positives and B rows are predicted at least as high."""
+    order = np.argsort(-p, kind="stable")
+    ends = np.flatnonzero(np.diff(-p[order], append=np.inf) != 0)
+    group = np.searchsorted(ends, np.arange(len(p)))
+    labels = y[order]
+    found, taken = np.cumsum(labels)[ends], ends + 1.0
+    positives = np.diff(found, prepend=0.0)
+    # A row counts in A and B of every positive that stands no higher: groups from its own on.
+    rise = np.cumsum((positives / taken)[::-1])[::-1]
+    fall = np.cumsum((positives * found / taken**2)[::-1])[::-1]
+    moved = labels * (found / taken)[group] + labels * rise[group] - fall[group] - labels * value
+    out = np.empty(len(y))
+    out[order] = moved / found[-1]
+    return out
+
+
+def _sensitivity(y: Floats, p: Floats, value: float) -> Floats:
+    return y * ((p >= 0.5) - value) / y.sum()
+
+
+def _specificity(y: Floats, p: Floats, value: float) -> Floats:
+    return _sensitivity(1 - y, np.where(p < 0.5, 1.0, 0.0), value)
+
+
+def _balanced_accuracy(y: Floats, p: Floats, value: float) -> Floats:
+    right = np.where(y == 1, p >= 0.5, p < 0.5)
+    shares = (right[y == 1].mean(), right[y == 0].mean())
+    return (_sensitivity(y, p, shares[0]) + _specificity(y, p, shares[1])) / 2
+
+
+_CLOSED: dict[str, Callable[[Floats, Floats, float], Floats]] = {
+    "accuracy": _mean_of(lambda y, p: ((p >= 0.5) == y).astype(np.float64)),
+    "brier": _mean_of(lambda y, p: (p - y) ** 2),
+    "mae": _mean_of(lambda y, p: np.abs(p - y)),
+    "rmse": _rmse,
+    "r2": _r2,
+    "pearson_r": _pearson_r,
+    "pearson_r2": _pearson_r2,
+    "roc_auc": _roc_auc,
+    "pr_auc": _pr_auc,
+    "sensitivity": _sensitivity,
+    "specificity": _specificity,
+    "balanced_accuracy": _balanced_accuracy,
+}
