@@ -185,6 +185,8 @@ class Result:
         CardError
             if the file is not the one that the card was written with.
         """
+        if self.card.predictions.file.endswith("/study.npz"):
+            return self._of_the_store()
         file = self.path.parent / self.card.predictions.file
         digest = _sha256(file)
         if digest != self.card.predictions.sha256:
@@ -196,6 +198,20 @@ class Result:
             arrays = {name: stored[name] for name in stored.files}
         units, clusters = arrays.pop("units", None), arrays.pop("clusters", None)
         return Predictions(arrays.pop("targets"), arrays, units, clusters)
+
+    def _of_the_store(self) -> Predictions:
+        from chemdl.evidence.deriving import stored_predictions
+        from chemdl.evidence.store import ResultStore
+
+        store = ResultStore(self.path.parent.parent / "replicas")
+        digest = store.sha256(self.study)
+        if digest != self.card.predictions.sha256:
+            raise CardError(
+                f"the replicas of {self.study} have sha256 {digest[:12]}…, its card says "
+                f"{self.card.predictions.sha256[:12]}…; derive it again: python -m chemdl record "
+                "--minutes 0"
+            )
+        return stored_predictions(self.study, store)
 
     def replicas(self, model: str, condition: str = "all") -> dict[tuple[int, int], ScoreRow]:
         """Return a model's replicas by (repeat, fold)."""
@@ -253,10 +269,15 @@ def write_result(content: Mapping[str, Any], predictions: Predictions, folder: P
                 arrays[name] = known
         np.savez_compressed(temporary, **arrays)
         complete = {**content, "predictions": {"file": file, "sha256": _sha256(temporary)}}
-        card = parse_card(complete)
-        text = json.dumps(complete, indent=1, allow_nan=False) + "\n"
+        parse_card(complete)
+    return write_card(complete, path)
+
+
+def write_card(content: Mapping[str, Any], path: Path) -> Result:
+    """Write a whole card's content, checked; the predictions that it names lie there already."""
+    card = parse_card(content)
     with write_atomically(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", "utf-8")
     return Result(card, path)
 
 

@@ -7,10 +7,13 @@ stored replicas.
 
 from __future__ import annotations
 
+import copy
 import datetime
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,18 +34,21 @@ from chemdl.evidence.fitting import (
     side_by_side,
 )
 from chemdl.evidence.identity import identity, without_revision
+from chemdl.evidence.deriving import undefined
 from chemdl.evidence.judging import judged, provenance
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.replicas import Job, Replica, ReplicaStore, replica_key
 from chemdl.evidence.result import Predictions, Result, find_result, write_result
 from chemdl.evidence.splits import Protocol, Split
-from chemdl.evidence.tuning import FULL_TRIALS, RandomSearch
+from chemdl.evidence.tuning import FULL_TRIALS, Search
 from chemdl.learn.models import every_name
 from chemdl.progress import Progress
 from chemdl.registry import UnknownNameError
 from chemdl.settings import Settings, SettingsError, spawn
 from chemdl.threads import bounded
 
+# The studies that a chapter would run, while it is only read for them.
+_PLANNED: ContextVar[list[Study] | None] = ContextVar("planned", default=None)
 KINDS = ("deep", "classical", "trivial")
 
 
@@ -118,8 +124,11 @@ class Study:
         RuntimeError
             if no replica is stored and none was asked for.
         """
+        if (planned := _PLANNED.get()) is not None:
+            planned.append(self)
+            return self.largest()
         self._say_what_is_not_stored()
-        self._tune()
+        self.tune()
         jobs = self._jobs()
         asked = [job for job in jobs if job.model in self._asked()]
         missing = [job for job in asked if self._stored(job) is None]
@@ -135,6 +144,31 @@ class Study:
     def largest(self) -> Result:
         """Return the result of the largest profile: of this run, or recorded."""
         return find_result(self.name, self.settings.cards)
+
+    def alone(self, model: str, work: Path) -> Study:
+        """Return this study with one of its models and its whole protocol, for the recorder.
+
+        Replicas and trials are kept below ``work``.
+        """
+        other = copy.copy(self)
+        other.models = {model: self.models[model]}
+        other.protocol = self.full_protocol
+        other.store = ReplicaStore(work / self.name)
+        other._computed, other.test_openings, other.tuned = {}, Counter(), {}
+        return other
+
+    def jobs(self, condition: str, repeat: int) -> list[Job]:
+        """Return the replicas of one repeat under a condition."""
+        every = self._jobs()
+        return [j for j in every if (j.condition.name, j.split.repeat) == (condition, repeat)]
+
+    def replica(self, job: Job) -> Replica:
+        """Return a replica, computed unless it is stored."""
+        if (stored := self._stored(job)) is not None:
+            return stored
+        ((_, replica),) = self._compute([job])
+        self._keep(job, replica)
+        return replica
 
     def _stored(self, job: Job) -> Replica | None:
         return self._computed.get(job.place) if job.key is None else self.store.get(job.key)
@@ -174,12 +208,15 @@ class Study:
             if name not in known:
                 raise SettingsError(str(UnknownNameError("model", name, known)))
 
-    def _tune(self) -> None:
-        """Freeze every model's configuration before any test row is seen."""
+    def tune(self, between: Callable[[], None] = lambda: None) -> None:
+        """Freeze every model's configuration before any test row is seen.
+
+        ``between`` is called before each fit; what it raises stops the search.
+        """
         trials = self.settings.trials
         if trials is None:
             trials = FULL_TRIALS if self.settings.profile == "full" else 0
-        search = RandomSearch(
+        search = Search(
             study=self.name,
             dataset=self.dataset,
             split=self.protocol.splits[0],
@@ -187,6 +224,7 @@ class Study:
             trials=trials,
             settings=self.settings,
             store=self.store,
+            between=between,
         )
         for name, model in self.models.items():
             if not self._wants_tuning(name):
@@ -292,20 +330,23 @@ class Study:
                 f"study {self.name} has no stored replica and none of its models "
                 f"({', '.join(self.models)}) was asked for: models={','.join(self.settings.models)}"
             )
-        data = self.dataset
-        arrays = {
-            f"test/{s.repeat}/{s.fold}": data.sites(s.test).astype(np.int32)
-            for s in self.protocol.splits
-        }
-        for job, replica in stored.items():
-            # What was never measured is no evidence; zeros there pack small.
-            measured = np.isfinite(data.targets[data.sites(job.split.test)])
-            arrays[job.place] = np.where(measured, replica.predictions, 0)
-        units = None if data.lengths is None else data.row_of_site().astype(np.int32)
-        predictions = Predictions(data.targets.astype(np.float32), arrays, units, self._clusters())
+        arrays = self.rows(self.protocol)
+        parts = [arrays.pop(name, None) for name in ("targets", "units", "clusters")]
+        arrays |= {job.place: self.storable(job, replica) for job, replica in stored.items()}
+        predictions = Predictions(parts[0], arrays, parts[1], parts[2])
         scores = [self._score(job, replica) for job, replica in stored.items()]
         card = self._card(jobs, stored, scores, predictions)
         return write_result(card, predictions, self.card_path.parent)
+
+    def n_train(self, job: Job) -> int:
+        """Return the number of train rows of a replica."""
+        return len(self._applied(job)[0].train)
+
+    def storable(self, job: Job, replica: Replica) -> np.ndarray:
+        """Return a replica's predictions; what was never measured is no evidence, and packs small."""
+        data = self.dataset
+        measured = np.isfinite(data.targets[data.sites(job.split.test)])
+        return np.where(measured, replica.predictions, 0)
 
     def _card(
         self,
@@ -315,14 +356,30 @@ class Study:
         predictions: Predictions,
     ) -> dict[str, Any]:
         present = list(dict.fromkeys(job.model for job in stored))
-        protocol, data = self.protocol, self.dataset
         content = {
             "schema_version": SCHEMA_VERSION,
-            "study": self.name,
-            "chapter": self.chapter,
+            **self.description(self.protocol),
             "profile": self.settings.profile,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "command": self._command(),
+            "models": [
+                self.model_row(name, next(r for job, r in stored.items() if job.model == name))
+                for name in present
+            ],
+            "scores": scores,
+            "shortfall": self._shortfall(jobs, stored),
+            "undefined": undefined(scores),
+        }
+        if self.reference not in present:
+            content["reference"] = None
+        return judged(content, predictions)
+
+    def description(self, protocol: Protocol) -> dict[str, Any]:
+        """Return what a card says of the study itself, run under this protocol."""
+        data = self.dataset
+        return {
+            "study": self.name,
+            "chapter": self.chapter,
             "dataset": {
                 "name": data.name,
                 "n": len(data),
@@ -345,15 +402,24 @@ class Study:
                 }
                 for m in (METRICS[name] for name in self.metrics)
             ],
-            "models": [self._model_row(name, stored) for name in present],
-            "scores": scores,
             "unit": self.unit,
-            "reference": self.reference if self.reference in present else None,
-            "shortfall": self._shortfall(jobs, stored),
-            "undefined": _undefined(scores),
+            "reference": self.reference,
             "ran_under": provenance(self.name),
         }
-        return judged(content, predictions)
+
+    def rows(self, protocol: Protocol) -> dict[str, np.ndarray]:
+        """Return the labels, and each split's test rows, as predictions are stored beside."""
+        data = self.dataset
+        arrays = {
+            f"test/{s.repeat}/{s.fold}": data.sites(s.test).astype(np.int32)
+            for s in protocol.splits
+        }
+        arrays["targets"] = data.targets.astype(np.float32)
+        if data.lengths is not None:
+            arrays["units"] = data.row_of_site().astype(np.int32)
+        if (clusters := self._clusters()) is not None:
+            arrays["clusters"] = clusters
+        return arrays
 
     def _clusters(self) -> np.ndarray | None:
         """Return the cluster of each line of the targets, where the protocol keeps them together."""
@@ -377,7 +443,7 @@ class Study:
             "repeat": job.split.repeat,
             "fold": job.split.fold,
             "seed": job.seed,
-            "n_train": len(self._applied(job)[0].train),
+            "n_train": self.n_train(job),
             "n_test": len(job.split.test),
             "value": float(np.mean(known)) if known else None,
             "values": values,
@@ -388,8 +454,8 @@ class Study:
             "epochs": replica.epochs,
         }
 
-    def _model_row(self, name: str, stored: dict[Job, Replica]) -> dict[str, Any]:
-        replica = next(r for job, r in stored.items() if job.model == name)
+    def model_row(self, name: str, replica: Replica) -> dict[str, Any]:
+        """Return what a card says of a model, of which this is a replica."""
         return {
             "name": name,
             "kind": _kind(self.models[name]),
@@ -427,18 +493,18 @@ class Study:
         return " ".join([*parts, f"--seed {chosen.seed} --device {chosen.device}"])
 
 
-def _undefined(scores: list[dict[str, Any]]) -> list[str]:
-    """Count, by metric and task, the replicas in which a metric is undefined."""
-    counts = Counter(
-        (metric, task)
-        for row in scores
-        for metric, values in row["values"].items()
-        for task, value in values.items()
-        if value is None and METRICS[metric].is_about(task)
-    )
-    return [
-        f"{metric} of {task}: undefined in {n} replicas" for (metric, task), n in counts.items()
-    ]
+@contextmanager
+def planning() -> Iterator[list[Study]]:
+    """Collect the studies that are run inside, without running them.
+
+    ``run`` then returns the largest result on record, or raises ``FileNotFoundError``.
+    """
+    studies: list[Study] = []
+    token = _PLANNED.set(studies)
+    try:
+        yield studies
+    finally:
+        _PLANNED.reset(token)
 
 
 def _kind(model: Any) -> str:

@@ -1,8 +1,8 @@
-"""Random search: the same number of configurations for every family of models."""
+"""Tuning: the same number of trials for every family of models, by one search and one rule."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,12 @@ from chemdl.data import Dataset
 from chemdl.evidence.fitting import (
     by_row,
     environment,
+    fit_and_predict,
     net_replica,
     on_device,
     prepare,
     score,
     seeded,
-    side_by_side,
 )
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.replicas import Replica, ReplicaStore, replica_key
@@ -28,14 +28,22 @@ from chemdl.settings import Settings, spawn
 from chemdl.threads import bounded
 
 FULL_TRIALS = 20
+# Trials are drawn by chance before the search looks at their scores, and before any is stopped.
+_DRAWN_FIRST, _NEVER_STOPPED = 10, 4
+# Each trial is first fitted on a third of the train rows, unless that leaves fewer than this.
+_FEWEST_ROWS = 100
 
 
 @dataclass(frozen=True)
-class RandomSearch:
-    """Random search on one split's train and valid rows; it never sees a test row.
+class Search:
+    """Search for the best configuration on one split's train and valid rows, never on a test row.
 
-    The preset is the first configuration, so tuning starts from the published recipe; the others
-    are drawn from the model's ``search_space`` by seed. Each trial is stored like a replica.
+    The preset is the first trial, so that tuning starts from the published recipe; the others are
+    Optuna's (Akiba et al., KDD 2019): ten drawn by chance from the model's ``search_space``, then
+    by the tree-structured Parzen estimator (Bergstra et al., NIPS 2011). Each is first fitted on a
+    third of the train rows and stopped there if it scores below the median of the trials before
+    it: the same rung for nets and for all others. What was fitted is stored like a replica, so that
+    a search that was stopped goes on where it was.
     """
 
     study: str
@@ -45,6 +53,7 @@ class RandomSearch:
     trials: int
     settings: Settings
     store: ReplicaStore
+    between: Callable[[], None] = lambda: None
 
     @bounded()
     def best(self, name: str, preset: Any, *, run: bool) -> Any | None:
@@ -56,84 +65,131 @@ class RandomSearch:
         space = getattr(preset, "search_space", {})
         if not self.trials or not space:
             return None
-        rng = np.random.default_rng(spawn(self.settings.seed, "tuning", name))
-        drawn = [{}, *(_draw(space, rng) for _ in range(self.trials - 1))]
-        models = [on_device(preset, self.settings.device).set_params(**d) for d in drawn]
-        keys = [self._key(model, name) for model in models]
-        computed = self._run(name, models, keys) if run else {}
-        trials = [computed.get(i) or self.store.get(key) for i, key in enumerate(keys)]
-        scores = [self._score(trial.predictions) for trial in trials if trial is not None]
+        trial = _Trials(self, name, preset, run)
+        try:
+            with Progress(f"{self.study}: tuning {name}", self.trials, 0) as progress:
+                scores = [trial.score({}, whole=True)]
+                progress.advance(name)
+                models = [trial.model({})]
+                study = self._optuna(name)
+                for _ in range(self.trials - 1):
+                    asked = study.ask()
+                    chosen = {
+                        key: values[asked.suggest_int(key, 0, len(values) - 1)]
+                        if len(values) > 1
+                        else values[0]
+                        for key, values in space.items()
+                    }
+                    scores.append(self._tried(study, asked, trial, chosen))
+                    models.append(trial.model(chosen))
+                    progress.advance(name)
+        except _NotStoredError:
+            return None
         # Where the metric is undefined on the valid rows there is nothing to choose by.
-        if len(scores) < len(models) or np.isnan(scores).all():
+        if np.isnan(scores).all():
             return None
         return models[int(np.nanargmax(scores))]
 
-    def _seed(self, name: str) -> int:
-        return spawn(self.settings.seed, self.study, name, "tuning")
+    def _optuna(self, name: str) -> Any:
+        import optuna
 
-    def _key(self, model: Any, name: str) -> str | None:
-        return replica_key(
-            model,
-            content_sha256=self.dataset.card["content_sha256"],
-            rows=(self.split.train, self.split.valid, self.split.valid),
-            seed=self._seed(name),
-            condition="tuning",
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        seed = spawn(self.settings.seed, "tuning", name)
+        return optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(n_startup_trials=_DRAWN_FIRST, seed=seed),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=_NEVER_STOPPED),
         )
 
-    def _run(
-        self, name: str, models: Sequence[Any], keys: Sequence[str | None]
-    ) -> dict[int, Replica]:
-        """Fit the configurations that are not stored yet; return them by their place."""
-        split, data, seed = self.split, self.dataset, self._seed(name)
-        first_with = {key: i for i, key in reversed(list(enumerate(keys)))}
-        # Where one configuration was drawn twice it is fitted once.
-        missing = [
-            i
-            for i, key in enumerate(keys)
-            if key is None or (first_with[key] == i and self.store.get(key) is None)
-        ]
-        computed: dict[int, Replica] = {}
-        with Progress(f"{self.study}: tuning {name}", len(models), len(models) - len(missing)) as p:
-            for i, replica in self._fitted(missing, [seeded(m, seed) for m in models], split, data):
-                computed[i] = replica
-                if (key := keys[i]) is not None:
-                    self.store.put(key, replica)
-                p.advance(name)
-        return computed
+    def _tried(self, study: Any, asked: Any, trial: _Trials, chosen: Mapping[str, Any]) -> float:
+        """Return the trial's score, NaN where it was stopped at the rung."""
+        from optuna.trial import TrialState
 
-    def _fitted(
-        self, places: Sequence[int], models: Sequence[Any], split: Split, data: Dataset
-    ) -> Iterator[tuple[int, Replica]]:
-        """Yield each configuration's replica when it ends: nets in turn, others side by side."""
-        if getattr(models[0], "stackable", False):
-            for i in places:
-                yield i, self._trial(models[i], models[i].seed)
-            return
-        prepare(models[0], data)
-        fit = (data, split.train, by_row(data)[split.train], split.valid)
-        for done, replica in side_by_side([(models[i], *fit) for i in places]):
-            yield places[done], replica
+        if len(self.rung()) >= _FEWEST_ROWS:
+            asked.report(trial.score(chosen, whole=False), 1)
+            if asked.should_prune():
+                study.tell(asked, state=TrialState.PRUNED)
+                return float("nan")
+        value = trial.score(chosen, whole=True)
+        study.tell(asked, None if np.isnan(value) else value,
+                   state=TrialState.FAIL if np.isnan(value) else None)  # fmt: skip
+        return value
 
-    def _trial(self, net: Any, seed: int) -> Replica:
-        """Train one configuration of a net; one that diverges is a trial like others, the worst."""
-        split, data = self.split, self.dataset
-        rows = [(split.train, split.valid)]
-        try:
-            ((trained,),) = net.fit_replicas(data.inputs, by_row(data), rows, [seed])
-        except DivergedError:
-            nothing = np.full((len(data.sites(split.valid)), len(data.tasks)), np.nan)
-            return Replica(nothing, 0.0, 0.0, 1, None, environment(self.settings.device))
-        return net_replica(trained, data, split.valid, self.settings.device)
+    def rung(self) -> np.ndarray:
+        """Return the third of the train rows that every trial is fitted on first."""
+        train = self.split.train
+        rng = np.random.default_rng(spawn(self.settings.seed, self.study, "rung"))
+        return np.sort(rng.choice(train, max(1, len(train) // 3), replace=False))
 
-    def _score(self, predictions: np.ndarray) -> float:
-        """Return the metric's mean over tasks on the valid rows, higher is better."""
-        if np.isnan(predictions).all():
+
+class _NotStoredError(Exception):
+    """A trial that is not stored, and was not to be computed."""
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """The trials of one model."""
+
+    search: Search
+    name: str
+    preset: Any
+    run: bool
+
+    def model(self, chosen: Mapping[str, Any]) -> Any:
+        """Return the unfitted configuration."""
+        return on_device(self.preset, self.search.settings.device).set_params(**chosen)
+
+    def score(self, chosen: Mapping[str, Any], *, whole: bool) -> float:
+        """Return the metric's mean over tasks on the valid rows; higher is better.
+
+        One that diverged scores −∞, NaN where the metric is undefined.
+        """
+        search, model = self.search, self.model(chosen)
+        train = search.split.train if whole else search.rung()
+        key = self._key(model, train)
+        replica = search.store.get(key)
+        if replica is None:
+            if not self.run:
+                raise _NotStoredError
+            search.between()
+            replica = self._fitted(seeded(model, self._seed), train, diverges=bool(chosen))
+            if key is not None:
+                search.store.put(key, replica)
+        if np.isnan(replica.predictions).all():
             return -np.inf
-        metric = METRICS[self.metric]
-        scores = score(metric.name, self.dataset, self.split.valid, predictions)
+        metric = METRICS[search.metric]
+        scores = score(metric.name, search.dataset, search.split.valid, replica.predictions)
         mean = float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")
         return mean if metric.higher_is_better else -mean
 
+    @property
+    def _seed(self) -> int:
+        return spawn(self.search.settings.seed, self.search.study, self.name, "tuning")
 
-def _draw(space: Mapping[str, list[Any]], rng: np.random.Generator) -> dict[str, Any]:
-    return {name: values[int(rng.integers(len(values)))] for name, values in space.items()}
+    def _key(self, model: Any, train: np.ndarray) -> str | None:
+        split = self.search.split
+        return replica_key(
+            model,
+            content_sha256=self.search.dataset.card["content_sha256"],
+            rows=(train, split.valid, split.valid),
+            seed=self._seed,
+            condition="tuning",
+        )
+
+    def _fitted(self, model: Any, train: np.ndarray, *, diverges: bool) -> Replica:
+        """Fit a configuration; a drawn one that diverges is a trial like others, the worst."""
+        data, valid = self.search.dataset, self.search.split.valid
+        if not getattr(model, "stackable", False):
+            prepare(model, data)
+            return fit_and_predict(model, data, train, by_row(data)[train], valid)
+        device = self.search.settings.device
+        try:
+            ((trained,),) = model.fit_replicas(
+                data.inputs, by_row(data), [(train, valid)], [model.seed]
+            )
+        except DivergedError:
+            if not diverges:
+                raise
+            nothing = np.full((len(data.sites(valid)), len(data.tasks)), np.nan)
+            return Replica(nothing, 0.0, 0.0, 1, None, environment(device))
+        return net_replica(trained, data, valid, device)

@@ -1,0 +1,87 @@
+"""The studies of a chapter, read out of its notebook without running them."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chemdl.book.run import find_chapter
+from chemdl.evidence.study import Study, planning
+
+_STUDY = "Study"
+
+
+def planned_studies(
+    chapter: str, output: Path, profile: str = "full", device: str = "cpu", seed: int = 0
+) -> dict[str, Study]:
+    """Return the studies that a chapter would run in a profile, by name.
+
+    Only the cells that the studies need are executed: those that define what a study's cell uses,
+    and what these use.
+
+    Raises
+    ------
+    RuntimeError
+        Naming the cell that failed.
+    """
+    import matplotlib as mpl
+    import nbformat
+
+    mpl.use("agg")
+    notebook = nbformat.read(find_chapter(chapter), as_version=4)
+    cells = [c for c in notebook.cells if c.cell_type == "code"]
+    space: dict[str, Any] = {"__name__": "__main__"}
+    given = {"profile": profile, "device": device, "seed": seed, "output": str(output)}
+    with planning() as studies:
+        for number, cell in enumerate(needed([_source(c) for c in cells])):
+            if cell is None:
+                continue
+            with contextlib.redirect_stdout(io.StringIO()):
+                try:
+                    exec(compile(cell, f"{chapter}, code cell {number + 1}", "exec"), space)
+                except FileNotFoundError:
+                    pass  # a study without a result on record; it is noted already
+                except Exception as error:
+                    raise RuntimeError(f"{chapter}, code cell {number + 1}: {error}") from error
+            if "parameters" in cells[number].metadata.get("tags", []):
+                space.update(given)
+    return {study.name: study for study in studies}
+
+
+def needed(cells: list[str]) -> list[str | None]:
+    """Return the cells that define studies or what those use; ``None`` for the others."""
+    wanted: set[str] = set()
+    kept: list[str | None] = []
+    for source in reversed(cells):
+        stored, loaded = _names(source)
+        is_needed = _STUDY in loaded or bool(stored & wanted)
+        if is_needed:
+            wanted |= loaded
+        kept.append(source if is_needed else None)
+    return kept[::-1]
+
+
+def _source(cell: Any) -> str:
+    """Return a cell's source; the set-up for Colab has IPython's own commands, and defines none."""
+    return "" if "setup" in cell.metadata.get("tags", []) else str(cell.source)
+
+
+def _names(source: str) -> tuple[set[str], set[str]]:
+    """Return the names that a cell stores and those that it loads; attributes count as names."""
+    stored, loaded = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            (stored if isinstance(node.ctx, ast.Store) else loaded).add(node.id)
+        elif isinstance(node, ast.Attribute):
+            loaded.add(node.attr)
+        elif isinstance(node, ast.alias):
+            stored.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.FunctionDef):
+            stored.add(node.name)
+    return stored, loaded
+
+

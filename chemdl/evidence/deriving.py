@@ -1,0 +1,160 @@
+"""Cards derived from the store: scores, comparisons and verdicts of every recorded replica."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chemdl.evidence.card import SCHEMA_VERSION
+from chemdl.evidence.judging import judged
+from chemdl.evidence.metrics import METRICS, score_tasks
+from chemdl.evidence.result import Predictions, Result, write_card
+from chemdl.evidence.store import Repeat, ResultStore, StoreError, chosen
+from chemdl.evidence.tuning import FULL_TRIALS
+from chemdl.files import data_dir
+
+# Repeats of the full design where a protocol resamples, and seeds where its test set is fixed.
+DESIGN_REPEATS, DESIGN_SEEDS = 3, 5
+
+
+def derive_card(study: str, store: ResultStore) -> tuple[dict[str, Any], Predictions]:
+    """Return a study's card and predictions as they follow from its replicas in the store.
+
+    Raises
+    ------
+    StoreError
+        Where the store has no such study, or no replica of it.
+    """
+    found = store.study(study)
+    if found is None:
+        raise StoreError(f"the store {store.folder} has no study {study!r}")
+    header, rows = found
+    repeats = chosen(store.repeats(study), header["protocol"]["folds"])
+    if not repeats:
+        raise StoreError(f"the store {store.folder} has no replica of study {study!r}")
+    predictions = _predictions(rows, repeats)
+    models = {repeat.model: dict(repeat.row) for repeat in repeats}
+    scores = [row for repeat in repeats for row in _scores(header, predictions, repeat)]
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        **{key: value for key, value in header.items() if key != "tasks"},
+        "profile": "full",
+        "created": max(of["created"] for r in repeats for of in r.replicas.values()),
+        "command": "python -m chemdl record",
+        "models": list(models.values()),
+        "scores": scores,
+        "shortfall": _shortfall(header, repeats),
+        "undefined": undefined(scores),
+    }
+    return judged(content, predictions), predictions
+
+
+def stored_predictions(study: str, store: ResultStore) -> Predictions:
+    """Return the predictions of a study's replicas in the store."""
+    found = store.study(study)
+    if found is None:
+        raise StoreError(f"the store {store.folder} has no study {study!r}")
+    header, rows = found
+    return _predictions(rows, chosen(store.repeats(study), header["protocol"]["folds"]))
+
+
+def write_cards(
+    studies: Iterable[str] | None = None,
+    store: ResultStore | None = None,
+    folder: Path | None = None,
+) -> list[Path]:
+    """Write the cards of studies (all in the store when left out); return those that changed."""
+    store = store or ResultStore()
+    target = folder or data_dir() / "results" / "full"
+    changed = []
+    for study in store.studies() if studies is None else studies:
+        content, _ = derive_card(study, store)
+        content["predictions"] = {"file": f"{study}/study.npz", "sha256": store.sha256(study)}
+        path = target / f"{study}.json"
+        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            write_card(content, path)
+            changed.append(path)
+    return changed
+
+
+def undefined(scores: Iterable[dict[str, Any]]) -> list[str]:
+    """Count, by metric and task, the replicas in which a metric is undefined."""
+    counts = Counter(
+        (metric, task)
+        for row in scores
+        for metric, values in row["values"].items()
+        for task, value in values.items()
+        if value is None and METRICS[metric].is_about(task)
+    )
+    return [
+        f"{metric} of {task}: undefined in {n} replicas" for (metric, task), n in counts.items()
+    ]
+
+
+def _predictions(rows: dict[str, np.ndarray], repeats: Iterable[Repeat]) -> Predictions:
+    arrays = {name: values for name, values in rows.items() if name.startswith("test/")}
+    for repeat in repeats:
+        for fold, values in repeat.predictions.items():
+            arrays[f"{repeat.model}/{repeat.condition}/{repeat.repeat}/{fold}"] = values
+    return Predictions(rows["targets"], arrays, rows.get("units"), rows.get("clusters"))
+
+
+def _scores(
+    header: dict[str, Any], predictions: Predictions, repeat: Repeat
+) -> list[dict[str, Any]]:
+    rows = []
+    for fold, facts in sorted(repeat.replicas.items()):
+        test = predictions.arrays[f"test/{repeat.repeat}/{fold}"]
+        units = None if predictions.units is None else predictions.units[test]
+        values = {}
+        for metric in (row["name"] for row in header["metrics"]):
+            by_task = score_tasks(
+                metric,
+                predictions.targets[test],
+                repeat.predictions[fold],
+                tasks=header["tasks"],
+                units=units,
+            )
+            values[metric] = {
+                task: float(v) if np.isfinite(v) else None
+                for task, v in zip(header["tasks"], by_task, strict=True)
+            }
+        known = [v for v in values[header["metrics"][0]["name"]].values() if v is not None]
+        rows.append(
+            {
+                "model": repeat.model,
+                "condition": repeat.condition,
+                "repeat": repeat.repeat,
+                "fold": fold,
+                "value": float(np.mean(known)) if known else None,
+                "values": values,
+                **{k: v for k, v in facts.items() if k not in ("environment", "created")},
+                "n_test": len(test),
+            }
+        )
+    return rows
+
+
+def _shortfall(header: dict[str, Any], repeats: Iterable[Repeat]) -> list[str]:
+    """Say what each model lacks of the full design."""
+    every = list(repeats)
+    protocol = header["protocol"]
+    folds, wanted = protocol["folds"], protocol["repeats"]
+    lines = []
+    for model in dict.fromkeys(repeat.model for repeat in every):
+        for condition in dict.fromkeys(r.condition for r in every if r.model == model):
+            own = [r for r in every if (r.model, r.condition) == (model, condition)]
+            done = sum(len(r.replicas) for r in own)
+            if done < folds * wanted:
+                which = "" if condition == "all" else f" ({condition})"
+                lines.append(f"{model}{which}: {done} of {folds * wanted} replicas")
+    presets = [r.model for r in every if r.edition == "preset" and r.row.get("kind") != "trivial"]
+    if presets:
+        lines.append(f"presets, not tuned in {FULL_TRIALS} trials: {', '.join(dict.fromkeys(presets))}")
+    return lines
