@@ -99,7 +99,7 @@ class Test(Record):
     b: Text | None
     metric: Text
     unit: Text
-    fidelity: Literal["exact", "near", "stand-in", "analogue"]
+    fidelity: Literal["exact", "near", "stand-in"]
     margin: Number | None = None
     level: Number | None = None
     condition: Text = "all"
@@ -328,11 +328,3 @@ _PARTS: dict[Any, type[BaseModel]] = {
     "also": FurtherNumber,
     "test": Test,
 }
-
-
-def record_sha256(claim: Claim) -> str:
-    import hashlib
-    import json
-
-    text = json.dumps(claim.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
