@@ -247,10 +247,16 @@ def _add_claims(commands: Any) -> None:
     parser.add_argument("ids", nargs="*", metavar="ID", help="a claim (TOX-01); all without")
     parser.add_argument("--domain", help="only claims of this domain")
     parser.add_argument("--chapter", help="only claims of this chapter")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="check instead that what is called exact or near runs the source's kind of models",
+    )
 
 
-def _claims(options: argparse.Namespace) -> None:
-    from chemdl.evidence.claims import load_claims
+def _claims(options: argparse.Namespace) -> int:
+    from chemdl.evidence.claims import ClaimError, load_claims
+    from chemdl.evidence.fidelity import check_identity
 
     claims = load_claims()
     chosen = [claims[name] for name in names_asked("claim", options.ids, claims)]
@@ -261,8 +267,17 @@ def _claims(options: argparse.Namespace) -> None:
         known = {str(getattr(claim, field)) for claim in claims.values()}
         names_asked(field, [wanted], known)
         chosen = [claim for claim in chosen if getattr(claim, field) == wanted]
+    if options.check:
+        try:
+            agreeing = check_identity(chosen)
+        except ClaimError as error:
+            print(f"chemdl: {error}", file=sys.stderr)
+            return 1
+        print(f"{len(chosen)} claims; {agreeing} are tested by the source's kind of models")
+        return 0
     for claim in chosen:
         print(_claim_text(claim))
+    return 0
 
 
 def _claim_text(claim: Any) -> str:

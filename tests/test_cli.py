@@ -180,6 +180,20 @@ def test_claims_can_be_narrowed_to_a_chapter(capsys: pytest.CaptureFixture[str])
     assert 0 < len(expected) < len(claims.load_claims())
 
 
+def test_claims_are_checked_against_the_registry_of_models(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("claims", "--check") == 0
+    assert f"{len(claims.load_claims())} claims; " in capsys.readouterr().out
+    known = claims.load_claims()["MNET-BACE"]
+    assert known.test is not None
+    test = known.test.model_copy(update={"a": "svm_tanimoto"})
+    wrong = {known.id: known.model_copy(update={"test": test})}
+    monkeypatch.setattr(claims, "load_claims", lambda: wrong)
+    assert run("claims", "--check") == 1
+    assert "chemdl: claim MNET-BACE is 'near', but test.a: ours, svm" in capsys.readouterr().err
+
+
 def test_an_unknown_domain_is_refused_with_its_near_misses(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -362,6 +362,7 @@ import beads.data
 import chemdl
 from chemdl.cli import main
 from chemdl.evidence import claims
+from chemdl.evidence.fidelity import check_identity
 from chemdl.evidence.splits import PROTOCOLS
 from chemdl.learn.models import every_name, make_baseline, make_net
 from chemdl.registry import domains
@@ -376,8 +377,11 @@ claim = claims.parse({
     "favours": "classical",
     "confirmation": {"status": "confirmed", "read_in": "a note"},
     "test": {"study": "bracelets_by_length", "a": "bead_line", "b": "bead_mean",
-             "metric": "root_error", "unit": "fold", "fidelity": "exact"},
+             "metric": "root_error", "unit": "fold", "fidelity": "exact", "input": "bracelet",
+             "source": {"a": {"family": "linear model", "reads": "colours"},
+                        "b": {"family": "constant", "reads": "colours"}, "read_in": "a note"}},
 })
+assert check_identity([claim]) == 1
 claims.for_study = lambda study: [claim] if study == claim.test.study else []
 study = chemdl.Study(
     "bracelets_by_length", chapter="beads", dataset=data,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -13,10 +15,12 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 from chemdl.files import data_dir
+from chemdl.learn.models import FAMILIES
 from chemdl.registry import UnknownNameError
 
 Chapter = Literal[
@@ -30,6 +34,11 @@ Chapter = Literal[
     "materials",
 ]
 CHAPTERS: tuple[str, ...] = get_args(Chapter)
+Kind = Literal["difference", "count", "level", "curve", "pooled", "qualitative"]
+Fidelity = Literal["exact", "near", "analogue"]
+# The review itself states it; its source is one that the review cites; it came after the review, or
+# stands outside of it; or that cannot be told from the part of the review that could be read.
+InReview = Literal["states", "rests on", "later", "not read"]
 MARKS = {"confirmed": "✓ confirmed", "partly": "✓ in part", "unconfirmed": "? unconfirmed"}
 # What may stand under confirmation.unconfirmed, beside the names of further numbers.
 DOUBTS = ("reported.a", "reported.b", "statement", "model", "metric", "split")
@@ -84,12 +93,56 @@ class Confirmation(Record):
     read_in: str = ""
 
 
+class SourceModel(Record):
+    """One side's own model in the source: what kind of learner it is, and what it reads.
+
+    ``family`` is one of those of the registry of models; ``reads`` has the registry's very words
+    where the input is the same thing, and others where it is not. ``model`` is the registry's name
+    of the same model, where it has it: needed for a graph net, since a graph net stands for no
+    other.
+    """
+
+    family: Text
+    reads: Text
+    model: Text | None = None
+
+    @field_validator("family")
+    @classmethod
+    def _is_a_family(cls, family: str) -> str:
+        if family not in FAMILIES:
+            raise ValueError(str(UnknownNameError("family of models", family, FAMILIES)))
+        return family
+
+
+class SourceModels(Record):
+    """What the source's own two models were (``b`` None: a level), and where that was read.
+
+    ``tuned`` says whether the source tuned them on each data set (None: not known).
+    """
+
+    a: SourceModel
+    b: SourceModel | None = None
+    tuned: bool | None = None
+    read_in: Text
+
+
 class Test(Record):
     """How a study tests a claim.
 
-    ``a`` and ``b`` name models (``b`` None: a level); ``unit`` is the unit of resampling;
-    ``margin`` is the difference that does not matter (None: the metric's own); ``level`` is the
-    value to reproduce (None: the reported one).
+    Attributes
+    ----------
+    study, metric, condition : where the two models are compared, and by what.
+    a, b : models; ``b`` None for a level.
+    unit : of resampling.
+    fidelity : how far the test is the source's. ``near``: its data and kind of split, and models
+        of the source's families on the source's inputs; ``exact``: its split and settings as well;
+        ``analogue``: anything else, which is shown but not judged.
+    source : what the source's own models were; :mod:`chemdl.evidence.fidelity` compares.
+    margin : the difference that does not matter (None: the metric's own).
+    level : the value to reproduce (None: the reported one).
+    folds_reported : the source's values on its published folds, in their order.
+    input : the kind of the study's inputs, where it is not that of the data set with whose name
+        the study's begins.
     """
 
     __test__ = False  # not one of pytest's
@@ -99,16 +152,20 @@ class Test(Record):
     b: Text | None
     metric: Text
     unit: Text
-    fidelity: Literal["exact", "near", "stand-in", "analogue"]
+    fidelity: Fidelity
+    source: SourceModels | None = None
     margin: Number | None = None
     level: Number | None = None
+    folds_reported: list[Number] | None = None
     condition: Text = "all"
+    input: Text | None = None
 
 
 class Claim(Record):
     """One statement of the review or of a paper that it rests on.
 
-    Either ``test`` says how it is tested, or ``reason`` why it cannot be.
+    Either ``test`` says how it is tested, or ``reason`` why it is not: because it cannot be, or
+    because it was ``withdrawn`` as a claim that no difference of scores can bear out or refute.
     """
 
     id: Text
@@ -119,18 +176,30 @@ class Claim(Record):
     dataset: Text
     metric: Text
     split: Text
-    kind: Literal["difference", "count", "level", "qualitative"]
+    kind: Kind
     favours: Literal["deep", "classical", "neither"]
     confirmation: Confirmation
     reported: Reported = Reported()
     names: Names = Names()
     doi: Text = ""
     unit: Text = ""
-    in_review: bool | Literal["unchecked"] = "unchecked"
+    in_review: InReview = "not read"
     notes: Text = ""
     also: list[FurtherNumber] = Field(default_factory=list)
     test: Test | None = None
     reason: Text | None = None
+    withdrawn: bool = False
+
+    @property
+    def contrast(self) -> str:
+        """What is measured: study, metric, condition and models, in whatever order; "" untested.
+
+        Claims of equal contrast rest on one measurement, whichever side each of them favours.
+        """
+        if self.test is None:
+            return ""
+        models = sorted({self.test.a, self.test.b or self.test.a})
+        return " ".join((self.test.study, self.test.metric, self.test.condition, *models))
 
     @property
     def mark(self) -> str:
@@ -151,29 +220,37 @@ class Claim(Record):
 
 def _contradictions(claim: Claim) -> Iterable[str]:
     """Yield where fields of one record contradict each other."""
-    test, reported, status = claim.test, claim.reported, claim.confirmation.status
-    if (test is None) == (claim.reason is None):
+    if claim.withdrawn and (claim.test is not None or claim.reason is None):
+        yield "withdrawn: a claim that was withdrawn has the reason, and no test"
+    if (claim.test is None) == (claim.reason is None):
         yield "test: a claim has either a test or a reason why it has none"
-    if (status == "confirmed") == bool(claim.unconfirmed):
+    yield from _reading_contradictions(claim)
+    yield from _number_contradictions(claim)
+    if claim.test is not None:
+        yield from _test_contradictions(claim, claim.test)
+
+
+def _reading_contradictions(claim: Claim) -> Iterable[str]:
+    """What was read, and where, fits what is said to be confirmed."""
+    if (claim.confirmation.status == "confirmed") == bool(claim.unconfirmed):
         yield "confirmation.unconfirmed: empty for what is confirmed, and only for that"
     doubts = [*DOUBTS, *(number.name for number in claim.also)]
     for doubt in claim.unconfirmed:
         if doubt not in doubts:
             yield f"confirmation.unconfirmed: {UnknownNameError('value', doubt, doubts)}"
+    if claim.in_review == "states" and not claim.confirmation.read_in:
+        yield "confirmation.read_in: say where the review was read that states it"
+
+
+def _number_contradictions(claim: Claim) -> Iterable[str]:
+    """A kind of claim has its numbers; a difference is that of a and b, and favours its side."""
+    reported, difference = claim.reported, claim.reported.difference
     if claim.kind == "count" and None in (reported.a, reported.b):
         yield "reported: a count has both sides, a of a + b"
     if claim.kind == "level" and reported.a is None:
         yield "reported.a: a level has a value"
     if claim.kind == "qualitative" and reported.model_fields_set:
         yield "reported: a qualitative claim has no numbers"
-    if test is not None and (claim.kind == "level") != (test.b is None):
-        yield "test.b: null for a level, and only for that"
-    yield from _difference_contradictions(claim)
-
-
-def _difference_contradictions(claim: Claim) -> Iterable[str]:
-    """A difference favours what the source says, and is that of a and b where both are there."""
-    reported, difference = claim.reported, claim.reported.difference
     if difference is None:
         return
     if claim.favours != "neither" and difference < 0:
@@ -185,8 +262,34 @@ def _difference_contradictions(claim: Claim) -> Iterable[str]:
         apart = abs(reported.a - reported.b)
         if abs(apart - abs(difference)) > 1e-6 * max(1.0, apart):
             yield f"reported.difference: {difference}, but a and b are {apart:g} apart"
-    if claim.test is not None and claim.test.fidelity == "stand-in":
-        yield "reported.difference: its size does not compare with that of a stand-in; leave it out"
+    if claim.test is not None and claim.test.fidelity == "analogue":
+        yield "reported.difference: its size does not compare with an analogue's; leave it out"
+
+
+def _test_contradictions(claim: Claim, test: Test) -> Iterable[str]:
+    """A test has as many models as its kind asks for, and so has its source."""
+    if (claim.kind == "level") != (test.b is None):
+        yield "test.b: null for a level, and only for that"
+    if test.source is None and test.fidelity != "analogue":
+        yield (
+            f"test.source: for {test.fidelity!r} it must be known what the source's models were "
+            "and read; where it is not, the fidelity is 'analogue'"
+        )
+    if test.source is not None and (test.source.b is None) != (test.b is None):
+        yield "test.source.b: there where test.b is, and only there"
+    if test.folds_reported is not None:
+        yield from _fold_contradictions(claim, test.folds_reported)
+
+
+def _fold_contradictions(claim: Claim, folds: list[Number]) -> Iterable[str]:
+    """Values by fold are those of a level, which is their mean."""
+    reported = claim.reported.a
+    if claim.kind != "level" or reported is None:
+        yield "test.folds_reported: a level has them, and nothing else"
+    elif not folds:
+        yield "test.folds_reported: empty; leave it out where the source prints no folds"
+    elif abs((mean := sum(folds) / len(folds)) - reported) > 1e-3 * max(1.0, abs(mean)):
+        yield f"test.folds_reported: their mean is {mean:g}, but reported.a is {reported:g}"
 
 
 def load_claims(path: Path | None = None) -> dict[str, Claim]:
@@ -230,6 +333,17 @@ def orphans(claims: Iterable[Claim], chapters: Collection[str] = CHAPTERS) -> li
         if claim.chapter not in chapters:
             found.append(f"{claim.id}: {UnknownNameError('chapter', claim.chapter, chapters)}")
     return found
+
+
+def record_sha256(claim: Claim) -> str:
+    """Return the SHA-256 of a claim's record, by which a result says what it was judged by.
+
+    It is taken over the record's values as JSON with sorted keys. Values that the form fills in
+    where a record says nothing are left out: a new field in the form changes no hash.
+    """
+    values = claim.model_dump(mode="json", exclude_defaults=True)
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def table(claims: Iterable[Claim]) -> list[dict[str, str]]:
@@ -315,7 +429,8 @@ def _problem(error: ValidationError) -> str:
     if kind == "missing":
         return f"{where} is missing"
     if kind == "value_error":
-        return first["msg"].removeprefix("Value error, ")
+        message = first["msg"].removeprefix("Value error, ")
+        return f"{where}: {message}" if where else message
     words = {"string": "text", "list": "list", "bool": "truth value", "model": "mapping of fields"}
     what = next((word for start, word in words.items() if kind.startswith(start)), "number")
     return f"{where or 'the record'}: {given!r} is no {what}"
@@ -327,12 +442,7 @@ _PARTS: dict[Any, type[BaseModel]] = {
     "confirmation": Confirmation,
     "also": FurtherNumber,
     "test": Test,
+    "source": SourceModels,
+    "a": SourceModel,
+    "b": SourceModel,
 }
-
-
-def record_sha256(claim: Claim) -> str:
-    import hashlib
-    import json
-
-    text = json.dumps(claim.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
