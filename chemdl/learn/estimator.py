@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -30,13 +31,13 @@ class Trained:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class NeuralEstimator(BaseEstimator):
-    """What every net shares; a net is a subclass with :meth:`featurize` and :meth:`build`.
+class NeuralEstimator(Recipe, BaseEstimator):
+    """What every net shares; a net is a subclass with :meth:`featurize` and :attr:`network`.
 
-    Parameters are fields; those below make up the training recipe
-    (:class:`chemdl.learn.training.Recipe`), and a net gives them defaults of its own. ``fit`` takes
-    raw inputs (n,) and targets (n,) or (n, tasks) with NaN where nothing was measured; ``valid``
-    names the rows that stop the training (10 % drawn by seed when left out).
+    Parameters are fields; those of the training recipe are among them, and a net gives them
+    defaults of its own. ``fit`` takes raw inputs (n,) and targets (n,) or (n, tasks) with NaN where
+    nothing was measured; ``valid`` names the rows that stop the training (10 % drawn by seed when
+    left out).
     """
 
     kind: ClassVar[str] = "deep"
@@ -46,18 +47,9 @@ class NeuralEstimator(BaseEstimator):
     Classifier: ClassVar[Any]
     Regressor: ClassVar[Any]
     Labeller: ClassVar[Any]
+    # The class of the network, of a net that leaves :meth:`build` as it is.
+    network: ClassVar[type[nn.Module]]
 
-    epochs: int = 50
-    batch_size: int = 128
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    clip: float | None = None
-    patience: int = 10
-    warmup: float = 0.0
-    decay: float = 1.0
-    bucketed: bool = False
     seed: int = 0
     device: str = "auto"
 
@@ -65,14 +57,18 @@ class NeuralEstimator(BaseEstimator):
         """Turn n raw inputs into arrays of n rows each, or ragged rows."""
         raise NotImplementedError
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for features of these shapes."""
-        raise NotImplementedError
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the network's arguments that are no parameters of the net, by name."""
+        return {"n_tasks": n_tasks}
 
-    def recipe(self) -> Recipe:
-        """Return the training recipe that the parameters spell out."""
-        names = {field.name for field in fields(Recipe)}
-        return Recipe(**{k: v for k, v in self.get_params().items() if k in names})
+    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
+        """Make the network for features of these shapes.
+
+        Its arguments are :meth:`sizes` and the parameters of the net, each under its own name.
+        """
+        given = {**self.get_params(deep=False), **self.sizes(features, n_tasks)}
+        wanted = inspect.signature(self.network).parameters
+        return self.network(**{name: given[name] for name in wanted if name in given})
 
     def replica_rows(
         self,
@@ -131,7 +127,7 @@ class NeuralEstimator(BaseEstimator):
             targets,
             [member for _, member in members],
             loss=self._loss,
-            recipe=self.recipe(),
+            recipe=self,
             device=resolve_device(self.device),
             stack=stack,
         ):

@@ -32,9 +32,9 @@ class DivergedError(ValueError):
     """Training ended in NaN: the learning rate is too high for this network and these targets."""
 
 
-@dataclass(frozen=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Recipe:
-    """How a network is trained.
+    """How a network is trained; every net is one (:class:`chemdl.learn.estimator.NeuralEstimator`).
 
     ``learning_rate``, ``momentum`` and ``weight_decay`` go to the optimiser (``adam``: Kingma and
     Ba 2015, or ``sgd``); ``clip`` bounds the norm of each replica's gradient; ``patience`` is the

@@ -139,6 +139,7 @@ class CrystalNet(NeuralEstimator):
     hundreds of epochs.
     """
 
+    network = CrystalNetwork
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 3e-3],
         "width": [32, 64, 96],
@@ -162,7 +163,3 @@ class CrystalNet(NeuralEstimator):
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the graphs of crystals; see :func:`chemdl.materials.crystals.crystal_graphs`."""
         return dict(crystal_graphs(inputs))
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network."""
-        return CrystalNetwork(n_tasks, self.width, self.depth, self.dropout)

@@ -69,6 +69,7 @@ class ElemNet(NeuralEstimator):
     The defaults are the paper's: 1,024 units at first, batches of 32, Adam at 1e-4 without decay.
     """
 
+    network = ElementLayers
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [1e-4, 3e-4, 1e-3],
         "width": [256, 512, 1024],
@@ -88,7 +89,3 @@ class ElemNet(NeuralEstimator):
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the share of each element: (n, 103)."""
         return {"shares": element_fractions(inputs)}
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network."""
-        return ElementLayers(n_tasks, self.width, self.dropout)

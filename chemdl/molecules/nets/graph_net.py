@@ -74,7 +74,7 @@ class GraphEstimator(NeuralEstimator):
         """Return the graphs of SMILES; see :func:`chemdl.molecules.graphs.molecular_graphs`."""
         return dict(molecular_graphs(inputs))
 
-    def feature_sizes(self, features: dict[str, Feature]) -> tuple[int, int]:
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
         """Return the number of features of an atom, its mass included, and of a bond."""
         atoms, mass, bonds = (features[name].shape[-1] for name in ("atoms", "mass", "bonds"))
-        return atoms + mass, bonds
+        return {"n_atom_features": atoms + mass, "n_bond_features": bonds, "n_tasks": n_tasks}

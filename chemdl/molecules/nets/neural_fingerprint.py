@@ -18,7 +18,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature
 from chemdl.learn.graphs import Readout, rows_at, sum_into
 from chemdl.learn.layers import BatchNorm, Dropout, Precision, Product
 from chemdl.learn.models import net
@@ -110,6 +109,7 @@ class NeuralFingerprint(GraphEstimator):
     were searched for there, within the ranges of ``search_space``.
     """
 
+    network = FingerprintNetwork
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [5e-4, 1e-3, 2e-3],
         "width": [20, 50, 100],
@@ -130,16 +130,3 @@ class NeuralFingerprint(GraphEstimator):
     learning_rate: float = 2e-3
     decay: float = 0.1
     patience: int = 25
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for graphs with these features."""
-        return FingerprintNetwork(
-            *self.feature_sizes(features),
-            n_tasks,
-            self.width,
-            self.depth,
-            self.length,
-            self.hidden,
-            self.dropout,
-            self.precision,
-        )

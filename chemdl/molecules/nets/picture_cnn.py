@@ -155,6 +155,7 @@ class PictureCNN(NeuralEstimator):
     size, resolution : of the depictions, in pixels a side and in Å a pixel.
     """
 
+    network = DepictionConvolution
     # Above 40,000 parameters replicas train one after another on a CPU: stacked, that is with
     # grouped convolutions, they take twice the time there. Hence no width below 20.
     search_space: ClassVar[dict[str, list[Any]]] = {
@@ -179,7 +180,3 @@ class PictureCNN(NeuralEstimator):
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the depictions of SMILES, uint8 (n, 4, size, size)."""
         return {"depiction": depictions(inputs, size=self.size, resolution=self.resolution)}
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network; it takes depictions of any size."""
-        return DepictionConvolution(n_tasks, self.width, self.blocks, self.dropout)

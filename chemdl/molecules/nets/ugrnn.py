@@ -160,6 +160,7 @@ class UGRNN(GraphEstimator):
     networks : average so many networks, trained from seeds of their own.
     """
 
+    network = RecursiveNet
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [1e-3, 2e-3, 5e-3, 1e-2],
         "width": [8, 16, 32, 64],
@@ -182,12 +183,6 @@ class UGRNN(GraphEstimator):
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the graphs of SMILES, and how each is directed towards its atoms."""
         return {**super().featurize(inputs), **directed_graphs(inputs)}
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for graphs with these features."""
-        return RecursiveNet(
-            *self.feature_sizes(features), n_tasks, self.width, self.hidden, self.dropout
-        )
 
     def replica_rows(
         self, targets: np.ndarray, train_rows: np.ndarray, valid_rows: np.ndarray, seed: int

@@ -209,6 +209,7 @@ class Weave(NeuralEstimator):
     max_distance : bonds between the atoms of a pair, at most.
     """
 
+    network = WeaveNet
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 2e-3],
         "width": [30, 50, 100],
@@ -237,16 +238,7 @@ class Weave(NeuralEstimator):
         atoms: dict[str, Feature] = {name: graphs[name] for name in ("atoms", "mass")}
         return {**atoms, **atom_pairs(inputs, self.max_distance)}
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for atoms and pairs with these features."""
-        return WeaveNet(
-            features["atoms"].shape[-1] + features["mass"].shape[-1],
-            features["pairs"].shape[-1],
-            n_tasks,
-            self.width,
-            self.modules,
-            self.length,
-            self.histogram,
-            self.hidden,
-            self.dropout,
-        )
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the number of features of an atom, its mass included, and of a pair."""
+        atoms, mass, pairs = (features[name].shape[-1] for name in ("atoms", "mass", "pairs"))
+        return {"n_atom_features": atoms + mass, "n_pair_features": pairs, "n_tasks": n_tasks}

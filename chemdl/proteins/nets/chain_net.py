@@ -128,7 +128,6 @@ class ChainLabeller(NeuralLabeller):
         """Return the residues of the chains, padded rows."""
         return {"residues": chain_residues(inputs, profile=self.profile)}
 
-    @property
-    def n_scores(self) -> int:
-        """How many scores the network gives a residue."""
-        return sum(scores_of(self.classes))
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return how many scores the network gives a residue; the alphabet is fixed."""
+        return {"n_scores": sum(scores_of(self.classes))}

@@ -98,6 +98,7 @@ class ContactMapNetwork(nn.Module):
 class ContactMapNet(NeuralLabeller):
     """Contacts of pairs of residues; see :class:`ContactMapNetwork`."""
 
+    network = ContactMapNetwork
     _loss: ClassVar[Any] = "bce"
     # One number for each pair: the logit of a contact.
     classes = (0,)
@@ -123,10 +124,6 @@ class ContactMapNet(NeuralLabeller):
         """Return the pairs of each chain and its residues, padded rows both."""
         residues = chain_residues(inputs, profile=self.profile)
         return {"pairs": chain_pairs(inputs), "residues": residues}
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network."""
-        return ContactMapNetwork(self.window, self.width, self.depth, self.dropout, self.profile)
 
     def predict(self, X: Sequence[Any]) -> np.ndarray:
         """Return the probability that each pair is in contact: (pairs, 1)."""

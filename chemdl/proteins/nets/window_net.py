@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 import torch
@@ -63,6 +64,7 @@ class PretrainedWindowNetwork(WindowNetwork):
     2015) and SPIDER2 (Heffernan et al. 2015) began so.
     """
 
+    @functools.wraps(WindowNetwork.__init__)  # type: ignore[misc]
     def __init__(self, *sizes: Any, **more: Any) -> None:
         super().__init__(*sizes, **more)
         # Drawn under the replica's seed, so that pre-training depends on nothing else.
@@ -166,9 +168,7 @@ class WindowNet(ChainLabeller):
     learning_rate: float = 1e-2
     decay: float = 0.05
 
-    def build(self, features: dict[str, Any], n_tasks: int) -> nn.Module:
-        """Make the network; the alphabet is fixed, so features do not matter."""
-        network = PretrainedWindowNetwork if self.pretrained else WindowNetwork
-        return network(
-            self.n_scores, self.window, self.width, self.depth, self.dropout, profile=self.profile
-        )
+    @property
+    def network(self) -> type[WindowNetwork]:  # type: ignore[override]
+        """The class of the network, with layers that are trained beforehand or without."""
+        return PretrainedWindowNetwork if self.pretrained else WindowNetwork

@@ -98,6 +98,7 @@ class BehlerParrinello(GeometryNet):
     ``elements`` are those that the nets are made for, as atomic numbers.
     """
 
+    network = BehlerParrinelloNetwork
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 2e-3],
         "hidden": [(64, 32), (96, 48), (128, 64)],
@@ -114,7 +115,6 @@ class BehlerParrinello(GeometryNet):
         functions = SymmetryFunctions(tuple(self.elements))
         return {**geometries(inputs, "padded"), "functions": functions(inputs)}
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for these functions."""
-        width = features["functions"].shape[-1]
-        return BehlerParrinelloNetwork(n_tasks, self.elements, width, self.hidden)
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the number of functions, and of tasks."""
+        return {"width": features["functions"].shape[-1], "n_tasks": n_tasks}

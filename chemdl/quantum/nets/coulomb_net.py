@@ -147,6 +147,7 @@ class CoulombNet(GeometryNet):
     thresholds are not.
     """
 
+    network = CoulombNetwork
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [5e-4, 1e-3, 2e-3],
         "hidden": [(400, 100), (600, 200), (800, 400)],
@@ -171,7 +172,6 @@ class CoulombNet(GeometryNet):
         size = most_atoms(inputs) if fitted is None else fitted["matrices"].shape[1]
         return {**geometries(inputs, "padded"), "matrices": coulomb_matrices(inputs, size)}
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for matrices of this size."""
-        size = features["matrices"].shape[1]
-        return CoulombNetwork(size, n_tasks, self.hidden, self.levels, self.noise, self.orders)
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the width of the matrices, and the number of tasks."""
+        return {"size": features["matrices"].shape[1], "n_tasks": n_tasks}

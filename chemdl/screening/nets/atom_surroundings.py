@@ -77,6 +77,7 @@ class AtomSurroundings(NeuralEstimator):
     dropout : rate after the first layer over atoms and after the hidden layer.
     """
 
+    network = PooledAtoms
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 3e-3],
         "width": [32, 64, 128],
@@ -96,6 +97,6 @@ class AtomSurroundings(NeuralEstimator):
         rows = [surroundings(pose.atoms, protein) for pose, protein in poses_in_pockets(inputs)]
         return {"atoms": Ragged.of(rows, layout="padded")}
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for surroundings of this width."""
-        return PooledAtoms(features["atoms"].shape[-1], n_tasks, self.width, self.dropout)
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the width of the surroundings, and the number of tasks."""
+        return {"n_features": features["atoms"].shape[-1], "n_tasks": n_tasks}

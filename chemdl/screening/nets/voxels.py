@@ -169,6 +169,7 @@ class Voxels(NeuralEstimator):
     dropout : rate before the output.
     """
 
+    network = VoxelConvolution
     # Wide enough that replicas train one after another on a CPU: stacked, that is with
     # grouped convolutions, they take longer there.
     search_space: ClassVar[dict[str, list[Any]]] = {
@@ -193,7 +194,3 @@ class Voxels(NeuralEstimator):
         pairs = poses_in_pockets(inputs)
         rows = [atoms_in_ball(pose.atoms, protein, radius) for pose, protein in pairs]
         return {"atoms": Ragged.of(rows, layout="padded")}
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for grids of this size."""
-        return VoxelConvolution(n_tasks, self.width, self.size, self.resolution, self.dropout)

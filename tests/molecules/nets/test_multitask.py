@@ -205,7 +205,7 @@ def test_packed_bits_are_the_same_fingerprint_to_the_network() -> None:
 
 @pytest.mark.parametrize("stack", [False, True])
 def test_packed_bits_train_and_predict_exactly_as_the_bits_do(smiles, labels, stack: bool) -> None:
-    recipe = Multitask.Classifier(**SMALL).recipe()
+    recipe = Multitask.Classifier(**SMALL)
     rows = np.arange(len(smiles))
     replicas = [ReplicaRows(rows[seed + 10 :], rows[: seed + 10], seed) for seed in range(2)]
     results = []
