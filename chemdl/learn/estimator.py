@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from chemdl.learn.classification import BinaryClassifier
+from chemdl.learn.classification import BinaryClassifier, by_task, logistic
 from chemdl.learn.ragged import Ragged
 from chemdl.learn.training import FittedReplica, Recipe, ReplicaRows, initialised, predict, train
 from chemdl.settings import resolve_device, spawn
@@ -84,7 +84,7 @@ class NeuralEstimator(Recipe, BaseEstimator):
         self, X: Sequence[Any], y: np.ndarray | Ragged, valid: np.ndarray | None = None
     ) -> Self:
         """Train on the rows that are not in ``valid``; stop by those that are."""
-        targets = _two_dimensional(y)
+        targets = y if isinstance(y, Ragged) else by_task(y)
         rows = np.arange(len(targets))
         if valid is None:
             order = np.random.default_rng(spawn(self.seed, "valid")).permutation(rows)
@@ -105,7 +105,7 @@ class NeuralEstimator(Recipe, BaseEstimator):
         stack: bool | None = None,
     ) -> Iterator[list[Trained]]:
         """Train one clone per (train rows, valid rows) and seed; yield replicas as they end."""
-        targets = _two_dimensional(y)
+        targets = y if isinstance(y, Ragged) else by_task(y)
         self._check_targets(targets)
         # A clone, so that what an earlier fit has seen sets no bounds for this one.
         features = clone(self).featurize(X)
@@ -204,7 +204,7 @@ class NeuralClassifier(BinaryClassifier, NeuralEstimator):
 
     def probabilities(self, X: Sequence[Any]) -> np.ndarray:
         """Return the probability of the positive class: (n, tasks)."""
-        return _sigmoid(self.outputs(X))
+        return logistic(self.outputs(X))
 
 
 class NeuralRegressor(RegressorMixin, NeuralEstimator):
@@ -214,14 +214,3 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
         """Return values: (n,) for one task, (n, tasks) else."""
         values = self.outputs(X)
         return values[:, 0] if self.n_tasks_ == 1 else values
-
-
-def _two_dimensional(y: np.ndarray | Ragged) -> np.ndarray | Ragged:
-    if isinstance(y, Ragged):
-        return y
-    targets = np.asarray(y, dtype=np.float64)
-    return targets[:, None] if targets.ndim == 1 else targets
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1.0 + np.tanh(0.5 * x))

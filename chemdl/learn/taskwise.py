@@ -23,7 +23,7 @@ from sklearn.ensemble import (
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from chemdl.learn.classification import BinaryClassifier
+from chemdl.learn.classification import BinaryClassifier, by_task, logistic
 from chemdl.settings import spawn
 
 _TREES = (
@@ -91,8 +91,7 @@ class TaskwiseBaseline(BaseEstimator):
         ValueError
             if a task has no measured row at all.
         """
-        targets = np.asarray(y, dtype=np.float64)
-        targets = targets[:, None] if targets.ndim == 1 else targets
+        targets = by_task(y)
         self.n_tasks_ = targets.shape[1]
         self.measured_ = [np.flatnonzero(np.isfinite(column)) for column in targets.T]
         for task, rows in enumerate(self.measured_):
@@ -201,4 +200,4 @@ def _positive_score(estimator: Any, features: Any) -> np.ndarray:
         # Trained on one class only, the estimator has one column: all or nothing.
         both = proba.shape[1] == 2
         return proba[:, 1] if both else np.full(len(proba), float(estimator.classes_[0]))
-    return 0.5 * (1.0 + np.tanh(0.5 * estimator.decision_function(features)))
+    return logistic(estimator.decision_function(features))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from chemdl.quantum.geometries import SYMBOLS, geometry, geometry_text, neighbour_distances
 
@@ -25,16 +26,9 @@ def rotated(text: str, axis: tuple[int, int], moving: Sequence[int], degrees: fl
     numbers, xyz = geometry(text)
     origin, end = xyz[axis[0]], xyz[axis[1]]
     along = (end - origin) / np.linalg.norm(end - origin)
-    angle = np.deg2rad(degrees)
-    arms = xyz[list(moving)] - origin
-    # Rodrigues' formula.
-    turned = (
-        arms * np.cos(angle)
-        + np.cross(along, arms) * np.sin(angle)
-        + np.outer(arms @ along, along) * (1 - np.cos(angle))
-    )
+    turn = Rotation.from_rotvec(degrees * along, degrees=True)
     out = xyz.copy()
-    out[list(moving)] = origin + turned
+    out[list(moving)] = origin + turn.apply(xyz[list(moving)] - origin)
     return geometry_text(numbers, out)
 
 

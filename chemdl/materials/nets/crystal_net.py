@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralEstimator
-from chemdl.learn.graphs import Readout, rows_at, sum_into
+from chemdl.learn.graphs import Readout, mean_into, rows_at, sum_into, weight_of
 from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
@@ -66,10 +66,6 @@ class CrystalBatch(NamedTuple):
             len(sites.start) - 1,
         )
 
-    def site_weight(self, weight: Tensor) -> Tensor:
-        """Return each site's weight (P,): its crystal's, zero for padding."""
-        return torch.gather(torch.cat([weight, weight.new_zeros(1)]), 0, self.crystal)
-
 
 class CrystalConvolution(nn.Module):
     """One convolution of sites (P, width); see the module."""
@@ -114,13 +110,12 @@ class CrystalNetwork(nn.Module):
         """Return the tasks' logits or values: (B, tasks)."""
         graph = CrystalBatch.read(batch)
         near = torch.exp(-(((graph.distance[:, None] - self.centres) / _STEP) ** 2))
-        of_site = graph.site_weight(weight)
+        of_site = weight_of(graph.crystal, weight)
         sites = self.table(graph.numbers)
         for convolution in self.convolutions:
             sites = convolution(sites, near, graph, of_site)
-        total = sum_into(sites, graph.crystal, graph.size + 1)[:-1]
-        count = sum_into(torch.ones_like(sites[:, :1]), graph.crystal, graph.size + 1)[:-1]
-        return self.readout(total / count.clamp(min=1.0), noise)
+        crystals = mean_into(sites, graph.crystal, graph.size + 1)[:-1]
+        return self.readout(crystals, noise)
 
 
 @net(

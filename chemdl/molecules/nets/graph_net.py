@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from chemdl.learn.estimator import Feature, NeuralEstimator
-from chemdl.learn.graphs import sum_into
+from chemdl.learn.graphs import mean_into, sum_into
 from chemdl.learn.ragged import Batch, Packed
 from chemdl.molecules.graphs import molecular_graphs
 
@@ -53,18 +53,13 @@ class GraphBatch(NamedTuple):
         """Return source and target (2 Q,) of the directed edges; i and Q + i are reverse."""
         return torch.cat([self.begin, self.end]), torch.cat([self.end, self.begin])
 
-    def atom_weight(self, weight: Tensor) -> Tensor:
-        """Return each atom's weight (P,): its molecule's, zero for padding."""
-        return torch.gather(torch.cat([weight, weight.new_zeros(1)]), 0, self.molecule)
-
     def sum_atoms(self, values: Tensor) -> Tensor:
         """Sum values (P, h) over the atoms of each molecule: (B, h)."""
         return sum_into(values, self.molecule, self.size + 1)[:-1]
 
     def mean_atoms(self, values: Tensor) -> Tensor:
         """Average values (P, h) over the atoms of each molecule: (B, h)."""
-        count = sum_into(torch.ones_like(values[:, :1]), self.molecule, self.size + 1)[:-1]
-        return self.sum_atoms(values) / count.clamp(min=1.0)
+        return mean_into(values, self.molecule, self.size + 1)[:-1]
 
 
 class GraphEstimator(NeuralEstimator):

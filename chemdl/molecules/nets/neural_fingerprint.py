@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.graphs import Readout, rows_at, sum_into
+from chemdl.learn.graphs import Readout, rows_at, sum_into, weight_of
 from chemdl.learn.layers import BatchNorm, Dropout, Precision, Product
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
@@ -76,7 +76,7 @@ class FingerprintNetwork(nn.Module):
     def fingerprint(self, graph: GraphBatch, weight: Tensor) -> Tensor:
         """Return the molecules' fingerprints: (B, length)."""
         source, target = graph.directed()
-        n_atoms, atom_weight = len(graph.atoms), graph.atom_weight(weight)
+        n_atoms, atom_weight = len(graph.atoms), weight_of(graph.molecule, weight)
         bonds = sum_into(graph.bonds.repeat(2, 1), target, n_atoms)
         degree = sum_into(graph.atoms.new_ones(len(target), 1), target, n_atoms)
         places = torch.arange(_DEGREES, device=degree.device)

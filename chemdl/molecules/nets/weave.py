@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralEstimator
-from chemdl.learn.graphs import rows_at, sum_into
+from chemdl.learn.graphs import rows_at, sum_into, weight_of
 from chemdl.learn.layers import BatchNorm, Dropout
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
@@ -162,7 +162,7 @@ class WeaveNet(nn.Module):
     def molecules(self, batch: Batch, weight: Tensor) -> Tensor:
         """Return what the dense layers read: (B, 11 length), or (B, length) without histogram."""
         graph = _read(batch)
-        of_atom = graph.atom_weight(weight)
+        of_atom = weight_of(graph.molecule, weight)
         # A pair's weight is its atoms'; padding joins a padding atom to itself.
         weights = of_atom, torch.gather(of_atom, 0, graph.begin)
         atoms, pairs = graph.atoms - self.common_atom, graph.bonds - self.common_pair

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from chemdl.learn.classification import logistic
 from chemdl.learn.estimator import Feature
 from chemdl.learn.labelling import NeuralLabeller
 from chemdl.learn.models import net
@@ -127,4 +128,4 @@ class ContactMapNet(NeuralLabeller):
 
     def predict(self, X: Sequence[Any]) -> np.ndarray:
         """Return the probability that each pair is in contact: (pairs, 1)."""
-        return np.round(0.5 * (1.0 + np.tanh(0.5 * self.outputs(X))), DIGITS)
+        return np.round(logistic(self.outputs(X)), DIGITS)
