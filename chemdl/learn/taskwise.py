@@ -12,28 +12,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from chemdl.learn.classification import BinaryClassifier, by_task, logistic
 from chemdl.settings import spawn
-
-_TREES = (
-    RandomForestRegressor,
-    RandomForestClassifier,
-    ExtraTreesRegressor,
-    ExtraTreesClassifier,
-    HistGradientBoostingRegressor,
-    HistGradientBoostingClassifier,
-)
 
 
 class TaskwiseBaseline(BaseEstimator):
@@ -149,7 +132,7 @@ class TaskwiseBaseline(BaseEstimator):
     @property
     def is_tree(self) -> bool:
         """Whether the estimator is a forest or boosted trees, which need no scaling."""
-        return isinstance(self.estimator, _TREES)
+        return "max_leaf_nodes" in self.estimator.get_params()
 
 
 class TaskwiseClassifier(BinaryClassifier, TaskwiseBaseline):
