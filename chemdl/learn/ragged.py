@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
@@ -123,6 +123,14 @@ class Padded(NamedTuple):
 Column = Tensor | Packed | Padded
 Batch = dict[str, Column]
 Features = Mapping[str, "np.ndarray | Ragged"]
+Kind = TypeVar("Kind", Tensor, Packed, Padded)
+
+
+def column(batch: Batch, name: str, kind: type[Kind]) -> Kind:
+    """Return a feature of the batch, which is of this kind: a tensor, packed or padded rows."""
+    found = batch[name]
+    assert isinstance(found, kind)
+    return found
 
 
 class DeviceFeatures:

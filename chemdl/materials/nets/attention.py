@@ -28,7 +28,7 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch
+from chemdl.learn.ragged import Batch, column
 from chemdl.materials.compositions import element_sets
 from chemdl.materials.nets.element_table import ElementTable
 
@@ -81,8 +81,7 @@ class ElementAttention(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        numbers, shares = batch["numbers"], batch["shares"]
-        assert isinstance(numbers, Tensor) and isinstance(shares, Tensor)
+        numbers, shares = (column(batch, name, Tensor) for name in ("numbers", "shares"))
         # Empty places get a logarithm so low that nothing attends to them.
         log_shares = torch.where(shares > 0, shares.clamp(min=1e-6).log(), -1e4)
         h = self.table(numbers) + self.share(waves(shares))

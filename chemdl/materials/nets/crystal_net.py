@@ -24,7 +24,7 @@ from chemdl.learn.graphs import Readout, mean_into, rows_at, sum_into, weight_of
 from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Packed
+from chemdl.learn.ragged import Batch, Packed, column
 from chemdl.materials.crystals import RADIUS, crystal_graphs
 from chemdl.materials.nets.element_table import ElementTable
 
@@ -53,8 +53,7 @@ class CrystalBatch(NamedTuple):
     @classmethod
     def read(cls, batch: Batch) -> CrystalBatch:
         """Number the sites through the batch."""
-        sites, edges = batch["sites"], batch["edges"]
-        assert isinstance(sites, Packed) and isinstance(edges, Packed)
+        sites, edges = (column(batch, name, Packed) for name in ("sites", "edges"))
         first = torch.gather(sites.start, 0, edges.row)
         ends = edges.values[:, 1:].long() + first[:, None]
         return cls(
@@ -94,12 +93,10 @@ class CrystalConvolution(nn.Module):
 class CrystalNetwork(nn.Module):
     """Graphs of B crystals → (B, tasks) by ``depth`` convolutions of sites ``width`` wide."""
 
-    centres: Tensor
-
     def __init__(self, n_tasks: int, width: int, depth: int, dropout: float) -> None:
         super().__init__()
         centres = torch.arange(0.0, RADIUS + _STEP, _STEP)
-        self.register_buffer("centres", centres)
+        self.centres = nn.Buffer(centres)
         self.table = ElementTable(width)
         self.convolutions = nn.ModuleList(
             CrystalConvolution(width, len(centres)) for _ in range(depth)

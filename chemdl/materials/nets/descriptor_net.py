@@ -17,7 +17,7 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import BatchNorm, ColumnScale, Dropout, deviation_or_one
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch
+from chemdl.learn.ragged import Batch, column
 from chemdl.materials.compositions import descriptors_and_fractions
 
 
@@ -37,14 +37,11 @@ class DescriptorLayers(nn.Module):
 
     def fit_scaling(self, batch: Batch) -> None:
         """Take centre and spread of each column from the train rows; constant ones stay."""
-        x = batch["descriptors"]
-        assert isinstance(x, Tensor)
-        self.scale.fit(x)
+        self.scale.fit(column(batch, "descriptors", Tensor))
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        x = batch["descriptors"]
-        assert isinstance(x, Tensor)
+        x = column(batch, "descriptors", Tensor)
         # A column that hardly varies in train may lie far out in a test row.
         h = self.scale(x).clamp(-10.0, 10.0)
         for layer, norm, dropout in zip(self.hidden, self.norms, self.dropouts, strict=True):

@@ -17,7 +17,7 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch
+from chemdl.learn.ragged import Batch, column
 from chemdl.materials.compositions import element_fractions
 from chemdl.materials.formulas import LAST_ELEMENT
 
@@ -48,8 +48,7 @@ class ElementLayers(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        h = batch["shares"]
-        assert isinstance(h, Tensor)
+        h = column(batch, "shares", Tensor)
         for layer, dropout in zip(self.hidden, self.dropouts, strict=True):
             h = dropout(torch.relu(layer(h)), noise)
         return self.output(h)

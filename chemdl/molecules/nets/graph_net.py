@@ -10,7 +10,7 @@ from torch import Tensor
 
 from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.graphs import mean_into, sum_into
-from chemdl.learn.ragged import Batch, Packed
+from chemdl.learn.ragged import Batch, Packed, column
 from chemdl.molecules.graphs import molecular_graphs
 
 
@@ -35,9 +35,8 @@ class GraphBatch(NamedTuple):
     @classmethod
     def read(cls, batch: Batch) -> GraphBatch:
         """Number the atoms through the batch and join the features of each."""
-        atoms, mass, bonds, ends = (batch[n] for n in ("atoms", "mass", "bonds", "ends"))
-        assert isinstance(atoms, Packed) and isinstance(bonds, Packed)
-        assert isinstance(mass, Packed) and isinstance(ends, Packed)
+        names = ("atoms", "mass", "bonds", "ends")
+        atoms, mass, bonds, ends = (column(batch, name, Packed) for name in names)
         first = torch.gather(atoms.start, 0, bonds.row)
         joined = ends.values.long() + first[:, None]
         return cls(

@@ -31,7 +31,7 @@ from chemdl.learn.graphs import Readout, rows_at, sum_into
 from chemdl.learn.layers import Dropout
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Packed
+from chemdl.learn.ragged import Batch, Packed, column
 from chemdl.learn.training import ReplicaRows
 from chemdl.molecules.directed import directed_graphs
 from chemdl.molecules.nets.graph_net import GraphBatch, GraphEstimator
@@ -108,7 +108,7 @@ class _Height(NamedTuple):
 
 def _read(batch: Batch) -> tuple[list[_Height], Tensor]:
     """Number parts through the batch, by height; return them and the rows of the roots' states."""
-    atoms, bonds, roots = _packed(batch, "atoms"), _packed(batch, "bonds"), _packed(batch, "roots")
+    atoms, bonds, roots = (column(batch, name, Packed) for name in ("atoms", "bonds", "roots"))
     size = len(atoms.start)
     # Row of the state where each molecule's parts of a height begin: height 0 is the state of
     # nothing, in row 0.
@@ -116,7 +116,7 @@ def _read(batch: Batch) -> tuple[list[_Height], Tensor]:
     total = 1
     heights = []
     while (name := f"parts_{len(starts)}") in batch:
-        parts, links = _packed(batch, name), _packed(batch, f"links_{len(starts)}")
+        parts, links = (column(batch, n, Packed) for n in (name, f"links_{len(starts)}"))
         owner, bond, height, place = links.values.long().unbind(1)
         first = torch.gather(torch.cat(starts), 0, height * size + links.row)
         heights.append(
@@ -133,12 +133,6 @@ def _read(batch: Batch) -> tuple[list[_Height], Tensor]:
         total += len(parts.row)
     height, place = roots.values.long().unbind(1)
     return heights, torch.gather(torch.cat(starts), 0, height * size + roots.row) + place
-
-
-def _packed(batch: Batch, name: str) -> Packed:
-    column = batch[name]
-    assert isinstance(column, Packed)
-    return column
 
 
 @net(

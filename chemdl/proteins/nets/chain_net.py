@@ -17,7 +17,7 @@ from chemdl.learn.estimator import Feature
 from chemdl.learn.labelling import NeuralLabeller, scores_of
 from chemdl.learn.layers import Dropout
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded
+from chemdl.learn.ragged import Batch, Padded, column
 from chemdl.proteins.residues import KINDS, chain_residues
 
 # What the registry says of every net over residues.
@@ -87,8 +87,7 @@ class ChainNetwork(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the scores of every residue, those of padding included: (B, L, k)."""
-        residues = batch["residues"]
-        assert isinstance(residues, Padded)
+        residues = column(batch, "residues", Padded)
         mask = residues.mask[:, None, :].float()
         return self.read(residue_inputs(residues, self.profile) * mask, mask, noise).mT
 

@@ -19,7 +19,7 @@ from chemdl.learn.estimator import Feature
 from chemdl.learn.labelling import NeuralLabeller
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded
+from chemdl.learn.ragged import Batch, Padded, column
 from chemdl.proteins.nets.chain_net import ResidueDropout, ResidueNorm, input_width, residue_inputs
 from chemdl.proteins.pairs import DIGITS, SEPARATIONS, chain_pairs
 from chemdl.proteins.residues import chain_residues
@@ -58,8 +58,7 @@ class ContactMapNetwork(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the logit of each pair: (B, P, 1)."""
-        residues, pairs = batch["residues"], batch["pairs"]
-        assert isinstance(residues, Padded) and isinstance(pairs, Padded)
+        residues, pairs = (column(batch, name, Padded) for name in ("residues", "pairs"))
         mask = residues.mask.float()
         h = torch.relu(self.along(residue_inputs(residues, self.profile) * mask[:, None]))
         h = self.dropout(h, noise).mT * mask[..., None]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded
+from chemdl.learn.ragged import Batch, Padded, column
 from chemdl.proteins.nets.chain_net import (
     RESIDUES,
     ChainLabeller,
@@ -73,8 +73,7 @@ class PretrainedWindowNetwork(WindowNetwork):
     @torch.enable_grad()
     def fit_scaling(self, batch: Batch) -> None:
         """Pre-train every layer on the train chains."""
-        residues = batch["residues"]
-        assert isinstance(residues, Padded)
+        residues = column(batch, "residues", Padded)
         generator = torch.Generator().manual_seed(self.pretraining_seed)
         x = self._windows(Padded(*(part.cpu() for part in residues)), generator)
         for layer in self.layers:

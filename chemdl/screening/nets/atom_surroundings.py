@@ -17,7 +17,7 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded, Ragged
+from chemdl.learn.ragged import Batch, Padded, Ragged, column
 from chemdl.screening.complex_features import poses_in_pockets, surroundings
 
 
@@ -46,8 +46,7 @@ class PooledAtoms(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        atoms = batch["atoms"]
-        assert isinstance(atoms, Padded)
+        atoms = column(batch, "atoms", Padded)
         present = atoms.mask * weight[:, None]
         x = self.norm(atoms.values.reshape(-1, atoms.values.shape[-1]), present.reshape(-1))
         h = torch.relu(self.first(x.reshape(atoms.values.shape)))

@@ -17,7 +17,7 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch
+from chemdl.learn.ragged import Batch, column
 from chemdl.screening.complex_features import ligand_features
 
 
@@ -39,9 +39,8 @@ class LigandLayers(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        x = batch["ligand"]
-        assert isinstance(x, Tensor)
-        x = x.float() if self.norm is None else self.norm(x.float(), weight)
+        x = column(batch, "ligand", Tensor).float()
+        x = x if self.norm is None else self.norm(x, weight)
         h = torch.relu(self.hidden(x))
         return self.output(self.dropout(h, noise))
 

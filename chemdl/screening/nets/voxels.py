@@ -20,7 +20,7 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded, Ragged
+from chemdl.learn.ragged import Batch, Padded, Ragged, column
 from chemdl.screening.complex_features import poses_in_pockets
 from chemdl.screening.receptors import Atoms
 
@@ -70,8 +70,7 @@ class VoxelConvolution(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        atoms = batch["atoms"]
-        assert isinstance(atoms, Padded)
+        atoms = column(batch, "atoms", Padded)
         if noise is not None:
             turns = rotations(noise.uniform(_TURN, (len(atoms.values), 3)))
             return self._read(atoms, turns, noise, weight)
