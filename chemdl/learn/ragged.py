@@ -67,12 +67,12 @@ class Ragged:
         return cls(np.concatenate(rows), offsets, layout)
 
     @classmethod
-    def columns(cls, records: Sequence[Any], layout: Layout = "packed") -> dict[str, Self]:
+    def columns(cls, records: Sequence[Any]) -> dict[str, Self]:
         """Join named tuples of arrays field by field, each under its name; see :meth:`of`."""
         if not len(records):
             raise ValueError(_NO_ROWS)
         names = records[0]._fields
-        return {name: cls.of([getattr(one, name) for one in records], layout) for name in names}
+        return {name: cls.of([getattr(one, name) for one in records]) for name in names}
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -24,13 +24,6 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def smiles() -> np.ndarray:
-    """Alkanes, alcohols, acids, amines and chlorides: 100 molecules."""
-    ends = ["", "O", "C(=O)O", "N", "Cl"]
-    return np.array(["C" * n + end for n in range(1, 21) for end in ends], dtype=object)
-
-
-@pytest.fixture(scope="module")
 def labels(smiles: np.ndarray) -> np.ndarray:
     """Does it hold oxygen; is it long (a fifth not measured)."""
     y = np.array([["O" in s, len(s) > 12] for s in smiles], dtype=float)

@@ -39,21 +39,14 @@ class ResidueDropout(Dropout):
         return super().forward(x.permute(2, 0, 1), noise).permute(1, 2, 0)
 
 
-class ResidueNorm(nn.Module):
+class ResidueNorm(nn.LayerNorm):
     """Layer normalisation (Ba et al. 2016) of each residue over its channels, (B, channels, L).
 
     A residue's result depends on no other and on no batch, so that padding cannot leak.
     """
 
-    def __init__(self, channels: int, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.eps = eps
-        self.gain = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
     def forward(self, x: Tensor) -> Tensor:
-        shape = self.gain.shape
-        return nn.functional.layer_norm(x.mT, shape, self.gain, self.bias, self.eps).mT
+        return super().forward(x.mT).mT
 
 
 def input_width(profile: bool) -> int:

@@ -38,10 +38,8 @@ class DeepTensorNetwork(EnergyNetwork):
     ``width`` is the size of c, ``factors`` that of the product, ``passes`` is T.
     """
 
-    def __init__(
-        self, n_tasks: int, width: int, factors: int, gaussians: int, passes: int, n_forces: int = 0
-    ) -> None:
-        super().__init__(n_tasks, n_forces)
+    def __init__(self, n_tasks: int, width: int, factors: int, gaussians: int, passes: int) -> None:
+        super().__init__(n_tasks)
         self.passes = passes
         self.embedding = nn.Embedding(MOST_ELEMENTS + 1, width)
         self.gaussians = Gaussians(gaussians, _FIRST, _LAST)

@@ -22,12 +22,6 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def smiles() -> np.ndarray:
-    ends = ["", "O", "C(=O)O", "N", "Cl"]
-    return np.array(["C" * n + end for n in range(1, 21) for end in ends], dtype=object)
-
-
-@pytest.fixture(scope="module")
 def labels(smiles: np.ndarray) -> np.ndarray:
     """Oxygen, nitrogen, length; each measured for other rows."""
     y = np.array([["O" in s, "N" in s, len(s) > 12] for s in smiles], dtype=float)
