@@ -77,8 +77,14 @@ class NeuralEstimator(Recipe, BaseEstimator):
         valid_rows: np.ndarray,
         seed: int,
     ) -> list[ReplicaRows]:
-        """Return what the networks of one replica learn from; one network unless overridden."""
-        return [ReplicaRows(train_rows, valid_rows, seed)]
+        """Return what the networks of one replica learn from.
+
+        One network; or an ensemble, of a net whose parameter ``networks`` asks for several: each is
+        trained from a seed of its own, and their outputs are averaged.
+        """
+        networks = getattr(self, "networks", 1)
+        seeds = [seed] if networks == 1 else [spawn(seed, i) for i in range(networks)]
+        return [ReplicaRows(train_rows, valid_rows, s) for s in seeds]
 
     def fit(
         self, X: Sequence[Any], y: np.ndarray | Ragged, valid: np.ndarray | None = None
@@ -166,8 +172,8 @@ class NeuralEstimator(Recipe, BaseEstimator):
         return self.combine([predict(network, m, features, device=device) for m in self.members_])
 
     def combine(self, outputs: list[np.ndarray]) -> np.ndarray:
-        """Join the outputs of the replica's networks; the first unless overridden."""
-        return outputs[0]
+        """Join the outputs of the replica's networks: their mean unless overridden."""
+        return np.mean(outputs, axis=0)
 
     @property
     def n_parameters_(self) -> int:

@@ -243,29 +243,25 @@ class Multitask(NeuralEstimator):
     def replica_rows(
         self, targets: np.ndarray, train_rows: np.ndarray, valid_rows: np.ndarray, seed: int
     ) -> list[ReplicaRows]:
-        """One network for all tasks; or, unshared, one per task on the rows measured for it.
-
-        With ``networks`` > 1 each is trained that many times from seeds of its own, and their
-        outputs are averaged: an ensemble.
-        """
-        seeds = [seed] if self.networks == 1 else [spawn(seed, i) for i in range(self.networks)]
+        """One network for all tasks; or, unshared, one per task on the rows measured for it."""
+        members = super().replica_rows(targets, train_rows, valid_rows, seed)
         if self.shared:
-            return [ReplicaRows(train_rows, valid_rows, s) for s in seeds]
+            return members
         return [
             ReplicaRows(
                 train_rows[np.isfinite(targets[train_rows, task])],
                 valid_rows[np.isfinite(targets[valid_rows, task])],
-                spawn(s, task),
+                spawn(member.seed, task),
                 tasks=(task,),
             )
-            for s in seeds
+            for member in members
             for task in range(targets.shape[1])
         ]
 
     def combine(self, outputs: list[np.ndarray]) -> np.ndarray:
         """Average an ensemble's outputs; take each task from the network that learned it."""
         if self.shared:
-            return np.mean(outputs, axis=0)
+            return super().combine(outputs)
         n_tasks = outputs[0].shape[1]
         columns = [output[:, i % n_tasks] for i, output in enumerate(outputs)]
         by_network = np.reshape(columns, (self.networks, n_tasks, -1))

@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,10 +31,8 @@ from chemdl.learn.layers import Dropout
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Packed, column
-from chemdl.learn.training import ReplicaRows
 from chemdl.molecules.directed import directed_graphs
 from chemdl.molecules.nets.graph_net import GraphBatch, GraphEstimator
-from chemdl.settings import spawn
 
 
 class RecursiveNet(nn.Module):
@@ -177,14 +174,3 @@ class UGRNN(GraphEstimator):
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the graphs of SMILES, and how each is directed towards its atoms."""
         return {**super().featurize(inputs), **directed_graphs(inputs)}
-
-    def replica_rows(
-        self, targets: np.ndarray, train_rows: np.ndarray, valid_rows: np.ndarray, seed: int
-    ) -> list[ReplicaRows]:
-        """One network, or with ``networks`` > 1 that many from seeds of their own."""
-        seeds = [seed] if self.networks == 1 else [spawn(seed, i) for i in range(self.networks)]
-        return [ReplicaRows(train_rows, valid_rows, s) for s in seeds]
-
-    def combine(self, outputs: list[np.ndarray]) -> np.ndarray:
-        """Average an ensemble's outputs."""
-        return np.mean(outputs, axis=0)
