@@ -92,7 +92,7 @@ def _epoch(model: Any, features: dict[str, Any], targets: np.ndarray) -> FittedR
         targets,
         [ReplicaRows(rows, rows[:1], seed=0)],
         loss="mse",
-        recipe=model.recipe(),
+        recipe=model,
         device=model.device,
     )
     return trained[1]

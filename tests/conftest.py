@@ -41,6 +41,13 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture(scope="session")
+def smiles() -> np.ndarray:
+    """Alkanes, alcohols, acids, amines and chlorides: 100 molecules."""
+    ends = ["", "O", "C(=O)O", "N", "Cl"]
+    return np.array(["C" * n + end for n in range(1, 21) for end in ends], dtype=object)
+
+
 @pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The mirror of data that may not be embedded; skips where this machine has none."""

@@ -1,4 +1,4 @@
-"""Binary classification as scikit-learn has it, from the probabilities of one or several tasks."""
+"""Targets of one or several tasks, and their binary classification as scikit-learn has it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+
+
+def by_task(y: Any) -> np.ndarray:
+    """Return targets (n,) or (n, tasks) as float64 (n, tasks)."""
+    targets = np.asarray(y, dtype=np.float64)
+    return targets[:, None] if targets.ndim == 1 else targets
+
+
+def logistic(x: np.ndarray) -> np.ndarray:
+    """Return the logistic function, from 0 to 1."""
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
 class BinaryClassifier(ClassifierMixin):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from chemdl.learn.classification import BinaryClassifier
+from chemdl.learn.classification import BinaryClassifier, by_task, logistic
 from chemdl.learn.ragged import Ragged
 from chemdl.learn.training import FittedReplica, Recipe, ReplicaRows, initialised, predict, train
 from chemdl.settings import resolve_device, spawn
@@ -30,13 +31,13 @@ class Trained:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class NeuralEstimator(BaseEstimator):
-    """What every net shares; a net is a subclass with :meth:`featurize` and :meth:`build`.
+class NeuralEstimator(Recipe, BaseEstimator):
+    """What every net shares; a net is a subclass with :meth:`featurize` and :attr:`network`.
 
-    Parameters are fields; those below make up the training recipe
-    (:class:`chemdl.learn.training.Recipe`), and a net gives them defaults of its own. ``fit`` takes
-    raw inputs (n,) and targets (n,) or (n, tasks) with NaN where nothing was measured; ``valid``
-    names the rows that stop the training (10 % drawn by seed when left out).
+    Parameters are fields; those of the training recipe are among them, and a net gives them
+    defaults of its own. ``fit`` takes raw inputs (n,) and targets (n,) or (n, tasks) with NaN where
+    nothing was measured; ``valid`` names the rows that stop the training (10 % drawn by seed when
+    left out).
     """
 
     kind: ClassVar[str] = "deep"
@@ -46,18 +47,9 @@ class NeuralEstimator(BaseEstimator):
     Classifier: ClassVar[Any]
     Regressor: ClassVar[Any]
     Labeller: ClassVar[Any]
+    # The class of the network, of a net that leaves :meth:`build` as it is.
+    network: ClassVar[type[nn.Module]]
 
-    epochs: int = 50
-    batch_size: int = 128
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    clip: float | None = None
-    patience: int = 10
-    warmup: float = 0.0
-    decay: float = 1.0
-    bucketed: bool = False
     seed: int = 0
     device: str = "auto"
 
@@ -65,14 +57,18 @@ class NeuralEstimator(BaseEstimator):
         """Turn n raw inputs into arrays of n rows each, or ragged rows."""
         raise NotImplementedError
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for features of these shapes."""
-        raise NotImplementedError
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the network's arguments that are no parameters of the net, by name."""
+        return {"n_tasks": n_tasks}
 
-    def recipe(self) -> Recipe:
-        """Return the training recipe that the parameters spell out."""
-        names = {field.name for field in fields(Recipe)}
-        return Recipe(**{k: v for k, v in self.get_params().items() if k in names})
+    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
+        """Make the network for features of these shapes.
+
+        Its arguments are :meth:`sizes` and the parameters of the net, each under its own name.
+        """
+        given = {**self.get_params(deep=False), **self.sizes(features, n_tasks)}
+        wanted = inspect.signature(self.network).parameters
+        return self.network(**{name: given[name] for name in wanted if name in given})
 
     def replica_rows(
         self,
@@ -81,14 +77,20 @@ class NeuralEstimator(BaseEstimator):
         valid_rows: np.ndarray,
         seed: int,
     ) -> list[ReplicaRows]:
-        """Return what the networks of one replica learn from; one network unless overridden."""
-        return [ReplicaRows(train_rows, valid_rows, seed)]
+        """Return what the networks of one replica learn from.
+
+        One network; or an ensemble, of a net whose parameter ``networks`` asks for several: each is
+        trained from a seed of its own, and their outputs are averaged.
+        """
+        networks = getattr(self, "networks", 1)
+        seeds = [seed] if networks == 1 else [spawn(seed, i) for i in range(networks)]
+        return [ReplicaRows(train_rows, valid_rows, s) for s in seeds]
 
     def fit(
         self, X: Sequence[Any], y: np.ndarray | Ragged, valid: np.ndarray | None = None
     ) -> Self:
         """Train on the rows that are not in ``valid``; stop by those that are."""
-        targets = _two_dimensional(y)
+        targets = y if isinstance(y, Ragged) else by_task(y)
         rows = np.arange(len(targets))
         if valid is None:
             order = np.random.default_rng(spawn(self.seed, "valid")).permutation(rows)
@@ -109,7 +111,7 @@ class NeuralEstimator(BaseEstimator):
         stack: bool | None = None,
     ) -> Iterator[list[Trained]]:
         """Train one clone per (train rows, valid rows) and seed; yield replicas as they end."""
-        targets = _two_dimensional(y)
+        targets = y if isinstance(y, Ragged) else by_task(y)
         self._check_targets(targets)
         # A clone, so that what an earlier fit has seen sets no bounds for this one.
         features = clone(self).featurize(X)
@@ -131,7 +133,7 @@ class NeuralEstimator(BaseEstimator):
             targets,
             [member for _, member in members],
             loss=self._loss,
-            recipe=self.recipe(),
+            recipe=self,
             device=resolve_device(self.device),
             stack=stack,
         ):
@@ -170,8 +172,8 @@ class NeuralEstimator(BaseEstimator):
         return self.combine([predict(network, m, features, device=device) for m in self.members_])
 
     def combine(self, outputs: list[np.ndarray]) -> np.ndarray:
-        """Join the outputs of the replica's networks; the first unless overridden."""
-        return outputs[0]
+        """Join the outputs of the replica's networks: their mean unless overridden."""
+        return np.mean(outputs, axis=0)
 
     @property
     def n_parameters_(self) -> int:
@@ -208,7 +210,7 @@ class NeuralClassifier(BinaryClassifier, NeuralEstimator):
 
     def probabilities(self, X: Sequence[Any]) -> np.ndarray:
         """Return the probability of the positive class: (n, tasks)."""
-        return _sigmoid(self.outputs(X))
+        return logistic(self.outputs(X))
 
 
 class NeuralRegressor(RegressorMixin, NeuralEstimator):
@@ -218,14 +220,3 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
         """Return values: (n,) for one task, (n, tasks) else."""
         values = self.outputs(X)
         return values[:, 0] if self.n_tasks_ == 1 else values
-
-
-def _two_dimensional(y: np.ndarray | Ragged) -> np.ndarray | Ragged:
-    if isinstance(y, Ragged):
-        return y
-    targets = np.asarray(y, dtype=np.float64)
-    return targets[:, None] if targets.ndim == 1 else targets
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1.0 + np.tanh(0.5 * x))

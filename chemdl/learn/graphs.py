@@ -23,6 +23,17 @@ def rows_at(values: Tensor, index: Tensor) -> Tensor:
     return torch.gather(values, 0, index[:, None].expand(-1, values.shape[1]))
 
 
+def mean_into(values: Tensor, index: Tensor, size: int) -> Tensor:
+    """Average the rows of values (m, h) that share an index: (size, h), zero where none does."""
+    count = sum_into(torch.ones_like(values[:, :1]), index, size)
+    return sum_into(values, index, size) / count.clamp(min=1.0)
+
+
+def weight_of(row: Tensor, weight: Tensor) -> Tensor:
+    """Return the weight of the row that each value belongs to, zero for padding: (P,)."""
+    return torch.gather(torch.cat([weight, weight.new_zeros(1)]), 0, row)
+
+
 class Readout(nn.Module):
     """One hidden layer and the outputs: x (B, h) → relu(W x + b) (B, hidden) → (B, tasks)."""
 

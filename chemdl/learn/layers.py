@@ -55,14 +55,11 @@ class ColumnScale(nn.Module):
     ``rule`` takes the train rows (n, columns) and returns what each column is divided by.
     """
 
-    centre: Tensor
-    spread: Tensor
-
     def __init__(self, columns: int, rule: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.rule = rule
-        self.register_buffer("centre", torch.zeros(columns))
-        self.register_buffer("spread", torch.ones(columns))
+        self.centre = nn.Buffer(torch.zeros(columns))
+        self.spread = nn.Buffer(torch.ones(columns))
 
     def fit(self, rows: Tensor) -> None:
         """Take centre and divisor of each column from rows (n, columns)."""
@@ -80,16 +77,13 @@ class BatchNorm(nn.Module):
     nor variance.
     """
 
-    mean: Tensor
-    variance: Tensor
-
     def __init__(self, features: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
         super().__init__()
         self.momentum, self.eps = momentum, eps
         self.gain = nn.Parameter(torch.ones(features))
         self.bias = nn.Parameter(torch.zeros(features))
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("variance", torch.ones(features))
+        self.mean = nn.Buffer(torch.zeros(features))
+        self.variance = nn.Buffer(torch.ones(features))
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.training:
@@ -154,12 +148,10 @@ class RunningNorm(BatchNorm):
     Here they are divided by the share of them that was seen, as Adam does with its moments.
     """
 
-    seen: Tensor
-
     def __init__(self, features: int, momentum: float = 0.1) -> None:
         super().__init__(features, momentum)
         self.variance.zero_()
-        self.register_buffer("seen", torch.zeros(()))
+        self.seen = nn.Buffer(torch.zeros(()))
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.training:

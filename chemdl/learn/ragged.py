@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ _PADDED_MULTIPLE = 8
 CPU_BLOCK_VALUES = 2**12
 BLOCK_VALUES = 2**17
 BLOCK_ROWS = 1024
+_NO_ROWS = "no rows to join; give one or more arrays"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +61,18 @@ class Ragged:
     def of(cls, rows: Sequence[np.ndarray], layout: Layout = "packed") -> Self:
         """Join arrays (length, …) that differ in their first axis only."""
         if not len(rows):
-            raise ValueError("no rows to join; give one or more arrays")
+            raise ValueError(_NO_ROWS)
         offsets = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
         return cls(np.concatenate(rows), offsets, layout)
+
+    @classmethod
+    def columns(cls, records: Sequence[Any]) -> dict[str, Self]:
+        """Join named tuples of arrays field by field, each under its name; see :meth:`of`."""
+        if not len(records):
+            raise ValueError(_NO_ROWS)
+        names = records[0]._fields
+        return {name: cls.of([getattr(one, name) for one in records]) for name in names}
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -114,6 +123,14 @@ class Padded(NamedTuple):
 Column = Tensor | Packed | Padded
 Batch = dict[str, Column]
 Features = Mapping[str, "np.ndarray | Ragged"]
+Kind = TypeVar("Kind", Tensor, Packed, Padded)
+
+
+def column(batch: Batch, name: str, kind: type[Kind]) -> Kind:
+    """Return a feature of the batch, which is of this kind: a tensor, packed or padded rows."""
+    found = batch[name]
+    assert isinstance(found, kind)
+    return found
 
 
 class DeviceFeatures:

@@ -12,28 +12,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from chemdl.learn.classification import BinaryClassifier
+from chemdl.learn.classification import BinaryClassifier, by_task, logistic
 from chemdl.settings import spawn
-
-_TREES = (
-    RandomForestRegressor,
-    RandomForestClassifier,
-    ExtraTreesRegressor,
-    ExtraTreesClassifier,
-    HistGradientBoostingRegressor,
-    HistGradientBoostingClassifier,
-)
 
 
 class TaskwiseBaseline(BaseEstimator):
@@ -91,8 +74,7 @@ class TaskwiseBaseline(BaseEstimator):
         ValueError
             if a task has no measured row at all.
         """
-        targets = np.asarray(y, dtype=np.float64)
-        targets = targets[:, None] if targets.ndim == 1 else targets
+        targets = by_task(y)
         self.n_tasks_ = targets.shape[1]
         self.measured_ = [np.flatnonzero(np.isfinite(column)) for column in targets.T]
         for task, rows in enumerate(self.measured_):
@@ -150,7 +132,7 @@ class TaskwiseBaseline(BaseEstimator):
     @property
     def is_tree(self) -> bool:
         """Whether the estimator is a forest or boosted trees, which need no scaling."""
-        return isinstance(self.estimator, _TREES)
+        return "max_leaf_nodes" in self.estimator.get_params()
 
 
 class TaskwiseClassifier(BinaryClassifier, TaskwiseBaseline):
@@ -201,4 +183,4 @@ def _positive_score(estimator: Any, features: Any) -> np.ndarray:
         # Trained on one class only, the estimator has one column: all or nothing.
         both = proba.shape[1] == 2
         return proba[:, 1] if both else np.full(len(proba), float(estimator.classes_[0]))
-    return 0.5 * (1.0 + np.tanh(0.5 * estimator.decision_function(features)))
+    return logistic(estimator.decision_function(features))

@@ -22,7 +22,15 @@ from torch.func import functional_call, vmap
 from chemdl.learn.batches import Rows, Targets, bucketed, padded_rows, shuffled
 from chemdl.learn.losses import LOSSES, Loss
 from chemdl.learn.noise import GOLDEN, Noise, mix, signed
-from chemdl.learn.ragged import Batch, DeviceFeatures, Features, Padded, Ragged, first_replica
+from chemdl.learn.ragged import (
+    Batch,
+    DeviceFeatures,
+    Features,
+    Padded,
+    Ragged,
+    column,
+    first_replica,
+)
 from chemdl.learn.stacking import stacks
 
 State = dict[str, Tensor]
@@ -32,9 +40,9 @@ class DivergedError(ValueError):
     """Training ended in NaN: the learning rate is too high for this network and these targets."""
 
 
-@dataclass(frozen=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Recipe:
-    """How a network is trained.
+    """How a network is trained; every net is one (:class:`chemdl.learn.estimator.NeuralEstimator`).
 
     ``learning_rate``, ``momentum`` and ``weight_decay`` go to the optimiser (``adam``: Kingma and
     Ba 2015, or ``sgd``); ``clip`` bounds the norm of each replica's gradient; ``patience`` is the
@@ -179,9 +187,7 @@ def _by_row(output: np.ndarray, batch: Batch, sites: str | None) -> list[np.ndar
     """Cut a block's outputs into rows (1, outputs), or (length, outputs) without padding."""
     if sites is None:
         return list(output[:, None])
-    padded = batch[sites]
-    assert isinstance(padded, Padded)
-    lengths = padded.mask.sum(1).cpu().numpy()
+    lengths = column(batch, sites, Padded).mask.sum(1).cpu().numpy()
     return [own[:length] for own, length in zip(output, lengths, strict=True)]
 
 

@@ -11,15 +11,8 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn import ensemble
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -76,16 +69,16 @@ def regressor(
     """
     settings: dict[str, tuple[Any, dict[str, list[Any]]]] = {
         "random_forest": (
-            RandomForestRegressor(trees, max_features=1 / 3, n_jobs=1),
+            ensemble.RandomForestRegressor(trees, max_features=1 / 3, n_jobs=1),
             {"max_features": [0.1, 1 / 3, 1.0], "min_samples_leaf": [1, 2, 5]},
         ),
         "extra_trees": (
-            ExtraTreesRegressor(trees, max_features=1 / 3, n_jobs=1),
+            ensemble.ExtraTreesRegressor(trees, max_features=1 / 3, n_jobs=1),
             {"max_features": [0.1, 1 / 3, 1.0], "min_samples_leaf": [1, 2, 5]},
         ),
         "gradient_boosting": (
             # Early stopping would set rows aside beyond 10,000, and bend a learning curve there.
-            HistGradientBoostingRegressor(
+            ensemble.HistGradientBoostingRegressor(
                 learning_rate=0.05, max_iter=rounds, early_stopping=False
             ),
             _BOOSTING_SPACE,
@@ -113,15 +106,15 @@ def classifier(name: str, *, trees: int = 300, seed: int = 0) -> MaterialClassif
     """
     settings: dict[str, tuple[Any, dict[str, list[Any]]]] = {
         "random_forest": (
-            RandomForestClassifier(trees, max_features="sqrt", n_jobs=1),
+            ensemble.RandomForestClassifier(trees, max_features="sqrt", n_jobs=1),
             {"max_features": ["sqrt", 0.1, 1 / 3], "min_samples_leaf": [1, 2, 5]},
         ),
         "extra_trees": (
-            ExtraTreesClassifier(trees, max_features="sqrt", n_jobs=1),
+            ensemble.ExtraTreesClassifier(trees, max_features="sqrt", n_jobs=1),
             {"max_features": ["sqrt", 0.1, 1 / 3], "min_samples_leaf": [1, 2, 5]},
         ),
         "gradient_boosting": (
-            HistGradientBoostingClassifier(learning_rate=0.05, max_iter=300),
+            ensemble.HistGradientBoostingClassifier(learning_rate=0.05, max_iter=300),
             _BOOSTING_SPACE,
         ),
         "svm_rbf": (SVC(C=10.0, cache_size=500), {"C": [1.0, 3.0, 10.0, 30.0]}),

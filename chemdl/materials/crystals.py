@@ -83,11 +83,7 @@ def crystal_graphs(inputs: Sequence[str]) -> dict[str, Ragged]:
 
     Raises as :func:`parse_crystal`.
     """
-    graphs = [crystal_graph(text) for text in inputs]
-    return {
-        "sites": Ragged.of([graph.sites for graph in graphs]),
-        "edges": Ragged.of([graph.edges for graph in graphs]),
-    }
+    return Ragged.columns([crystal_graph(text) for text in inputs])
 
 
 @functools.lru_cache(maxsize=_CACHED)

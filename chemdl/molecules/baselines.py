@@ -8,13 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
+from sklearn import ensemble
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC, SVR, LinearSVC
@@ -136,7 +131,7 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> MoleculeClassif
     """
     settings: dict[str, tuple[Any, str, dict[str, list[Any]]]] = {
         "random_forest": (
-            RandomForestClassifier(trees, max_features="sqrt", n_jobs=1),
+            ensemble.RandomForestClassifier(trees, max_features="sqrt", n_jobs=1),
             "bits",
             {
                 "max_features": ["sqrt", 0.1, 0.3],
@@ -165,7 +160,7 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> MoleculeClassif
             {"n_neighbors": [3, 5, 10, 15, 25, 50]},
         ),
         "gradient_boosting": (
-            HistGradientBoostingClassifier(learning_rate=0.05, max_iter=200),
+            ensemble.HistGradientBoostingClassifier(learning_rate=0.05, max_iter=200),
             "descriptors",
             _BOOSTING_SPACE,
         ),
@@ -194,7 +189,7 @@ def regressor(
     """
     settings: dict[str, tuple[Any, str, dict[str, list[Any]]]] = {
         "random_forest": (
-            RandomForestRegressor(trees, max_features=1 / 3, n_jobs=1),
+            ensemble.RandomForestRegressor(trees, max_features=1 / 3, n_jobs=1),
             "bits",
             {"max_features": ["sqrt", 0.1, 1 / 3], "min_samples_leaf": [1, 2, 5]},
         ),
@@ -219,7 +214,7 @@ def regressor(
             {"n_neighbors": [3, 5, 10, 15]},
         ),
         "gradient_boosting": (
-            HistGradientBoostingRegressor(learning_rate=0.05, max_iter=300),
+            ensemble.HistGradientBoostingRegressor(learning_rate=0.05, max_iter=300),
             "descriptors",
             _BOOSTING_SPACE,
         ),

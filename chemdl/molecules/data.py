@@ -17,12 +17,8 @@ from chemdl.data.dataset import Dataset
 from chemdl.data.errors import DatasetError
 from chemdl.data.inputs import INPUTS, InputKind
 from chemdl.data.readers import (
-    MISSING,
     READERS,
     RawTable,
-    column_positions,
-    delimited_rows,
-    parsed_numbers,
     read_table,
 )
 
@@ -44,27 +40,20 @@ def read_tox21_challenge(files: Mapping[str, Path], options: Mapping[str, Any]) 
     DatasetError
         for a sample without SMILES, or a label that the two disagree about.
     """
-    tasks: Mapping[str, str] = options["targets"]
-    file = options["table"]
-    lines = delimited_rows(file, files[file], ",")
-    header, rows = lines[0][1], lines[1:]
-    key, of_set, fold = column_positions(file, header, ["ID", "set", "CVfold"])
-    places = [(file, line) for line, _ in rows]
-    ids = [row[key] for _, row in rows]
-    numbers = column_positions(file, header, list(tasks.values()))
-    targets = parsed_numbers([[row[i] for i in numbers] for _, row in rows], list(tasks), places)
-    smiles = _challenge_smiles(files, list(tasks), {i: n for n, i in enumerate(ids)}, targets)
+    tasks, file = list(options["targets"]), options["table"]
+    columns = {"set": "set", "fold": "CVfold"}
+    wanted = {"smiles": "ID", "targets": options["targets"], "columns": columns}
+    table = read_table({file: files[file]}, wanted)
+    ids = table.inputs
+    smiles = _challenge_smiles(files, tasks, {i: n for n, i in enumerate(ids)}, table.targets)
     without = [i for i in ids if i not in smiles]
     if without:
         raise DatasetError(f"{file}: {len(without)} samples have no SMILES, {without[0]} is one")
-    sets = np.array([_CHALLENGE_SETS[row[of_set]] for _, row in rows], dtype=str)
-    folds = np.array([-1 if row[fold] in MISSING else int(row[fold]) for _, row in rows])
-    columns = {
-        "id": np.array(ids, dtype=str),
-        "set": sets,
-        "fold": np.where(sets == "train", folds, -1).astype(np.int64),
-    }
-    return RawTable([smiles[i] for i in ids], targets, tuple(tasks), columns, places)
+    table.inputs = [smiles[i] for i in ids]
+    sets = np.array([_CHALLENGE_SETS[subset] for subset in table.columns["set"]], dtype=str)
+    folds = np.where(sets == "train", table.columns["fold"], -1)
+    table.columns = {"id": np.array(ids, dtype=str), "set": sets, "fold": folds}
+    return table
 
 
 def _challenge_smiles(
@@ -101,24 +90,22 @@ def read_keyed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> R
     DatasetError
         as :func:`read_table` does, and where no row has a structure.
     """
-    file, wanted, lists = options["table"], dict(options["targets"]), options["structures"]
-    lines = delimited_rows(file, files[file], options.get("delimiter", ","))
-    header, rows = lines[0][1], lines[1:]
-    key, *numbers = column_positions(file, header, [options["key"], *wanted.values()])
+    file, lists = options["table"], options["structures"]
+    table = read_table({file: files[file]}, {**options, "smiles": options["key"]})
     smiles: dict[str, str] = {}
     for name in lists["files"]:
         # Names in these lists hold unpaired quotation marks, which a reader of CSV would not close.
         with files[name].open(encoding="utf-8") as stream:
             cells = (line.rstrip("\n").split(options.get("delimiter", ",")) for line in stream)
             smiles.update((row[lists["key"]], row[lists["smiles"]]) for row in cells)
-    with_structure = [(line, row) for line, row in rows if smiles.get(row[key])]
-    if not with_structure:
-        raise DatasetError(f"{file}: no {options['key']} of its {len(rows)} rows has a structure")
-    places = [(file, line) for line, _ in with_structure]
-    values = [[row[i] for i in numbers] for _, row in with_structure]
-    targets = parsed_numbers(values, list(wanted), places)
-    ids = np.array([row[key] for _, row in with_structure], dtype=str)
-    return RawTable([smiles[i] for i in ids.tolist()], targets, tuple(wanted), {"id": ids}, places)
+    with_structure = np.flatnonzero([bool(smiles.get(key)) for key in table.inputs])
+    if not len(with_structure):
+        count = len(table.inputs)
+        raise DatasetError(f"{file}: no {options['key']} of its {count} rows has a structure")
+    table = table.subset(with_structure)
+    table.columns["id"] = np.array(table.inputs, dtype=str)
+    table.inputs = [smiles[key] for key in table.inputs]
+    return table
 
 
 @READERS.register("tables_by_task")

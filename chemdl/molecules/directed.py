@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from rdkit import Chem
 
 from chemdl.learn.ragged import Ragged
 from chemdl.molecules.graphs import molecular_graph
-from chemdl.molecules.smiles import describe_each
+from chemdl.molecules.smiles import describe_each, parse
 
 # The directions of a drug take about 10 kB; half a gigabyte of them is held at most.
 _KEPT = 2**15
@@ -79,7 +80,7 @@ def directed_parts(smiles: str) -> DirectedParts:
     for bond, (i, j) in enumerate(graph.ends.tolist()):
         neighbours[i].append((j, bond))
         neighbours[j].append((i, bond))
-    directions = _Directions(neighbours, _bridges(neighbours))
+    directions = _Directions(neighbours, _bridges(smiles))
     roots = [directions.towards(root) for root in range(len(neighbours))]
     return directions.packed(roots)
 
@@ -155,41 +156,12 @@ class _Directions:
         )
 
 
-def _bridges(neighbours: list[list[tuple[int, int]]]) -> set[int]:
-    """Return the bonds that lie in no cycle.
-
-    Not asked of RDKit, whose rings leave out cycles through dative bonds.
-    """
-    parent, depth = _spanning_forest(neighbours)
-    tree = {bond for _, bond in parent.values()}
-    bridges = set(tree)
-    for atom, around in enumerate(neighbours):
-        for other in (other for other, bond in around if bond not in tree):
-            # Climb from both ends of the closing bond to where they meet: a cycle.
-            low, high = atom, other
-            while low != high:
-                if depth[low] < depth[high]:
-                    low, high = high, low
-                low, climbed = parent[low]
-                bridges.discard(climbed)
-    return bridges
-
-
-def _spanning_forest(
-    neighbours: list[list[tuple[int, int]]],
-) -> tuple[dict[int, tuple[int, int]], dict[int, int]]:
-    """Return by which atom and bond each but the first of a fragment is reached; and depths."""
-    parent: dict[int, tuple[int, int]] = {}
-    depth: dict[int, int] = {}
-    for start in range(len(neighbours)):
-        order = [] if start in depth else [start]
-        depth.setdefault(start, 0)
-        for atom in order:
-            for other, bond in neighbours[atom]:
-                if other not in depth:
-                    depth[other], parent[other] = depth[atom] + 1, (atom, bond)
-                    order.append(other)
-    return parent, depth
+def _bridges(smiles: str) -> set[int]:
+    """Return the bonds that lie in no ring, those through dative bonds included."""
+    (molecule,) = parse([smiles])
+    Chem.GetSSSR(molecule, includeDativeBonds=True, includeHydrogenBonds=True)
+    in_rings = chain.from_iterable(molecule.GetRingInfo().BondRings())
+    return set(range(molecule.GetNumBonds())) - set(in_rings)
 
 
 def _by_height(rows: Ragged, greatest: int) -> list[Ragged]:

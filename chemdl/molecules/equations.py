@@ -9,9 +9,8 @@ import numpy as np
 from rdkit.Chem import Descriptors, rdMolDescriptors
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from chemdl.data.feature_cache import cached_rows
 from chemdl.learn.models import baseline
-from chemdl.molecules.smiles import as_smiles, parsed_blocks
+from chemdl.molecules.smiles import cached_each
 
 # RDKit's own default, written down: neither amide nor ester bonds count. Of RDKit's definitions it
 # comes nearest to the predictions that Delaney printed with his set.
@@ -47,17 +46,12 @@ class ESOLEquation(RegressorMixin, BaseEstimator):
         ValueError
             naming row and SMILES, for what RDKit cannot read.
         """
-        terms = cached_rows("esol-terms", {"rotatable": "strict"}, as_smiles(X), _terms)
+        terms = cached_each("esol-terms", X, _terms, np.float64, rotatable="strict")
         return 0.16 + terms @ np.array([-0.63, -0.0062, 0.066, -0.74])
 
 
-def _terms(smiles: Sequence[str]) -> np.ndarray:
-    """Return cLogP, mass, rotatable bonds and aromatic share of each molecule: (n, 4)."""
-    rows = [_molecule_terms(m) for block in parsed_blocks(smiles) for m in block]
-    return np.array(rows, dtype=np.float64)
-
-
-def _molecule_terms(molecule: Any) -> tuple[float, float, float, float]:
+def _terms(molecule: Any) -> tuple[float, float, float, float]:
+    """Return cLogP, mass, rotatable bonds and aromatic share of a molecule."""
     aromatic = sum(atom.GetIsAromatic() for atom in molecule.GetAtoms())
     return (
         rdMolDescriptors.CalcCrippenDescriptors(molecule)[0],

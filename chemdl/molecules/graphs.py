@@ -65,10 +65,7 @@ def molecular_graphs(smiles: Sequence[str]) -> dict[str, Ragged]:
     ValueError
         naming row and SMILES, for what RDKit cannot read.
     """
-    columns = zip(*describe_each(smiles, molecular_graph), strict=True)
-    return {
-        name: Ragged.of(rows) for name, rows in zip(MolecularGraph._fields, columns, strict=True)
-    }
+    return Ragged.columns(describe_each(smiles, molecular_graph))
 
 
 @functools.lru_cache(maxsize=_KEPT)

@@ -48,11 +48,7 @@ def atom_pairs(smiles: Sequence[str], max_distance: int = 2) -> dict[str, Ragged
     """
     if max_distance < 1:
         raise ValueError(f"max_distance counts bonds and is at least 1, not {max_distance}")
-    rows = describe_each(smiles, lambda text: molecule_pairs(text, max_distance))
-    return {
-        name: Ragged.of(parts)
-        for name, parts in zip(AtomPairs._fields, zip(*rows, strict=True), strict=True)
-    }
+    return Ragged.columns(describe_each(smiles, lambda text: molecule_pairs(text, max_distance)))
 
 
 @functools.lru_cache(maxsize=_KEPT)

@@ -48,23 +48,17 @@ class TanimotoGram:
 
     Parameters
     ----------
-    radius, size, counts : of the fingerprints, see :class:`~chemdl.molecules.fingerprints.ECFP`.
+    counts : of the fingerprints, see :class:`~chemdl.molecules.fingerprints.ECFP`.
     tabulated : inputs are rows of counts, see
         :func:`~chemdl.molecules.tabulated.read_tabulated`.
     most : number of molecules above which :meth:`prepare` refuses.
     """
 
     def __init__(
-        self,
-        radius: int = 2,
-        size: int = 2048,
-        counts: bool = False,
-        tabulated: bool = False,
-        most: int = MOST_MOLECULES,
+        self, counts: bool = False, tabulated: bool = False, most: int = MOST_MOLECULES
     ) -> None:
         self.counts = counts or tabulated
-        ecfp = ECFP(radius=radius, size=size, counts=counts)
-        self._encode = read_tabulated if tabulated else ecfp.transform
+        self._encode = read_tabulated if tabulated else ECFP(counts=counts).transform
         self.most = most
         self._places: dict[str, int] = {}
         self._matrix = np.empty((0, 0), np.float32)

@@ -126,9 +126,28 @@ def scaffold(molecule: Chem.Mol) -> str:
     return MurckoScaffold.MurckoScaffoldSmiles(mol=molecule, includeChirality=False)
 
 
+def cached_each(
+    name: str, smiles: Any, describe: Callable[[Chem.Mol], Any], dtype: Any, **parameters: Any
+) -> NDArray[Any]:
+    """Return ``describe`` of each molecule as rows of an array, (n,) or (n, …). Cached by name.
+
+    Raises
+    ------
+    ValueError
+        for an empty set or an unparsable SMILES; row and text are named.
+    """
+
+    def compute(texts: Sequence[str]) -> NDArray[Any]:
+        with rdBase.BlockLogs():
+            rows = [describe(molecule) for block in parsed_blocks(texts) for molecule in block]
+        return np.array(rows, dtype=dtype)
+
+    return cached_rows(name, parameters, as_smiles(smiles), compute)
+
+
 def inchikeys(smiles: Any) -> NDArray[np.str_]:
     """Return the InChIKey of each molecule, shape (n,), "" where InChI knows none. Cached."""
-    return cached_rows("inchikey", {}, as_smiles(smiles), _inchikeys)
+    return cached_each("inchikey", smiles, Chem.MolToInchiKey, "U27")
 
 
 def scaffold_keys(smiles: Any) -> NDArray[np.str_]:
@@ -136,7 +155,11 @@ def scaffold_keys(smiles: Any) -> NDArray[np.str_]:
 
     Equal digests mean equal scaffolds; molecules without a ring share one.
     """
-    return cached_rows("scaffold", {}, as_smiles(smiles), _scaffold_keys)
+
+    def digest(molecule: Chem.Mol) -> str:
+        return hashlib.sha256(scaffold(molecule).encode()).hexdigest()[:32]
+
+    return cached_each("scaffold", smiles, digest, "U32")
 
 
 def _read_flat(text: str) -> Chem.Mol | None:
@@ -146,17 +169,3 @@ def _read_flat(text: str) -> Chem.Mol | None:
     if molecule is None or Chem.SanitizeMol(molecule, _FLAT, catchErrors=True):
         return None
     return molecule
-
-
-def _inchikeys(smiles: Sequence[str]) -> NDArray[np.str_]:
-    with rdBase.BlockLogs():
-        keys = [
-            Chem.MolToInchiKey(molecule) for block in parsed_blocks(smiles) for molecule in block
-        ]
-    return np.array(keys, dtype="U27")
-
-
-def _scaffold_keys(smiles: Sequence[str]) -> NDArray[np.str_]:
-    names = [scaffold(molecule) for block in parsed_blocks(smiles) for molecule in block]
-    digests = [hashlib.sha256(name.encode()).hexdigest()[:32] for name in names]
-    return np.array(digests, dtype="U32")

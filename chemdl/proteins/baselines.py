@@ -237,6 +237,7 @@ class LinearField(FieldLabeller):
 
     revision: ClassVar[int] = 1
     kind: ClassVar[str] = "classical"
+    network = LinearScores
     search_space: ClassVar[dict[str, list[Any]]] = {}
 
     window: int = 17
@@ -245,10 +246,6 @@ class LinearField(FieldLabeller):
     decay: float = 0.02
     # No parameter: without its field this would be logistic regression.
     field: bool = field(default=True, init=False)
-
-    def scoring_network(self) -> ChainNetwork:
-        """Make the linear scores."""
-        return LinearScores(self.n_scores, self.window, self.profile)
 
 
 def baseline(

@@ -19,6 +19,7 @@ from scipy import linalg
 from sklearn.base import BaseEstimator, RegressorMixin
 from threadpoolctl import threadpool_limits
 
+from chemdl.learn.classification import by_task
 from chemdl.learn.models import baseline
 from chemdl.quantum.coulomb import Representation
 from chemdl.quantum.distances import Distances, Inputs, shared_table
@@ -52,8 +53,7 @@ class GeometryBaseline(RegressorMixin, BaseEstimator):
         ValueError
             for text that is no geometry, or a target that was not measured.
         """
-        targets = np.asarray(y, dtype=np.float64)
-        targets = targets[:, None] if targets.ndim == 1 else targets
+        targets = by_task(y)
         if not np.isfinite(targets).all():
             raise ValueError("targets of geometries must all be measured; drop rows with NaN")
         inputs = np.asarray(X, dtype=object)

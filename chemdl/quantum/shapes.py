@@ -8,12 +8,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
-from chemdl.quantum.geometries import SYMBOLS, geometry, geometry_text, neighbour_distances
+from chemdl.quantum.geometries import (
+    PERIODIC_TABLE,
+    SYMBOLS,
+    geometry,
+    geometry_text,
+    neighbour_distances,
+)
 
-# Bond lengths are at most so many times the sum of covalent radii.
+# Bond lengths are at most so many times the sum of covalent radii (Cordero et al. 2008).
 _BONDED = 1.2
-_RADII = {1: 0.31, 6: 0.76, 7: 0.71, 8: 0.66, 9: 0.57, 16: 1.05, 17: 1.02}  # Å, Cordero et al. 2008
 
 
 def rotated(text: str, axis: tuple[int, int], moving: Sequence[int], degrees: float) -> str:
@@ -25,16 +31,9 @@ def rotated(text: str, axis: tuple[int, int], moving: Sequence[int], degrees: fl
     numbers, xyz = geometry(text)
     origin, end = xyz[axis[0]], xyz[axis[1]]
     along = (end - origin) / np.linalg.norm(end - origin)
-    angle = np.deg2rad(degrees)
-    arms = xyz[list(moving)] - origin
-    # Rodrigues' formula.
-    turned = (
-        arms * np.cos(angle)
-        + np.cross(along, arms) * np.sin(angle)
-        + np.outer(arms @ along, along) * (1 - np.cos(angle))
-    )
+    turn = Rotation.from_rotvec(degrees * along, degrees=True)
     out = xyz.copy()
-    out[list(moving)] = origin + turned
+    out[list(moving)] = origin + turn.apply(xyz[list(moving)] - origin)
     return geometry_text(numbers, out)
 
 
@@ -56,7 +55,7 @@ def describe_molecule(text: str) -> dict[str, Any]:
     """
     numbers, xyz = geometry(text)
     distance = neighbour_distances(xyz)
-    radii = np.array([_RADII.get(int(z), 1.0) for z in numbers])
+    radii = np.array([PERIODIC_TABLE.GetRcovalent(int(z)) for z in numbers])
     bonded = (distance < _BONDED * (radii[:, None] + radii)) & (distance > 0)
     heavy = numbers > 1
     skeleton = bonded & heavy & heavy[:, None]

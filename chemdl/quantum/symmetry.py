@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chemdl.learn.ragged import Layout, Ragged
+from chemdl.learn.ragged import Ragged
 from chemdl.quantum.geometries import SYMBOLS, Geometry, geometry
 
 Array = NDArray[Any]
@@ -54,8 +54,8 @@ class SymmetryFunctions:
         angular = self.angular_shells * self.angular_sections * count * (count + 1) // 2
         return self.radial_shells * count + angular
 
-    def __call__(self, inputs: Sequence[Any], layout: Layout = "padded") -> Ragged:
-        """Return the functions of every atom of n molecules: ragged rows of (atoms, width).
+    def __call__(self, inputs: Sequence[Any]) -> Ragged:
+        """Return the functions of every atom of n molecules: padded rows of (atoms, width).
 
         Raises
         ------
@@ -71,7 +71,7 @@ class SymmetryFunctions:
                     f"molecule {str(text)[:60]!r} has {SYMBOLS[int(error.args[0])]}, which is not "
                     f"among the elements {', '.join(SYMBOLS[z] for z in self.elements)}"
                 ) from None
-        return Ragged.of(rows, layout)
+        return Ragged.of(rows, layout="padded")
 
     def of(self, molecule: Geometry) -> NDArray[np.float32]:
         """Return the functions of each atom of one molecule: (atoms, width).

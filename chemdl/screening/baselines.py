@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils.validation import check_is_fitted
 
-from chemdl.learn.classification import BinaryClassifier
+from chemdl.learn.classification import BinaryClassifier, by_task
 from chemdl.learn.models import baseline
 from chemdl.learn.taskwise import TaskwiseClassifier
 from chemdl.molecules import baselines as molecules
@@ -34,8 +34,7 @@ class NearestActive(BinaryClassifier, BaseEstimator):
 
     def fit(self, X: Sequence[str], y: np.ndarray) -> Self:
         """Keep the fingerprints of each task's actives; y is (n,) or (n, tasks), NaN unmeasured."""
-        targets = np.asarray(y, dtype=np.float64)
-        targets = targets[:, None] if targets.ndim == 1 else targets
+        targets = by_task(y)
         smiles = np.asarray(X, dtype=object)
         self.n_tasks_, self.classes_ = targets.shape[1], np.array([0, 1])
         rows = np.flatnonzero((targets == 1).any(axis=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import Descriptors, rdMolDescriptors
 
-from chemdl.data.feature_cache import cached_rows
-from chemdl.molecules.smiles import as_smiles, parsed_blocks
+from chemdl.molecules.smiles import cached_each
 
 PROPERTIES = ("mass", "logP", "rotatable bonds", "donors", "acceptors", "charge")
 
@@ -28,12 +26,7 @@ def physical_properties(smiles: Any) -> NDArray[np.float32]:
     ValueError
         for an empty set or an unparsable SMILES; row and text are named.
     """
-    return cached_rows("properties", {}, as_smiles(smiles), _properties)
-
-
-def _properties(smiles: Sequence[str]) -> NDArray[np.float32]:
-    rows = [_row(molecule) for block in parsed_blocks(smiles) for molecule in block]
-    return np.array(rows, dtype=np.float32)
+    return cached_each("properties", smiles, _row, np.float32)
 
 
 def _row(molecule: Chem.Mol) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 
-from chemdl.learn.classification import BinaryClassifier
+from chemdl.learn.classification import BinaryClassifier, logistic
 from chemdl.learn.models import baseline
 from chemdl.learn.taskwise import TaskwiseClassifier
 from chemdl.registry import UnknownNameError
@@ -38,7 +38,7 @@ class VinaScore(BinaryClassifier, BaseEstimator):
 
     def probabilities(self, X: Sequence[str]) -> np.ndarray:
         """Return (n, 1), rising as the score of a complex falls; complexes have to be docked."""
-        return 0.5 * (1.0 - np.tanh(0.5 * (vina_scores(X)[:, None] - _MIDDLE) / _SCALE))
+        return logistic((_MIDDLE - vina_scores(X)[:, None]) / _SCALE)
 
 
 class ComplexClassifier(TaskwiseClassifier):

@@ -24,13 +24,6 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def smiles() -> np.ndarray:
-    """Alkanes, alcohols, acids, amines and chlorides: 100 molecules."""
-    ends = ["", "O", "C(=O)O", "N", "Cl"]
-    return np.array(["C" * n + end for n in range(1, 21) for end in ends], dtype=object)
-
-
-@pytest.fixture(scope="module")
 def labels(smiles: np.ndarray) -> np.ndarray:
     """Does it hold oxygen; is it long (a fifth not measured)."""
     y = np.array([["O" in s, len(s) > 12] for s in smiles], dtype=float)
@@ -51,7 +44,7 @@ def test_parameters_are_kept_cloned_and_set(cls) -> None:
     copy = clone(model)
     assert copy is not model
     assert copy.get_params() == model.get_params()
-    assert copy.set_params(epochs=9, clip=1.0).recipe().epochs == 9
+    assert copy.set_params(epochs=9, clip=1.0).epochs == 9
     assert model.epochs == 3
     with pytest.raises(ValueError, match="Invalid parameter 'epoch'"):
         model.set_params(epoch=3)
@@ -63,10 +56,14 @@ def test_the_kind_is_known() -> None:
     assert Multitask.Classifier.kind == Multitask.Regressor.kind == "deep"
 
 
-def test_the_recipe_is_what_the_parameters_say() -> None:
-    given = {"epochs": 7, "batch_size": 9, "optimizer": "sgd", "learning_rate": 0.3,
-             "momentum": 0.5, "weight_decay": 0.1, "clip": 2.0, "patience": 4}  # fmt: skip
-    assert Multitask.Classifier(**given).recipe() == Recipe(**given)
+def test_a_net_is_its_own_recipe() -> None:
+    given = {"epochs": 7, "learning_rate": 0.3, "warmup": 2.0, "decay": 0.1}
+    model = Multitask.Classifier(**given)
+    assert isinstance(model, Recipe)
+    assert [model.rate(t) for t in range(7)] == [Recipe(**given).rate(t) for t in range(7)]
+    # Two nets of equal parameters are two nets, and the recipe's words are the net's.
+    assert model != clone(model) and len({model, clone(model)}) == 2
+    assert repr(model).startswith("MultitaskClassifier(decay=0.1, epochs=7")
 
 
 def test_before_fit_it_says_so(smiles) -> None:

@@ -147,7 +147,7 @@ def test_a_net_fits_and_is_searched_over_a_grid(own_nets) -> None:
     cls = defined(net("lengths", **WORDS))
     x = np.array(["C" * i for i in range(1, 41)], dtype=object)
     y = np.arange(1.0, 41.0)
-    model = cls.Regressor(epochs=150, batch_size=8, learning_rate=0.05, device="cpu")
+    model = cls.Regressor(epochs=60, batch_size=8, learning_rate=0.1, device="cpu")
     search = GridSearchCV(model, {"width": [1, 2]}, cv=2, scoring="r2").fit(x, y)
     assert search.best_params_["width"] in (1, 2)
     assert model.fit(x, y).score(x, y) > 0.9

@@ -29,13 +29,6 @@ REGRESSORS = (
 )
 
 
-@pytest.fixture(scope="module")
-def smiles() -> np.ndarray:
-    """Alkanes, alcohols, acids, amines and chlorides: 100 molecules."""
-    ends = ["", "O", "C(=O)O", "N", "Cl"]
-    return np.array(["C" * n + end for n in range(1, 21) for end in ends], dtype=object)
-
-
 @pytest.fixture
 def labels(smiles: np.ndarray) -> np.ndarray:
     """Oxygen and nitrogen, a fifth not measured."""

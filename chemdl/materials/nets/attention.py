@@ -28,7 +28,7 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch
+from chemdl.learn.ragged import Batch, column
 from chemdl.materials.compositions import element_sets
 from chemdl.materials.nets.element_table import ElementTable
 
@@ -38,7 +38,7 @@ _WAVES = 8
 class AttentionBlock(nn.Module):
     """One block over h (B, L, width) with the logarithms of the shares (B, L)."""
 
-    def __init__(self, width: int, heads: int, rate: float, layer: int) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, layer: int) -> None:
         super().__init__()
         self.heads = heads
         self.norm, self.norm_own = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -46,7 +46,7 @@ class AttentionBlock(nn.Module):
         self.join = nn.Linear(width, width)
         self.abundance = nn.Parameter(torch.ones(heads))
         self.first, self.second = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
-        self.dropouts = nn.ModuleList(Dropout(rate, 2 * layer + i) for i in range(2))
+        self.dropouts = nn.ModuleList(Dropout(dropout, 2 * layer + i) for i in range(2))
 
     def forward(self, h: Tensor, log_shares: Tensor, noise: Noise | None) -> Tensor:
         rows, places, width = h.shape
@@ -64,25 +64,24 @@ class AttentionBlock(nn.Module):
 class ElementAttention(nn.Module):
     """Sets of at most L elements, numbers and shares (B, L) → (B, tasks); see the module.
 
-    ``width`` is the size of h, ``rate`` the dropout's in each block and before the output.
+    ``width`` is the size of h, ``dropout`` the rate in each block and before the output.
     """
 
-    def __init__(self, n_tasks: int, width: int, blocks: int, heads: int, rate: float) -> None:
+    def __init__(self, n_tasks: int, width: int, blocks: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.table = ElementTable(width)
         self.share = nn.Linear(4 * _WAVES, width)
         self.blocks = nn.ModuleList(
-            AttentionBlock(width, heads, rate, layer) for layer in range(blocks)
+            AttentionBlock(width, heads, dropout, layer) for layer in range(blocks)
         )
         self.norm = nn.LayerNorm(width)
         self.pooling = nn.Linear(width, 1)
         self.hidden, self.output = nn.Linear(width, width), nn.Linear(width, n_tasks)
-        self.dropout = Dropout(rate, 2 * blocks)
+        self.dropout = Dropout(dropout, 2 * blocks)
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        numbers, shares = batch["numbers"], batch["shares"]
-        assert isinstance(numbers, Tensor) and isinstance(shares, Tensor)
+        numbers, shares = (column(batch, name, Tensor) for name in ("numbers", "shares"))
         # Empty places get a logarithm so low that nothing attends to them.
         log_shares = torch.where(shares > 0, shares.clamp(min=1e-6).log(), -1e4)
         h = self.table(numbers) + self.share(waves(shares))
@@ -116,6 +115,7 @@ def waves(shares: Tensor) -> Tensor:
 class AttentionNet(NeuralEstimator):
     """Attention over the elements of formulas or crystals; see :class:`ElementAttention`."""
 
+    network = ElementAttention
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 2e-3],
         "width": [64, 128],
@@ -141,7 +141,3 @@ class AttentionNet(NeuralEstimator):
         """Return atomic numbers and shares, as many places as the longest formula needs."""
         numbers, shares = element_sets(inputs)
         return {"numbers": numbers, "shares": shares}
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network; it takes sets of any size."""
-        return ElementAttention(n_tasks, self.width, self.blocks, self.heads, self.dropout)

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralEstimator
-from chemdl.learn.graphs import Readout, rows_at, sum_into
+from chemdl.learn.graphs import Readout, mean_into, rows_at, sum_into, weight_of
 from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Packed
+from chemdl.learn.ragged import Batch, Packed, column
 from chemdl.materials.crystals import RADIUS, crystal_graphs
 from chemdl.materials.nets.element_table import ElementTable
 
@@ -53,8 +53,7 @@ class CrystalBatch(NamedTuple):
     @classmethod
     def read(cls, batch: Batch) -> CrystalBatch:
         """Number the sites through the batch."""
-        sites, edges = batch["sites"], batch["edges"]
-        assert isinstance(sites, Packed) and isinstance(edges, Packed)
+        sites, edges = (column(batch, name, Packed) for name in ("sites", "edges"))
         first = torch.gather(sites.start, 0, edges.row)
         ends = edges.values[:, 1:].long() + first[:, None]
         return cls(
@@ -65,10 +64,6 @@ class CrystalBatch(NamedTuple):
             ends[:, 1],
             len(sites.start) - 1,
         )
-
-    def site_weight(self, weight: Tensor) -> Tensor:
-        """Return each site's weight (P,): its crystal's, zero for padding."""
-        return torch.gather(torch.cat([weight, weight.new_zeros(1)]), 0, self.crystal)
 
 
 class CrystalConvolution(nn.Module):
@@ -98,12 +93,10 @@ class CrystalConvolution(nn.Module):
 class CrystalNetwork(nn.Module):
     """Graphs of B crystals → (B, tasks) by ``depth`` convolutions of sites ``width`` wide."""
 
-    centres: Tensor
-
     def __init__(self, n_tasks: int, width: int, depth: int, dropout: float) -> None:
         super().__init__()
         centres = torch.arange(0.0, RADIUS + _STEP, _STEP)
-        self.register_buffer("centres", centres)
+        self.centres = nn.Buffer(centres)
         self.table = ElementTable(width)
         self.convolutions = nn.ModuleList(
             CrystalConvolution(width, len(centres)) for _ in range(depth)
@@ -114,13 +107,12 @@ class CrystalNetwork(nn.Module):
         """Return the tasks' logits or values: (B, tasks)."""
         graph = CrystalBatch.read(batch)
         near = torch.exp(-(((graph.distance[:, None] - self.centres) / _STEP) ** 2))
-        of_site = graph.site_weight(weight)
+        of_site = weight_of(graph.crystal, weight)
         sites = self.table(graph.numbers)
         for convolution in self.convolutions:
             sites = convolution(sites, near, graph, of_site)
-        total = sum_into(sites, graph.crystal, graph.size + 1)[:-1]
-        count = sum_into(torch.ones_like(sites[:, :1]), graph.crystal, graph.size + 1)[:-1]
-        return self.readout(total / count.clamp(min=1.0), noise)
+        crystals = mean_into(sites, graph.crystal, graph.size + 1)[:-1]
+        return self.readout(crystals, noise)
 
 
 @net(
@@ -139,6 +131,7 @@ class CrystalNet(NeuralEstimator):
     hundreds of epochs.
     """
 
+    network = CrystalNetwork
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 3e-3],
         "width": [32, 64, 96],
@@ -162,7 +155,3 @@ class CrystalNet(NeuralEstimator):
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the graphs of crystals; see :func:`chemdl.materials.crystals.crystal_graphs`."""
         return dict(crystal_graphs(inputs))
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network."""
-        return CrystalNetwork(n_tasks, self.width, self.depth, self.dropout)

@@ -17,32 +17,31 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import BatchNorm, ColumnScale, Dropout, deviation_or_one
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch
+from chemdl.learn.ragged import Batch, column
 from chemdl.materials.compositions import descriptors_and_fractions
 
 
 class DescriptorLayers(nn.Module):
     """Descriptors (B, F) → (B, tasks) through layers with batch normalisation."""
 
-    def __init__(self, n_features: int, n_tasks: int, hidden: Sequence[int], rate: float) -> None:
+    def __init__(
+        self, n_features: int, n_tasks: int, hidden: Sequence[int], dropout: float
+    ) -> None:
         super().__init__()
         self.scale = ColumnScale(n_features, deviation_or_one(least=1e-6))
         sizes = [n_features, *hidden]
         self.hidden = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(BatchNorm(size) for size in hidden)
-        self.dropouts = nn.ModuleList(Dropout(rate, layer) for layer in range(len(hidden)))
+        self.dropouts = nn.ModuleList(Dropout(dropout, layer) for layer in range(len(hidden)))
         self.output = nn.Linear(sizes[-1], n_tasks)
 
     def fit_scaling(self, batch: Batch) -> None:
         """Take centre and spread of each column from the train rows; constant ones stay."""
-        x = batch["descriptors"]
-        assert isinstance(x, Tensor)
-        self.scale.fit(x)
+        self.scale.fit(column(batch, "descriptors", Tensor))
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        x = batch["descriptors"]
-        assert isinstance(x, Tensor)
+        x = column(batch, "descriptors", Tensor)
         # A column that hardly varies in train may lie far out in a test row.
         h = self.scale(x).clamp(-10.0, 10.0)
         for layer, norm, dropout in zip(self.hidden, self.norms, self.dropouts, strict=True):
@@ -64,6 +63,7 @@ class DescriptorNet(NeuralEstimator):
     The first two hidden layers are ``width`` wide, the third is half as wide.
     """
 
+    network = DescriptorLayers
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 3e-3],
         "width": [128, 256, 512],
@@ -86,7 +86,8 @@ class DescriptorNet(NeuralEstimator):
         """Return Magpie's statistics and the shares of the elements: (n, descriptors + 103)."""
         return {"descriptors": descriptors_and_fractions(inputs)}
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for descriptors of this width."""
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the number of descriptors, and the widths of the layers."""
         hidden = (self.width, self.width, self.width // 2)
-        return DescriptorLayers(features["descriptors"].shape[-1], n_tasks, hidden, self.dropout)
+        width = features["descriptors"].shape[-1]
+        return {"n_features": width, "n_tasks": n_tasks, "hidden": hidden}

@@ -12,15 +12,13 @@ from chemdl.materials.compositions import elements
 class ElementTable(nn.Module):
     """Atomic numbers (…) → (…, width): properties of the element, and a learned vector."""
 
-    properties: Tensor
-
     def __init__(self, width: int) -> None:
         super().__init__()
         values = elements().values
         scaled = (values - values.mean(0)) / values.std(0)
         # Number 0 is an empty place, without properties.
         padded = np.vstack([np.zeros((1, scaled.shape[1])), scaled]).astype(np.float32)
-        self.register_buffer("properties", torch.tensor(padded))
+        self.properties = nn.Buffer(torch.tensor(padded))
         self.read = nn.Linear(padded.shape[1], width)
         self.learned = nn.Parameter(0.1 * torch.randn(len(padded), width))
 

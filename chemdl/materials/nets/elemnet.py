@@ -17,7 +17,7 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch
+from chemdl.learn.ragged import Batch, column
 from chemdl.materials.compositions import element_fractions
 from chemdl.materials.formulas import LAST_ELEMENT
 
@@ -48,8 +48,7 @@ class ElementLayers(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        h = batch["shares"]
-        assert isinstance(h, Tensor)
+        h = column(batch, "shares", Tensor)
         for layer, dropout in zip(self.hidden, self.dropouts, strict=True):
             h = dropout(torch.relu(layer(h)), noise)
         return self.output(h)
@@ -69,6 +68,7 @@ class ElemNet(NeuralEstimator):
     The defaults are the paper's: 1,024 units at first, batches of 32, Adam at 1e-4 without decay.
     """
 
+    network = ElementLayers
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [1e-4, 3e-4, 1e-3],
         "width": [256, 512, 1024],
@@ -88,7 +88,3 @@ class ElemNet(NeuralEstimator):
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the share of each element: (n, 103)."""
         return {"shares": element_fractions(inputs)}
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network."""
-        return ElementLayers(n_tasks, self.width, self.dropout)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from chemdl.learn.classification import BinaryClassifier
+from chemdl.learn.classification import BinaryClassifier, by_task
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.settings import spawn
 
@@ -45,8 +45,7 @@ class DeepChemMultitask(BinaryClassifier, BaseEstimator):
 
     def fit(self, X: Sequence[str], y: np.ndarray) -> Self:
         """Train on SMILES (n,) and labels (n, tasks), NaN = not measured."""
-        targets = np.asarray(y, dtype=np.float64)
-        targets = targets[:, None] if targets.ndim == 1 else targets
+        targets = by_task(y)
         self.n_tasks_, self.classes_ = targets.shape[1], np.array([0, 1])
         order = np.random.default_rng(spawn(self.seed, "valid")).permutation(len(targets))
         valid, train = order[: len(order) // 10], order[len(order) // 10 :]

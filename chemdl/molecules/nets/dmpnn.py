@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature
 from chemdl.learn.graphs import Readout, rows_at, sum_into
 from chemdl.learn.layers import Dropout, Precision, Product
 from chemdl.learn.models import net
@@ -111,6 +110,7 @@ class DMPNN(GraphEstimator):
     after which a thousand molecules are not yet learned (train error as large as valid error).
     """
 
+    network = DirectedMessagePassing
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 2e-3],
         "width": [100, 200, 300, 400],
@@ -129,15 +129,3 @@ class DMPNN(GraphEstimator):
     warmup: float = 2.0
     decay: float = 0.1
     patience: int = 40
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for graphs with these features."""
-        return DirectedMessagePassing(
-            *self.feature_sizes(features),
-            n_tasks,
-            self.width,
-            self.depth,
-            self.dropout,
-            self.aggregation,
-            self.precision,
-        )

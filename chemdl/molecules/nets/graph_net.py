@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from chemdl.learn.estimator import Feature, NeuralEstimator
-from chemdl.learn.graphs import sum_into
-from chemdl.learn.ragged import Batch, Packed
+from chemdl.learn.graphs import mean_into, sum_into
+from chemdl.learn.ragged import Batch, Packed, column
 from chemdl.molecules.graphs import molecular_graphs
 
 
@@ -35,9 +35,8 @@ class GraphBatch(NamedTuple):
     @classmethod
     def read(cls, batch: Batch) -> GraphBatch:
         """Number the atoms through the batch and join the features of each."""
-        atoms, mass, bonds, ends = (batch[n] for n in ("atoms", "mass", "bonds", "ends"))
-        assert isinstance(atoms, Packed) and isinstance(bonds, Packed)
-        assert isinstance(mass, Packed) and isinstance(ends, Packed)
+        names = ("atoms", "mass", "bonds", "ends")
+        atoms, mass, bonds, ends = (column(batch, name, Packed) for name in names)
         first = torch.gather(atoms.start, 0, bonds.row)
         joined = ends.values.long() + first[:, None]
         return cls(
@@ -53,18 +52,13 @@ class GraphBatch(NamedTuple):
         """Return source and target (2 Q,) of the directed edges; i and Q + i are reverse."""
         return torch.cat([self.begin, self.end]), torch.cat([self.end, self.begin])
 
-    def atom_weight(self, weight: Tensor) -> Tensor:
-        """Return each atom's weight (P,): its molecule's, zero for padding."""
-        return torch.gather(torch.cat([weight, weight.new_zeros(1)]), 0, self.molecule)
-
     def sum_atoms(self, values: Tensor) -> Tensor:
         """Sum values (P, h) over the atoms of each molecule: (B, h)."""
         return sum_into(values, self.molecule, self.size + 1)[:-1]
 
     def mean_atoms(self, values: Tensor) -> Tensor:
         """Average values (P, h) over the atoms of each molecule: (B, h)."""
-        count = sum_into(torch.ones_like(values[:, :1]), self.molecule, self.size + 1)[:-1]
-        return self.sum_atoms(values) / count.clamp(min=1.0)
+        return mean_into(values, self.molecule, self.size + 1)[:-1]
 
 
 class GraphEstimator(NeuralEstimator):
@@ -74,7 +68,7 @@ class GraphEstimator(NeuralEstimator):
         """Return the graphs of SMILES; see :func:`chemdl.molecules.graphs.molecular_graphs`."""
         return dict(molecular_graphs(inputs))
 
-    def feature_sizes(self, features: dict[str, Feature]) -> tuple[int, int]:
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
         """Return the number of features of an atom, its mass included, and of a bond."""
         atoms, mass, bonds = (features[name].shape[-1] for name in ("atoms", "mass", "bonds"))
-        return atoms + mass, bonds
+        return {"n_atom_features": atoms + mass, "n_bond_features": bonds, "n_tasks": n_tasks}

@@ -190,6 +190,7 @@ class Multitask(NeuralEstimator):
     networks : average so many networks, trained from seeds of their own.
     """
 
+    network = FullyConnected
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 3e-3],
         "hidden": [(512,), (1024,), (2000, 100), (1024, 512)],
@@ -222,21 +223,16 @@ class Multitask(NeuralEstimator):
         ecfp = ECFP(self.radius, self.size, counts=self.counts, packed=not self.counts)
         return {"fingerprint": ecfp.transform(inputs)}
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for fingerprints of this length."""
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return width and kind of the input, and a dropout rate for it and each hidden layer."""
         is_packed = not (self.counts or self.tabulated)
-        return FullyConnected(
-            features["fingerprint"].shape[1] * (8 if is_packed else 1),
-            n_tasks,
-            self.hidden,
-            self._dropout_rates(),
-            self.activation,
-            self.batch_norm,
-            log_counts=(self.counts or self.tabulated) and not self.standardised,
-            initial_bias=self.initial_bias,
-            packed=is_packed,
-            standardised=self.standardised,
-        )
+        return {
+            "n_features": features["fingerprint"].shape[1] * (8 if is_packed else 1),
+            "n_tasks": n_tasks,
+            "dropout": self._dropout_rates(),
+            "log_counts": not (is_packed or self.standardised),
+            "packed": is_packed,
+        }
 
     def _dropout_rates(self) -> tuple[float, ...]:
         """Spread a pair (input, hidden) over all hidden layers; take a full list as it is."""
@@ -247,29 +243,25 @@ class Multitask(NeuralEstimator):
     def replica_rows(
         self, targets: np.ndarray, train_rows: np.ndarray, valid_rows: np.ndarray, seed: int
     ) -> list[ReplicaRows]:
-        """One network for all tasks; or, unshared, one per task on the rows measured for it.
-
-        With ``networks`` > 1 each is trained that many times from seeds of its own, and their
-        outputs are averaged: an ensemble.
-        """
-        seeds = [seed] if self.networks == 1 else [spawn(seed, i) for i in range(self.networks)]
+        """One network for all tasks; or, unshared, one per task on the rows measured for it."""
+        members = super().replica_rows(targets, train_rows, valid_rows, seed)
         if self.shared:
-            return [ReplicaRows(train_rows, valid_rows, s) for s in seeds]
+            return members
         return [
             ReplicaRows(
                 train_rows[np.isfinite(targets[train_rows, task])],
                 valid_rows[np.isfinite(targets[valid_rows, task])],
-                spawn(s, task),
+                spawn(member.seed, task),
                 tasks=(task,),
             )
-            for s in seeds
+            for member in members
             for task in range(targets.shape[1])
         ]
 
     def combine(self, outputs: list[np.ndarray]) -> np.ndarray:
         """Average an ensemble's outputs; take each task from the network that learned it."""
         if self.shared:
-            return np.mean(outputs, axis=0)
+            return super().combine(outputs)
         n_tasks = outputs[0].shape[1]
         columns = [output[:, i % n_tasks] for i, output in enumerate(outputs)]
         by_network = np.reshape(columns, (self.networks, n_tasks, -1))

@@ -18,8 +18,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature
-from chemdl.learn.graphs import Readout, rows_at, sum_into
+from chemdl.learn.graphs import Readout, rows_at, sum_into, weight_of
 from chemdl.learn.layers import BatchNorm, Dropout, Precision, Product
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
@@ -77,7 +76,7 @@ class FingerprintNetwork(nn.Module):
     def fingerprint(self, graph: GraphBatch, weight: Tensor) -> Tensor:
         """Return the molecules' fingerprints: (B, length)."""
         source, target = graph.directed()
-        n_atoms, atom_weight = len(graph.atoms), graph.atom_weight(weight)
+        n_atoms, atom_weight = len(graph.atoms), weight_of(graph.molecule, weight)
         bonds = sum_into(graph.bonds.repeat(2, 1), target, n_atoms)
         degree = sum_into(graph.atoms.new_ones(len(target), 1), target, n_atoms)
         places = torch.arange(_DEGREES, device=degree.device)
@@ -110,6 +109,7 @@ class NeuralFingerprint(GraphEstimator):
     were searched for there, within the ranges of ``search_space``.
     """
 
+    network = FingerprintNetwork
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [5e-4, 1e-3, 2e-3],
         "width": [20, 50, 100],
@@ -130,16 +130,3 @@ class NeuralFingerprint(GraphEstimator):
     learning_rate: float = 2e-3
     decay: float = 0.1
     patience: int = 25
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for graphs with these features."""
-        return FingerprintNetwork(
-            *self.feature_sizes(features),
-            n_tasks,
-            self.width,
-            self.depth,
-            self.length,
-            self.hidden,
-            self.dropout,
-            self.precision,
-        )

@@ -16,7 +16,7 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch
+from chemdl.learn.ragged import Batch, column
 from chemdl.molecules.depictions import EMPTY, RESOLUTION, SIZE, depictions
 
 # Streams of random numbers: how a depiction is turned, and which units of its vector are kept.
@@ -50,11 +50,9 @@ class DepictionConvolution(nn.Module):
     hence the same for each.
     """
 
-    empty: Tensor
-
     def __init__(self, n_tasks: int, width: int, blocks: int, dropout: float) -> None:
         super().__init__()
-        self.register_buffer("empty", torch.tensor(EMPTY, dtype=torch.float32)[:, None, None])
+        self.empty = nn.Buffer(torch.tensor(EMPTY, dtype=torch.float32)[:, None, None])
         # A bias before batch normalisation has no gradient but rounding.
         self.stem = nn.Conv2d(len(EMPTY), width, 5, stride=2, padding=2, bias=False)
         self.stem_norm = PixelNorm(width)
@@ -72,9 +70,7 @@ class DepictionConvolution(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        levels = batch["depiction"]
-        assert isinstance(levels, Tensor)
-        x = (levels.float() - self.empty) / _UNIT
+        x = (column(batch, "depiction", Tensor).float() - self.empty) / _UNIT
         if noise is not None:
             return self._read(turned(x, noise), noise, weight)
         parts = zip(x.split(_BLOCK), weight.split(_BLOCK), strict=True)
@@ -155,6 +151,7 @@ class PictureCNN(NeuralEstimator):
     size, resolution : of the depictions, in pixels a side and in Å a pixel.
     """
 
+    network = DepictionConvolution
     # Above 40,000 parameters replicas train one after another on a CPU: stacked, that is with
     # grouped convolutions, they take twice the time there. Hence no width below 20.
     search_space: ClassVar[dict[str, list[Any]]] = {
@@ -179,7 +176,3 @@ class PictureCNN(NeuralEstimator):
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the depictions of SMILES, uint8 (n, 4, size, size)."""
         return {"depiction": depictions(inputs, size=self.size, resolution=self.resolution)}
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network; it takes depictions of any size."""
-        return DepictionConvolution(n_tasks, self.width, self.blocks, self.dropout)

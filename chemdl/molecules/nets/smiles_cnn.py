@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature
 from chemdl.learn.models import net
 from chemdl.molecules.nets.smiles_net import SmilesEstimator, SmilesNet
 from chemdl.molecules.tokens import PADDING
@@ -74,6 +73,7 @@ class SmilesCNN(SmilesEstimator):
     filters, widths : of the network: filters of each width, widths in tokens.
     """
 
+    network = SmilesConvolution
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [1e-3, 2e-3, 4e-3],
         "filters": [32, 64, 128],
@@ -85,7 +85,3 @@ class SmilesCNN(SmilesEstimator):
 
     filters: int = 64
     widths: Sequence[int] = (3, 5, 7)
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network; the vocabulary is fixed, so features do not matter."""
-        return SmilesConvolution(n_tasks, self.embedding, self.filters, self.widths, self.dropout)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from chemdl.learn.estimator import Feature
 from chemdl.learn.models import net
 from chemdl.learn.recurrence import GatedRecurrence, both_ways
 from chemdl.molecules.nets.smiles_net import SmilesEstimator, SmilesNet
@@ -68,6 +67,7 @@ _POOLINGS = {"max": _max, "mean": _mean, "final": _final}
 class SmilesGRU(SmilesEstimator):
     """A gated recurrence over SMILES; see :class:`SmilesRecurrence`."""
 
+    network = SmilesRecurrence
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [1e-3, 2e-3, 4e-3],
         "width": [64, 96, 128],
@@ -79,7 +79,3 @@ class SmilesGRU(SmilesEstimator):
 
     width: int = 64
     pooling: Pooling = "max"
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network; the vocabulary is fixed, so features do not matter."""
-        return SmilesRecurrence(n_tasks, self.embedding, self.width, self.pooling, self.dropout)

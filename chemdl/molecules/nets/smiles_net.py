@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded
+from chemdl.learn.ragged import Batch, Padded, column
 from chemdl.molecules.tokens import PADDING, VOCABULARY, smiles_tokens
 
 # Streams of random numbers: which variant is read, and which units of its vector are kept.
@@ -39,9 +39,7 @@ class SmilesNet(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        column = batch["tokens"]
-        assert isinstance(column, Padded)
-        variants = column.values.long()
+        variants = column(batch, "tokens", Padded).values.long()
         if noise is not None:
             return self._read(_one_variant(variants, noise), noise)
         # One variant at a time: a block of predictions is large enough already.

@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -31,11 +30,9 @@ from chemdl.learn.graphs import Readout, rows_at, sum_into
 from chemdl.learn.layers import Dropout
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Packed
-from chemdl.learn.training import ReplicaRows
+from chemdl.learn.ragged import Batch, Packed, column
 from chemdl.molecules.directed import directed_graphs
 from chemdl.molecules.nets.graph_net import GraphBatch, GraphEstimator
-from chemdl.settings import spawn
 
 
 class RecursiveNet(nn.Module):
@@ -108,7 +105,7 @@ class _Height(NamedTuple):
 
 def _read(batch: Batch) -> tuple[list[_Height], Tensor]:
     """Number parts through the batch, by height; return them and the rows of the roots' states."""
-    atoms, bonds, roots = _packed(batch, "atoms"), _packed(batch, "bonds"), _packed(batch, "roots")
+    atoms, bonds, roots = (column(batch, name, Packed) for name in ("atoms", "bonds", "roots"))
     size = len(atoms.start)
     # Row of the state where each molecule's parts of a height begin: height 0 is the state of
     # nothing, in row 0.
@@ -116,7 +113,7 @@ def _read(batch: Batch) -> tuple[list[_Height], Tensor]:
     total = 1
     heights = []
     while (name := f"parts_{len(starts)}") in batch:
-        parts, links = _packed(batch, name), _packed(batch, f"links_{len(starts)}")
+        parts, links = (column(batch, n, Packed) for n in (name, f"links_{len(starts)}"))
         owner, bond, height, place = links.values.long().unbind(1)
         first = torch.gather(torch.cat(starts), 0, height * size + links.row)
         heights.append(
@@ -133,12 +130,6 @@ def _read(batch: Batch) -> tuple[list[_Height], Tensor]:
         total += len(parts.row)
     height, place = roots.values.long().unbind(1)
     return heights, torch.gather(torch.cat(starts), 0, height * size + roots.row) + place
-
-
-def _packed(batch: Batch, name: str) -> Packed:
-    column = batch[name]
-    assert isinstance(column, Packed)
-    return column
 
 
 @net(
@@ -160,6 +151,7 @@ class UGRNN(GraphEstimator):
     networks : average so many networks, trained from seeds of their own.
     """
 
+    network = RecursiveNet
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [1e-3, 2e-3, 5e-3, 1e-2],
         "width": [8, 16, 32, 64],
@@ -182,20 +174,3 @@ class UGRNN(GraphEstimator):
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return the graphs of SMILES, and how each is directed towards its atoms."""
         return {**super().featurize(inputs), **directed_graphs(inputs)}
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for graphs with these features."""
-        return RecursiveNet(
-            *self.feature_sizes(features), n_tasks, self.width, self.hidden, self.dropout
-        )
-
-    def replica_rows(
-        self, targets: np.ndarray, train_rows: np.ndarray, valid_rows: np.ndarray, seed: int
-    ) -> list[ReplicaRows]:
-        """One network, or with ``networks`` > 1 that many from seeds of their own."""
-        seeds = [seed] if self.networks == 1 else [spawn(seed, i) for i in range(self.networks)]
-        return [ReplicaRows(train_rows, valid_rows, s) for s in seeds]
-
-    def combine(self, outputs: list[np.ndarray]) -> np.ndarray:
-        """Average an ensemble's outputs."""
-        return np.mean(outputs, axis=0)

@@ -27,11 +27,11 @@ import torch
 from torch import Tensor, nn
 
 from chemdl.learn.estimator import Feature, NeuralEstimator
-from chemdl.learn.graphs import rows_at, sum_into
+from chemdl.learn.graphs import rows_at, sum_into, weight_of
 from chemdl.learn.layers import BatchNorm, Dropout
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Packed
+from chemdl.learn.ragged import Batch, Packed, column
 from chemdl.molecules.graphs import molecular_graphs
 from chemdl.molecules.nets.graph_net import GraphBatch
 from chemdl.molecules.pairs import atom_pairs
@@ -104,9 +104,6 @@ class WeaveNet(nn.Module):
     difference from the value that most of the train rows have.
     """
 
-    common_atom: Tensor
-    common_pair: Tensor
-
     def __init__(
         self,
         n_atom_features: int,
@@ -131,8 +128,8 @@ class WeaveNet(nn.Module):
             )
             for i in range(modules)
         )
-        self.register_buffer("common_atom", torch.zeros(n_atom_features))
-        self.register_buffer("common_pair", torch.zeros(n_pair_features))
+        self.common_atom = nn.Buffer(torch.zeros(n_atom_features))
+        self.common_pair = nn.Buffer(torch.zeros(n_pair_features))
         self.last, self.norm = nn.Linear(width, length, bias=False), BatchNorm(length)
         self.histogram = histogram
         sizes = [length * (2 * len(_MEANS) - 1) if histogram else length, *hidden]
@@ -154,15 +151,14 @@ class WeaveNet(nn.Module):
         bias zero but for rounding, of which Adam makes whole steps.
         """
         graph = _read(batch)
-        atoms, pairs = batch["atoms"], batch["pairs"]
-        assert isinstance(atoms, Packed) and isinstance(pairs, Packed)
-        self.common_atom = (graph.atoms.sum(0) > 0.5 * atoms.start[-1]).float()
-        self.common_pair = (graph.bonds.sum(0) > 0.5 * pairs.start[-1]).float()
+        atoms, pairs = (column(batch, name, Packed).start[-1] for name in ("atoms", "pairs"))
+        self.common_atom.copy_(graph.atoms.sum(0) > 0.5 * atoms)
+        self.common_pair.copy_(graph.bonds.sum(0) > 0.5 * pairs)
 
     def molecules(self, batch: Batch, weight: Tensor) -> Tensor:
         """Return what the dense layers read: (B, 11 length), or (B, length) without histogram."""
         graph = _read(batch)
-        of_atom = graph.atom_weight(weight)
+        of_atom = weight_of(graph.molecule, weight)
         # A pair's weight is its atoms'; padding joins a padding atom to itself.
         weights = of_atom, torch.gather(of_atom, 0, graph.begin)
         atoms, pairs = graph.atoms - self.common_atom, graph.bonds - self.common_pair
@@ -209,6 +205,7 @@ class Weave(NeuralEstimator):
     max_distance : bonds between the atoms of a pair, at most.
     """
 
+    network = WeaveNet
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 2e-3],
         "width": [30, 50, 100],
@@ -237,16 +234,7 @@ class Weave(NeuralEstimator):
         atoms: dict[str, Feature] = {name: graphs[name] for name in ("atoms", "mass")}
         return {**atoms, **atom_pairs(inputs, self.max_distance)}
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for atoms and pairs with these features."""
-        return WeaveNet(
-            features["atoms"].shape[-1] + features["mass"].shape[-1],
-            features["pairs"].shape[-1],
-            n_tasks,
-            self.width,
-            self.modules,
-            self.length,
-            self.histogram,
-            self.hidden,
-            self.dropout,
-        )
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the number of features of an atom, its mass included, and of a pair."""
+        atoms, mass, pairs = (features[name].shape[-1] for name in ("atoms", "mass", "pairs"))
+        return {"n_atom_features": atoms + mass, "n_pair_features": pairs, "n_tasks": n_tasks}

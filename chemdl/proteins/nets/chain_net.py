@@ -17,7 +17,7 @@ from chemdl.learn.estimator import Feature
 from chemdl.learn.labelling import NeuralLabeller, scores_of
 from chemdl.learn.layers import Dropout
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded
+from chemdl.learn.ragged import Batch, Padded, column
 from chemdl.proteins.residues import KINDS, chain_residues
 
 # What the registry says of every net over residues.
@@ -39,21 +39,14 @@ class ResidueDropout(Dropout):
         return super().forward(x.permute(2, 0, 1), noise).permute(1, 2, 0)
 
 
-class ResidueNorm(nn.Module):
+class ResidueNorm(nn.LayerNorm):
     """Layer normalisation (Ba et al. 2016) of each residue over its channels, (B, channels, L).
 
     A residue's result depends on no other and on no batch, so that padding cannot leak.
     """
 
-    def __init__(self, channels: int, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.eps = eps
-        self.gain = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
     def forward(self, x: Tensor) -> Tensor:
-        shape = self.gain.shape
-        return nn.functional.layer_norm(x.mT, shape, self.gain, self.bias, self.eps).mT
+        return super().forward(x.mT).mT
 
 
 def input_width(profile: bool) -> int:
@@ -87,8 +80,7 @@ class ChainNetwork(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the scores of every residue, those of padding included: (B, L, k)."""
-        residues = batch["residues"]
-        assert isinstance(residues, Padded)
+        residues = column(batch, "residues", Padded)
         mask = residues.mask[:, None, :].float()
         return self.read(residue_inputs(residues, self.profile) * mask, mask, noise).mT
 
@@ -128,7 +120,6 @@ class ChainLabeller(NeuralLabeller):
         """Return the residues of the chains, padded rows."""
         return {"residues": chain_residues(inputs, profile=self.profile)}
 
-    @property
-    def n_scores(self) -> int:
-        """How many scores the network gives a residue."""
-        return sum(scores_of(self.classes))
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return how many scores the network gives a residue; the alphabet is fixed."""
+        return {"n_scores": sum(scores_of(self.classes))}

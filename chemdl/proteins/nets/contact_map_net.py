@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from chemdl.learn.classification import logistic
 from chemdl.learn.estimator import Feature
 from chemdl.learn.labelling import NeuralLabeller
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded
+from chemdl.learn.ragged import Batch, Padded, column
 from chemdl.proteins.nets.chain_net import ResidueDropout, ResidueNorm, input_width, residue_inputs
 from chemdl.proteins.pairs import DIGITS, SEPARATIONS, chain_pairs
 from chemdl.proteins.residues import chain_residues
@@ -57,8 +58,7 @@ class ContactMapNetwork(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the logit of each pair: (B, P, 1)."""
-        residues, pairs = batch["residues"], batch["pairs"]
-        assert isinstance(residues, Padded) and isinstance(pairs, Padded)
+        residues, pairs = (column(batch, name, Padded) for name in ("residues", "pairs"))
         mask = residues.mask.float()
         h = torch.relu(self.along(residue_inputs(residues, self.profile) * mask[:, None]))
         h = self.dropout(h, noise).mT * mask[..., None]
@@ -98,6 +98,7 @@ class ContactMapNetwork(nn.Module):
 class ContactMapNet(NeuralLabeller):
     """Contacts of pairs of residues; see :class:`ContactMapNetwork`."""
 
+    network = ContactMapNetwork
     _loss: ClassVar[Any] = "bce"
     # One number for each pair: the logit of a contact.
     classes = (0,)
@@ -124,10 +125,6 @@ class ContactMapNet(NeuralLabeller):
         residues = chain_residues(inputs, profile=self.profile)
         return {"pairs": chain_pairs(inputs), "residues": residues}
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network."""
-        return ContactMapNetwork(self.window, self.width, self.depth, self.dropout, self.profile)
-
     def predict(self, X: Sequence[Any]) -> np.ndarray:
         """Return the probability that each pair is in contact: (pairs, 1)."""
-        return np.round(0.5 * (1.0 + np.tanh(0.5 * self.outputs(X))), DIGITS)
+        return np.round(logistic(self.outputs(X)), DIGITS)

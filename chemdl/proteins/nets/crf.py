@@ -28,18 +28,9 @@ def log_partition(scores: Tensor, steps: Tensor, mask: Tensor) -> Tensor:
     mask : (n, L) or (g, n, L), true for sites; each chain's sites come first, padding after.
     """
     top = scores.amax(3, keepdim=True).detach()
-    local = (scores - top).exp()
-    between = steps.exp()
-    state, sums = local[:, :, 0], []
-    for t in range(scores.shape[2]):
-        if t:
-            moved = torch.bmm(state, between) * local[:, :, t]
-            state = torch.where(mask[..., t, None], moved, state)
-        total = state.sum(2, keepdim=True)
-        state = state / total
-        sums.append(total[:, :, 0])
+    _, totals = _forward((scores - top).exp(), steps.exp(), mask)
     # At padding the state sums to one already, and adds nothing.
-    within = torch.stack(sums, dim=2).log() + top[:, :, :, 0]
+    within = torch.cat(totals, dim=2).log() + top[:, :, :, 0]
     return (within * mask).sum(2)
 
 
@@ -60,20 +51,29 @@ def marginals(scores: Tensor, steps: Tensor, mask: Tensor) -> Tensor:
     """Return p(s_t = s) of each site: (g, n, L, S), by the forward-backward recursion."""
     local = (scores - scores.amax(3, keepdim=True)).exp()
     between = steps.exp()
-    length = scores.shape[2]
-    state, forward = local[:, :, 0], []
-    for t in range(length):
-        if t:
-            moved = torch.bmm(state, between) * local[:, :, t]
-            state = torch.where(mask[..., t, None], moved, state)
-        state = state / state.sum(2, keepdim=True)
-        forward.append(state)
-    back = torch.ones_like(state)
+    forward, _ = _forward(local, between, mask)
+    back = torch.ones_like(forward[0])
     backward = [back]
-    for t in range(length - 1, 0, -1):
+    for t in range(scores.shape[2] - 1, 0, -1):
         moved = torch.bmm(local[:, :, t] * back, between.mT)
         back = torch.where(mask[..., t, None], moved, back)
         back = back / back.sum(2, keepdim=True)
         backward.append(back)
     product = torch.stack(forward, dim=2) * torch.stack(backward[::-1], dim=2)
     return product / product.sum(3, keepdim=True)
+
+
+def _forward(local: Tensor, between: Tensor, mask: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the state at each site, (g, n, S) of sum one, and what it was divided by, (g, n, 1).
+
+    local : (g, n, L, S), between : (g, S, S); probabilities up to a factor. Padding changes none.
+    """
+    state, states, totals = local[:, :, 0], [], []
+    for t in range(local.shape[2]):
+        if t:
+            moved = torch.bmm(state, between) * local[:, :, t]
+            state = torch.where(mask[..., t, None], moved, state)
+        totals.append(state.sum(2, keepdim=True))
+        state = state / totals[-1]
+        states.append(state)
+    return states, totals

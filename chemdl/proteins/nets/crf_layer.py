@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from chemdl.learn.losses import Loss
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Batch, Ragged
-from chemdl.proteins.nets.chain_net import ChainLabeller, ChainNetwork
+from chemdl.proteins.nets.chain_net import ChainLabeller
 from chemdl.proteins.nets.crf import FORBIDDEN, log_likelihood, marginals
 from chemdl.proteins.residues import chain_lengths
 
@@ -29,7 +29,7 @@ class FieldNetwork(nn.Module):
 
     sites = "residues"
 
-    def __init__(self, scoring: ChainNetwork, classes: Sequence[int]) -> None:
+    def __init__(self, scoring: nn.Module, classes: Sequence[int]) -> None:
         super().__init__()
         self.scoring = scoring
         self.steps = nn.ParameterList(nn.Parameter(torch.zeros(c, c)) for c in classes)
@@ -117,21 +117,14 @@ def field_probabilities(
 
 
 class FieldLabeller(ChainLabeller):
-    """Labels of residues by a network that stands under a linear-chain field if ``field`` is set.
-
-    A subclass gives :meth:`scoring_network`.
-    """
+    """Labels of residues by a network, under a linear-chain field if ``field`` is set."""
 
     field: bool
 
-    def scoring_network(self) -> ChainNetwork:
-        """Make the network without a field."""
-        raise NotImplementedError
-
     def build(self, features: dict[str, Any], n_tasks: int) -> nn.Module:
-        """Make the network; the alphabet is fixed, so features do not matter."""
-        network = self.scoring_network()
-        return FieldNetwork(network, self.classes) if self.field else network
+        """Make the network that gives the scores, and the field on it."""
+        scoring = super().build(features, n_tasks)
+        return FieldNetwork(scoring, self.classes) if self.field else scoring
 
     def _check_targets(self, targets: np.ndarray | Ragged) -> None:
         super()._check_targets(targets)

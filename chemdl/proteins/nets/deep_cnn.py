@@ -64,6 +64,8 @@ class DeepCNN(FieldLabeller):
     field : put a linear-chain field on top (:class:`chemdl.proteins.nets.crf_layer.FieldNetwork`).
     """
 
+    network = DeepConvolution
+
     width: int = 96
     depth: int = 5
     kernel: int = 9
@@ -72,9 +74,3 @@ class DeepCNN(FieldLabeller):
     learning_rate: float = 2e-3
     decay: float = 0.02
     warmup: float = 1.0
-
-    def scoring_network(self) -> ChainNetwork:
-        """Make the convolutions."""
-        return DeepConvolution(
-            self.n_scores, self.width, self.depth, self.kernel, self.dropout, self.profile
-        )

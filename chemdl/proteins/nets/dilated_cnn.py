@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +62,8 @@ class DilatedResidual(ChainNetwork):
 class DilatedCNN(ChainLabeller):
     """Residual blocks with dilation; see :class:`DilatedResidual`."""
 
+    network = DilatedResidual
+
     width: int = 96
     dilations: Sequence[int] = (1, 2, 4, 8, 1, 2)
     kernel: int = 5
@@ -70,13 +71,3 @@ class DilatedCNN(ChainLabeller):
     learning_rate: float = 2e-3
     decay: float = 0.02
     warmup: float = 1.0
-
-    def build(self, features: dict[str, Any], n_tasks: int) -> nn.Module:
-        """Make the network; the alphabet is fixed, so features do not matter."""
-        return self.residual_network(self.n_scores)
-
-    def residual_network(self, n_scores: int) -> nn.Module:
-        """Make the blocks, with so many scores for each residue."""
-        return DilatedResidual(
-            n_scores, self.width, self.dilations, self.kernel, self.dropout, self.profile
-        )

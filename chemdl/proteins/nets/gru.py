@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -48,6 +46,8 @@ class BidirectionalRecurrence(ChainNetwork):
 class ChainGRU(ChainLabeller):
     """A bidirectional gated recurrence; see :class:`BidirectionalRecurrence`."""
 
+    network = BidirectionalRecurrence
+
     width: int = 64
     layers: int = 2
     kernel: int = 7
@@ -56,9 +56,3 @@ class ChainGRU(ChainLabeller):
     learning_rate: float = 3e-3
     decay: float = 0.02
     warmup: float = 1.0
-
-    def build(self, features: dict[str, Any], n_tasks: int) -> nn.Module:
-        """Make the network; the alphabet is fixed, so features do not matter."""
-        return BidirectionalRecurrence(
-            self.n_scores, self.width, self.layers, self.kernel, self.dropout, self.profile
-        )

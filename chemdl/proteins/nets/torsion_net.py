@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from chemdl.learn.losses import Loss, masked_mean
 from chemdl.learn.models import net
@@ -41,9 +41,9 @@ class TorsionNet(DilatedCNN):
 
     _loss: ClassVar[Any] = Loss(circle_loss)
 
-    def build(self, features: dict[str, Any], n_tasks: int) -> nn.Module:
-        """Make the network: two outputs for each angle."""
-        return self.residual_network(2 * n_tasks)
+    def sizes(self, features: dict[str, Any], n_tasks: int) -> dict[str, Any]:
+        """Return the number of outputs: two for each angle."""
+        return {"n_scores": 2 * n_tasks}
 
     def _check_targets(self, targets: np.ndarray | Ragged) -> None:
         """Take any angles."""

@@ -65,6 +65,7 @@ class TwoStageNet(ChainLabeller):
     dropout : of the hidden units of both.
     """
 
+    network = TwoStageNetwork
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [1e-3, 3e-3, 1e-2],
         "dropout": [0.0, 0.1, 0.2],
@@ -76,13 +77,6 @@ class TwoStageNet(ChainLabeller):
     learning_rate: float = 1e-2
     decay: float = 0.05
 
-    def build(self, features: dict[str, Any], n_tasks: int) -> nn.Module:
-        """Make the network; the alphabet is fixed, so features do not matter."""
-        return TwoStageNetwork(
-            self.n_scores,
-            scores_of(self.classes),
-            self.windows,
-            self.hidden,
-            self.dropout,
-            self.profile,
-        )
+    def sizes(self, features: dict[str, Any], n_tasks: int) -> dict[str, Any]:
+        """Return how many scores the network gives a residue, in all and for each task."""
+        return {**super().sizes(features, n_tasks), "widths": scores_of(self.classes)}

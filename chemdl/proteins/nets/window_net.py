@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded
+from chemdl.learn.ragged import Batch, Padded, column
 from chemdl.proteins.nets.chain_net import (
     RESIDUES,
     ChainLabeller,
@@ -63,6 +64,7 @@ class PretrainedWindowNetwork(WindowNetwork):
     2015) and SPIDER2 (Heffernan et al. 2015) began so.
     """
 
+    @functools.wraps(WindowNetwork.__init__)  # type: ignore[misc]
     def __init__(self, *sizes: Any, **more: Any) -> None:
         super().__init__(*sizes, **more)
         # Drawn under the replica's seed, so that pre-training depends on nothing else.
@@ -71,8 +73,7 @@ class PretrainedWindowNetwork(WindowNetwork):
     @torch.enable_grad()
     def fit_scaling(self, batch: Batch) -> None:
         """Pre-train every layer on the train chains."""
-        residues = batch["residues"]
-        assert isinstance(residues, Padded)
+        residues = column(batch, "residues", Padded)
         generator = torch.Generator().manual_seed(self.pretraining_seed)
         x = self._windows(Padded(*(part.cpu() for part in residues)), generator)
         for layer in self.layers:
@@ -166,9 +167,7 @@ class WindowNet(ChainLabeller):
     learning_rate: float = 1e-2
     decay: float = 0.05
 
-    def build(self, features: dict[str, Any], n_tasks: int) -> nn.Module:
-        """Make the network; the alphabet is fixed, so features do not matter."""
-        network = PretrainedWindowNetwork if self.pretrained else WindowNetwork
-        return network(
-            self.n_scores, self.window, self.width, self.depth, self.dropout, profile=self.profile
-        )
+    @property
+    def network(self) -> type[WindowNetwork]:  # type: ignore[override]
+        """The class of the network, with layers that are trained beforehand or without."""
+        return PretrainedWindowNetwork if self.pretrained else WindowNetwork

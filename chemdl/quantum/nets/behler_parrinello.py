@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from chemdl.learn.estimator import Feature
 from chemdl.learn.layers import ColumnScale
 from chemdl.learn.models import net
-from chemdl.learn.ragged import Batch, Padded
+from chemdl.learn.ragged import Batch, Padded, column
 from chemdl.quantum.geometries import geometries
 from chemdl.quantum.nets.energies import EnergyNetwork, GeometryNet, PaddedAtoms
 from chemdl.quantum.symmetry import SymmetryFunctions
@@ -47,13 +47,11 @@ class BehlerParrinelloNetwork(EnergyNetwork):
     ``elements`` are atomic numbers, ``width`` the number of functions, ``hidden`` the layers'.
     """
 
-    numbers: Tensor
-
     def __init__(
         self, n_tasks: int, elements: Sequence[int], width: int, hidden: Sequence[int]
     ) -> None:
         super().__init__(n_tasks)
-        self.register_buffer("numbers", torch.tensor(list(elements)))
+        self.numbers = nn.Buffer(torch.tensor(list(elements)))
         self.function_scale = ColumnScale(width, _bounded_deviation)
         sizes = [width, *hidden, n_tasks]
         self.layers = nn.ModuleList(PerElement(len(elements), a, b) for a, b in pairwise(sizes))
@@ -61,14 +59,12 @@ class BehlerParrinelloNetwork(EnergyNetwork):
     def fit_scaling(self, batch: Batch, targets: Tensor) -> None:
         """Fit composition, scale, and each function's mean and deviation to the train rows."""
         super().fit_scaling(batch, targets)
-        functions = batch["functions"]
-        assert isinstance(functions, Padded)
+        functions = column(batch, "functions", Padded)
         self.function_scale.fit(functions.values[functions.mask])
 
     def atomic_energies(self, atoms: PaddedAtoms, batch: Batch) -> Tensor:
         """Return each atom's part, scaled: (B, L, tasks)."""
-        functions = batch["functions"]
-        assert isinstance(functions, Padded)
+        functions = column(batch, "functions", Padded)
         kind = (atoms.numbers[..., None] == self.numbers).to(functions.values.dtype)
         x = self.function_scale(functions.values)
         for layer in self.layers[:-1]:
@@ -98,6 +94,7 @@ class BehlerParrinello(GeometryNet):
     ``elements`` are those that the nets are made for, as atomic numbers.
     """
 
+    network = BehlerParrinelloNetwork
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 2e-3],
         "hidden": [(64, 32), (96, 48), (128, 64)],
@@ -114,7 +111,6 @@ class BehlerParrinello(GeometryNet):
         functions = SymmetryFunctions(tuple(self.elements))
         return {**geometries(inputs, "padded"), "functions": functions(inputs)}
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for these functions."""
-        width = features["functions"].shape[-1]
-        return BehlerParrinelloNetwork(n_tasks, self.elements, width, self.hidden)
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the number of functions, and of tasks."""
+        return {"width": features["functions"].shape[-1], "n_tasks": n_tasks}

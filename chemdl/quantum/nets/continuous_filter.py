@@ -112,6 +112,7 @@ class ContinuousFilter(GeometryNet):
     the energy and the forces of frames of one molecule.
     """
 
+    network = ContinuousFilterNetwork
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [1e-3, 2e-3, 4e-3],
         "width": [48, 64, 96, 128],
@@ -133,11 +134,10 @@ class ContinuousFilter(GeometryNet):
     def _loss(self) -> Loss:
         return energy_and_forces(self.forces) if self.forces else ABSOLUTE_ERROR
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network; with forces the first target is the energy, the others its slopes."""
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the number of energies; with forces the first target is one, the others forces."""
         n_forces = n_tasks - 1 if self.forces else 0
-        sizes = (self.width, self.channels, self.gaussians, self.layers)
-        return ContinuousFilterNetwork(n_tasks - n_forces, *sizes, self.cutoff, n_forces)
+        return {"n_tasks": n_tasks - n_forces, "n_forces": n_forces}
 
     def energies_and_forces(self, X: Sequence[Any]) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return energies (n,), and by differentiation the forces (atoms, 3) on each molecule.

@@ -27,7 +27,7 @@ from chemdl.learn.estimator import Feature
 from chemdl.learn.losses import Loss, masked_mean
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded
+from chemdl.learn.ragged import Batch, Padded, column
 from chemdl.quantum.coulomb import coulomb_matrices, most_atoms
 from chemdl.quantum.geometries import geometries
 from chemdl.quantum.nets.energies import AtomicSum, GeometryNet, PaddedAtoms
@@ -59,13 +59,6 @@ class CoulombNetwork(nn.Module):
     """
 
     needs_targets = True
-    orders: Tensor
-    thresholds: Tensor
-    widths: Tensor
-    present: Tensor
-    first: Tensor
-    second: Tensor
-    total: AtomicSum
 
     def __init__(
         self, size: int, n_tasks: int, hidden: Sequence[int], levels: int, noise: float, orders: int
@@ -74,23 +67,21 @@ class CoulombNetwork(nn.Module):
         self.levels, self.noise = levels, noise
         entries = size * (size + 1) // 2
         shifts = noise * np.random.default_rng(0).standard_normal((orders, size))
-        self.register_buffer("orders", torch.tensor(shifts, dtype=torch.float32))
-        self.register_buffer("thresholds", torch.zeros(entries, levels))
-        self.register_buffer("widths", torch.ones(entries, levels))
-        self.register_buffer("present", torch.zeros(entries, levels))
+        self.orders = nn.Buffer(torch.tensor(shifts, dtype=torch.float32))
+        self.thresholds = nn.Buffer(torch.zeros(entries, levels))
+        self.widths = nn.Buffer(torch.ones(entries, levels))
+        self.present = nn.Buffer(torch.zeros(entries, levels))
         first, second = np.tril_indices(size)
-        self.register_buffer("first", torch.as_tensor(first))
-        self.register_buffer("second", torch.as_tensor(second))
+        self.first = nn.Buffer(torch.as_tensor(first))
+        self.second = nn.Buffer(torch.as_tensor(second))
         sizes = [entries * levels, *hidden, n_tasks]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.total = AtomicSum(n_tasks)
 
     def fit_scaling(self, batch: Batch, targets: Tensor) -> None:
         """Fit composition, scale and thresholds to the train rows of a replica."""
-        numbers, matrices = batch["numbers"], batch["matrices"]
-        assert isinstance(numbers, Padded) and isinstance(matrices, Tensor)
-        self.total.fit(numbers.values, targets)
-        some = matrices[:_FITTED_ROWS]
+        self.total.fit(column(batch, "numbers", Padded).values, targets)
+        some = column(batch, "matrices", Tensor)[:_FITTED_ROWS]
         entries = torch.cat([self.entries(some, shift) for shift in self.orders[:2]])
         levels = self.levels
         points = torch.linspace(0.5 / levels, 1 - 0.5 / levels, levels, device=some.device)
@@ -112,8 +103,7 @@ class CoulombNetwork(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return values (B, tasks): of one random order in training, else the mean over some."""
-        matrices, atoms = batch["matrices"], PaddedAtoms.read(batch)
-        assert isinstance(matrices, Tensor)
+        matrices, atoms = column(batch, "matrices", Tensor), PaddedAtoms.read(batch)
         if noise is not None:
             uniform = noise.uniform(0, matrices.shape[:2])
             shift = self.noise * torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))
@@ -147,6 +137,7 @@ class CoulombNet(GeometryNet):
     thresholds are not.
     """
 
+    network = CoulombNetwork
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [5e-4, 1e-3, 2e-3],
         "hidden": [(400, 100), (600, 200), (800, 400)],
@@ -171,7 +162,6 @@ class CoulombNet(GeometryNet):
         size = most_atoms(inputs) if fitted is None else fitted["matrices"].shape[1]
         return {**geometries(inputs, "padded"), "matrices": coulomb_matrices(inputs, size)}
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for matrices of this size."""
-        size = features["matrices"].shape[1]
-        return CoulombNetwork(size, n_tasks, self.hidden, self.levels, self.noise, self.orders)
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the width of the matrices, and the number of tasks."""
+        return {"size": features["matrices"].shape[1], "n_tasks": n_tasks}

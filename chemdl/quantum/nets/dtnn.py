@@ -18,7 +18,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from chemdl.learn.estimator import Feature
 from chemdl.learn.models import net
 from chemdl.learn.ragged import Batch
 from chemdl.quantum.nets.energies import (
@@ -39,10 +38,8 @@ class DeepTensorNetwork(EnergyNetwork):
     ``width`` is the size of c, ``factors`` that of the product, ``passes`` is T.
     """
 
-    def __init__(
-        self, n_tasks: int, width: int, factors: int, gaussians: int, passes: int, n_forces: int = 0
-    ) -> None:
-        super().__init__(n_tasks, n_forces)
+    def __init__(self, n_tasks: int, width: int, factors: int, gaussians: int, passes: int) -> None:
+        super().__init__(n_tasks)
         self.passes = passes
         self.embedding = nn.Embedding(MOST_ELEMENTS + 1, width)
         self.gaussians = Gaussians(gaussians, _FIRST, _LAST)
@@ -90,6 +87,7 @@ class DeepTensorNet(GeometryNet):
     Widths are those of the paper (30 features, 60 factors), with 40 Gaussians.
     """
 
+    network = DeepTensorNetwork
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [5e-4, 1e-3, 2e-3, 4e-3],
         "width": [20, 30, 40],
@@ -104,7 +102,3 @@ class DeepTensorNet(GeometryNet):
     passes: int = 3
     batch_size: int = 16
     learning_rate: float = 4e-3
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network."""
-        return DeepTensorNetwork(n_tasks, self.width, self.factors, self.gaussians, self.passes)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.losses import LOSSES, Loss, masked_mean
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded
+from chemdl.learn.ragged import Batch, Padded, column
 from chemdl.quantum.geometries import composition, elements, geometries
 
 # Atomic numbers from 1 to this have a place in an embedding.
@@ -60,8 +60,7 @@ class PaddedAtoms(NamedTuple):
     @classmethod
     def read(cls, batch: Batch) -> PaddedAtoms:
         """Take the atoms from a batch of padded rows."""
-        numbers, xyz = batch["numbers"], batch["xyz"]
-        assert isinstance(numbers, Padded) and isinstance(xyz, Padded)
+        numbers, xyz = (column(batch, name, Padded) for name in ("numbers", "xyz"))
         return cls(numbers.values.long(), numbers.mask.to(xyz.values.dtype), xyz.values)
 
 
@@ -96,11 +95,9 @@ class Gaussians(nn.Module):
     d (…) → (…, K).
     """
 
-    centres: Tensor
-
     def __init__(self, count: int, first: float, last: float) -> None:
         super().__init__()
-        self.register_buffer("centres", torch.linspace(first, last, count))
+        self.centres = nn.Buffer(torch.linspace(first, last, count))
         self.width = (last - first) / (count - 1)
 
     def forward(self, distance: Tensor) -> Tensor:
@@ -110,15 +107,11 @@ class Gaussians(nn.Module):
 class AtomicSum(nn.Module):
     """E = Σ_i (a_Z(i) + s e_i): e (B, L, tasks) → (B, tasks); see the module."""
 
-    atomic: Tensor
-    seen: Tensor
-    scale: Tensor
-
     def __init__(self, n_tasks: int) -> None:
         super().__init__()
-        self.register_buffer("atomic", torch.zeros(MOST_ELEMENTS + 1, n_tasks))
-        self.register_buffer("seen", torch.zeros(MOST_ELEMENTS + 1))
-        self.register_buffer("scale", torch.ones(n_tasks))
+        self.atomic = nn.Buffer(torch.zeros(MOST_ELEMENTS + 1, n_tasks))
+        self.seen = nn.Buffer(torch.zeros(MOST_ELEMENTS + 1))
+        self.scale = nn.Buffer(torch.ones(n_tasks))
 
     def fit(self, numbers: Tensor, targets: Tensor) -> None:
         """Fit a and s to train rows: numbers (B, L), targets (B, tasks).
@@ -133,11 +126,9 @@ class AtomicSum(nn.Module):
         values = targets.cpu().numpy().astype(np.float64)
         present = counts.any(axis=0)
         atomic = np.zeros((MOST_ELEMENTS + 1, values.shape[1]))
-        for task, column in enumerate(values.T):
-            measured = np.isfinite(column)
-            fitted = np.linalg.lstsq(
-                counts[np.ix_(measured, present)], column[measured], rcond=None
-            )
+        for task, target in enumerate(values.T):
+            known = np.isfinite(target)
+            fitted = np.linalg.lstsq(counts[np.ix_(known, present)], target[known], rcond=None)
             atomic[present, task] = fitted[0]
         residual = np.nanstd(values - counts @ atomic, axis=0)
         scale = residual / math.sqrt(counts.sum(axis=1).mean())
@@ -158,8 +149,6 @@ class EnergyNetwork(nn.Module):
     """
 
     needs_targets = True
-    n_forces: int
-    total: AtomicSum
 
     def __init__(self, n_tasks: int, n_forces: int = 0) -> None:
         super().__init__()
@@ -168,9 +157,8 @@ class EnergyNetwork(nn.Module):
 
     def fit_scaling(self, batch: Batch, targets: Tensor) -> None:
         """Fit composition and scale to the train rows of a replica."""
-        numbers = batch["numbers"]
-        assert isinstance(numbers, Padded)
-        self.total.fit(numbers.values, targets[:, : len(self.total.scale)])
+        numbers = column(batch, "numbers", Padded).values
+        self.total.fit(numbers, targets[:, : len(self.total.scale)])
 
     def atomic_energies(self, atoms: PaddedAtoms, batch: Batch) -> Tensor:
         """Return each atom's part, scaled: (B, L, tasks)."""

@@ -17,7 +17,7 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded, Ragged
+from chemdl.learn.ragged import Batch, Padded, Ragged, column
 from chemdl.screening.complex_features import poses_in_pockets, surroundings
 
 
@@ -46,8 +46,7 @@ class PooledAtoms(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        atoms = batch["atoms"]
-        assert isinstance(atoms, Padded)
+        atoms = column(batch, "atoms", Padded)
         present = atoms.mask * weight[:, None]
         x = self.norm(atoms.values.reshape(-1, atoms.values.shape[-1]), present.reshape(-1))
         h = torch.relu(self.first(x.reshape(atoms.values.shape)))
@@ -77,6 +76,7 @@ class AtomSurroundings(NeuralEstimator):
     dropout : rate after the first layer over atoms and after the hidden layer.
     """
 
+    network = PooledAtoms
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 3e-3],
         "width": [32, 64, 128],
@@ -96,6 +96,6 @@ class AtomSurroundings(NeuralEstimator):
         rows = [surroundings(pose.atoms, protein) for pose, protein in poses_in_pockets(inputs)]
         return {"atoms": Ragged.of(rows, layout="padded")}
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for surroundings of this width."""
-        return PooledAtoms(features["atoms"].shape[-1], n_tasks, self.width, self.dropout)
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the width of the surroundings, and the number of tasks."""
+        return {"n_features": features["atoms"].shape[-1], "n_tasks": n_tasks}

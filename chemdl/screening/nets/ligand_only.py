@@ -17,7 +17,7 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch
+from chemdl.learn.ragged import Batch, column
 from chemdl.screening.complex_features import ligand_features
 
 
@@ -39,9 +39,8 @@ class LigandLayers(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        x = batch["ligand"]
-        assert isinstance(x, Tensor)
-        x = x.float() if self.norm is None else self.norm(x.float(), weight)
+        x = column(batch, "ligand", Tensor).float()
+        x = x if self.norm is None else self.norm(x, weight)
         h = torch.relu(self.hidden(x))
         return self.output(self.dropout(h, noise))
 
@@ -71,6 +70,7 @@ class LigandOnly(NeuralEstimator):
     dropout : rate after it.
     """
 
+    network = LigandLayers
     search_space: ClassVar[dict[str, list[Any]]] = {
         "learning_rate": [3e-4, 1e-3, 3e-3],
         "width": [32, 64, 128],
@@ -90,12 +90,8 @@ class LigandOnly(NeuralEstimator):
         """Return the ligands' fingerprints (n, 2048), or their six properties (n, 6)."""
         return {"ligand": ligand_features(inputs, self.representation)}
 
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for features of this width."""
-        return LigandLayers(
-            features["ligand"].shape[-1],
-            n_tasks,
-            self.width,
-            self.dropout,
-            normalise=self.representation == "properties",
-        )
+    def sizes(self, features: dict[str, Feature], n_tasks: int) -> dict[str, Any]:
+        """Return the width of the features, and whether they have units to be normalised."""
+        normalise = self.representation == "properties"
+        width = features["ligand"].shape[-1]
+        return {"n_features": width, "n_tasks": n_tasks, "normalise": normalise}

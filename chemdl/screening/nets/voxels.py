@@ -20,7 +20,7 @@ from chemdl.learn.estimator import Feature, NeuralEstimator
 from chemdl.learn.layers import Dropout, RunningNorm
 from chemdl.learn.models import net
 from chemdl.learn.noise import Noise
-from chemdl.learn.ragged import Batch, Padded, Ragged
+from chemdl.learn.ragged import Batch, Padded, Ragged, column
 from chemdl.screening.complex_features import poses_in_pockets
 from chemdl.screening.receptors import Atoms
 
@@ -70,8 +70,7 @@ class VoxelConvolution(nn.Module):
 
     def forward(self, batch: Batch, noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (B, tasks)."""
-        atoms = batch["atoms"]
-        assert isinstance(atoms, Padded)
+        atoms = column(batch, "atoms", Padded)
         if noise is not None:
             turns = rotations(noise.uniform(_TURN, (len(atoms.values), 3)))
             return self._read(atoms, turns, noise, weight)
@@ -169,6 +168,7 @@ class Voxels(NeuralEstimator):
     dropout : rate before the output.
     """
 
+    network = VoxelConvolution
     # Wide enough that replicas train one after another on a CPU: stacked, that is with
     # grouped convolutions, they take longer there.
     search_space: ClassVar[dict[str, list[Any]]] = {
@@ -193,7 +193,3 @@ class Voxels(NeuralEstimator):
         pairs = poses_in_pockets(inputs)
         rows = [atoms_in_ball(pose.atoms, protein, radius) for pose, protein in pairs]
         return {"atoms": Ragged.of(rows, layout="padded")}
-
-    def build(self, features: dict[str, Feature], n_tasks: int) -> nn.Module:
-        """Make the network for grids of this size."""
-        return VoxelConvolution(n_tasks, self.width, self.size, self.resolution, self.dropout)

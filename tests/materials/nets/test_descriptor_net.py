@@ -8,7 +8,7 @@ from chemdl.materials.nets.descriptor_net import DescriptorLayers
 
 
 def test_columns_are_scaled_and_values_far_out_are_bounded() -> None:
-    network = DescriptorLayers(2, 1, hidden=(4,), rate=0.0).eval()
+    network = DescriptorLayers(2, 1, hidden=(4,), dropout=0.0).eval()
     network.fit_scaling({"descriptors": torch.tensor([[1.0, 7.0], [3.0, 7.0]])})
     assert network.scale.centre.tolist() == [2.0, 7.0]
     # The second column is constant in train: it is centred alone.

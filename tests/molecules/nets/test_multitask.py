@@ -22,12 +22,6 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def smiles() -> np.ndarray:
-    ends = ["", "O", "C(=O)O", "N", "Cl"]
-    return np.array(["C" * n + end for n in range(1, 21) for end in ends], dtype=object)
-
-
-@pytest.fixture(scope="module")
 def labels(smiles: np.ndarray) -> np.ndarray:
     """Oxygen, nitrogen, length; each measured for other rows."""
     y = np.array([["O" in s, "N" in s, len(s) > 12] for s in smiles], dtype=float)
@@ -205,7 +199,7 @@ def test_packed_bits_are_the_same_fingerprint_to_the_network() -> None:
 
 @pytest.mark.parametrize("stack", [False, True])
 def test_packed_bits_train_and_predict_exactly_as_the_bits_do(smiles, labels, stack: bool) -> None:
-    recipe = Multitask.Classifier(**SMALL).recipe()
+    recipe = Multitask.Classifier(**SMALL)
     rows = np.arange(len(smiles))
     replicas = [ReplicaRows(rows[seed + 10 :], rows[: seed + 10], seed) for seed in range(2)]
     results = []

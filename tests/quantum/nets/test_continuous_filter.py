@@ -44,13 +44,13 @@ def test_a_single_atom_feels_no_force(fitted) -> None:
 
 def test_forces_can_be_learned(small_net) -> None:
     # A spring between two atoms, 20 (d - 1.2)² / 2, and its forces.
-    distances = np.linspace(1.0, 1.4, 40)
+    distances = np.linspace(1.0, 1.4, 24)
     inputs = [f"C 0 0 0; O 0 0 {d:.4f}" for d in distances]
     pull = 20 * (distances - 1.2)
-    targets = np.zeros((40, 7))
+    targets = np.zeros((24, 7))
     targets[:, 0], targets[:, 3], targets[:, 6] = 10 * (distances - 1.2) ** 2, pull, -pull
-    net = small_net("continuous_filter", forces=1.0, epochs=60, batch_size=4, learning_rate=5e-3)
+    net = small_net("continuous_filter", forces=1.0, epochs=30, batch_size=4, learning_rate=5e-3)
     predicted = net.fit(inputs, targets).predict(inputs)
-    assert predicted.shape == (40, 7)
+    assert predicted.shape == (24, 7)
     assert np.abs(predicted[:, 3] - pull).mean() < 0.5
     np.testing.assert_allclose(predicted[:, 1:4], -predicted[:, 4:7], atol=1e-3)

@@ -92,7 +92,7 @@ def test_padding_changes_no_energy(name, fitted, data) -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_molecules_of_similar_size_share_a_batch_where_atoms_are_padded(name, small_net) -> None:
-    assert small_net(name).recipe().bucketed == (name != "coulomb_net")
+    assert small_net(name).bucketed == (name != "coulomb_net")
 
 
 def test_composition_is_fitted_to_the_train_rows() -> None:
