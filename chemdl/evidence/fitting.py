@@ -105,7 +105,7 @@ def net_replica(trained: Any, data: Dataset, rows: np.ndarray, device: str) -> R
         device=device,
     )
     best = max(member.best_epoch for member in net.members_)
-    return replace(replica, best_epoch=best, epochs=net.recipe().epochs)
+    return replace(replica, best_epoch=best, epochs=net.epochs)
 
 
 def prepare(model: Any, data: Dataset) -> None:

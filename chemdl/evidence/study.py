@@ -97,12 +97,23 @@ class Study:
         # A chapter's studies may have different numbers of repeats: each runs what it has.
         self.protocol = protocol.head(min(settings.repeats or protocol.repeats, protocol.repeats))
         self.metrics, self.reference = tuple(metrics), reference
-        self.models = {k: on_device(m, settings.device) for k, m in models.items()}
+        self.models = {name: self._prepared(name, model) for name, model in models.items()}
         self.store = ReplicaStore(settings.output / "replicas" / name)
         self._computed: dict[str, Replica] = {}
         self.test_openings: Counter[str] = Counter()
         self.tuned: dict[str, int] = {}
         self._check()
+
+    def _prepared(self, name: str, model: Any) -> Any:
+        """Return an unfitted copy on the run's device; a full run refits nets on their valid rows.
+
+        The other models learn from the valid rows as well. A recipe as published stays as it is.
+        """
+        copied = on_device(model, self.settings.device)
+        refits = self.settings.profile == "full" and name not in self.untuned
+        if refits and "refit" in copied.get_params(deep=False):
+            copied.set_params(refit=True)
+        return copied
 
     @property
     def card_path(self) -> Path:

@@ -145,6 +145,9 @@ class _Trials:
         One that diverged scores −∞, NaN where the metric is undefined.
         """
         search, model = self.search, self.model(chosen)
+        if getattr(model, "refit", False):
+            # Trials are scored on the valid rows, which a net that is trained anew has learned.
+            model.set_params(refit=False)
         train = search.split.train if whole else search.rung()
         key = self._key(model, train)
         replica = search.store.get(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -50,6 +50,7 @@ class NeuralEstimator(Recipe, BaseEstimator):
     # The class of the network, of a net that leaves :meth:`build` as it is.
     network: ClassVar[type[nn.Module]]
 
+    refit: bool = False
     seed: int = 0
     device: str = "auto"
 
@@ -127,16 +128,9 @@ class NeuralEstimator(Recipe, BaseEstimator):
         for position, _ in members:
             slots.append((position, len(waiting.setdefault(position, []))))
             waiting[position].append(None)
-        for finished in train(
-            lambda: self.build(features, targets.shape[1]),
-            features,
-            targets,
-            [member for _, member in members],
-            loss=self._loss,
-            recipe=self,
-            device=resolve_device(self.device),
-            stack=stack,
-        ):
+        own = [member for _, member in members]
+        for stopped in self._trained_stacks(features, targets, own, stack):
+            finished = self._refitted(features, targets, own, stopped) if self.refit else stopped
             for i, fitted in finished:
                 position, slot = slots[i]
                 waiting[position][slot] = fitted
@@ -147,6 +141,50 @@ class NeuralEstimator(Recipe, BaseEstimator):
                 )
                 for p in done
             ]
+
+    def _trained_stacks(
+        self,
+        features: dict[str, Feature],
+        targets: np.ndarray | Ragged,
+        members: Sequence[ReplicaRows],
+        stack: bool | None,
+    ) -> Iterator[list[tuple[int, FittedReplica]]]:
+        return train(
+            lambda: self.build(features, targets.shape[1]),
+            features,
+            targets,
+            members,
+            loss=self._loss,
+            recipe=self,
+            device=resolve_device(self.device),
+            stack=stack,
+        )
+
+    def _refitted(
+        self,
+        features: dict[str, Feature],
+        targets: np.ndarray | Ragged,
+        members: Sequence[ReplicaRows],
+        stopped: Sequence[tuple[int, FittedReplica]],
+    ) -> list[tuple[int, FittedReplica]]:
+        """Train networks that early stopping has ended anew, on train and valid rows together.
+
+        Each takes as many epochs as were best for it, from the same seed.
+        """
+        again = []
+        for i, fitted in stopped:
+            rows = np.union1d(members[i].train, members[i].valid)
+            again.append(
+                replace(members[i], train=rows, valid=rows[:1], epochs=fitted.best_epoch)
+            )
+        done = []
+        for finished in self._trained_stacks(features, targets, again, None):
+            for place, fitted in finished:
+                i, first = stopped[place]
+                fitted.valid_losses = first.valid_losses
+                fitted.seconds += first.seconds
+                done.append((i, fitted))
+        return done
 
     def _trained(
         self,

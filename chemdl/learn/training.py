@@ -75,12 +75,16 @@ class Recipe:
 
 @dataclass(frozen=True)
 class ReplicaRows:
-    """What one replica learns from: train and valid rows, its seed, its tasks (``None``: all)."""
+    """What one replica learns from: train and valid rows, its seed, its tasks (``None``: all).
+
+    With ``epochs`` it trains exactly so long, and its valid rows stop nothing.
+    """
 
     train: np.ndarray
     valid: np.ndarray
     seed: int
     tasks: tuple[int, ...] | None = None
+    epochs: int | None = None
 
 
 @dataclass
@@ -248,6 +252,9 @@ class _Stack:
         valid = padded_rows([m.valid for m in self.members], self.device)
         # Without a measured valid target there is nothing to stop by: the last epoch counts.
         blind = self._measured_targets(valid).flatten(1).sum(1) == 0
+        blind |= torch.tensor([m.epochs is not None for m in self.members], device=self.device)
+        last = torch.tensor([m.epochs or self.recipe.epochs for m in self.members])
+        last = last.to(self.device)
         for epoch in range(1, self.recipe.epochs + 1):
             self._train_epoch(optimizer, epoch)
             losses = self._evaluate(valid)
@@ -256,7 +263,7 @@ class _Stack:
             best = torch.where(better, losses, best)
             best_epoch = torch.where(better, epoch, best_epoch)
             self._keep(kept, better)
-            stopped |= epoch - best_epoch >= self.recipe.patience
+            stopped |= (epoch - best_epoch >= self.recipe.patience) | (epoch >= last)
             if bool(stopped.all()):
                 break
         return self._results(kept, best_epoch, torch.stack(curve, dim=1))
