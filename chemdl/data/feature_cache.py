@@ -10,18 +10,16 @@ import hashlib
 import json
 import threading
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chemdl.files import cache_dir, write_atomically
+from chemdl.files import cache_dir, read_arrays, write_atomically
 
 # What one kind of row may take in memory: 2,097,152 fingerprints of 2,048 packed bits, or 262,144
 # of 2,048 counts.
@@ -207,17 +205,9 @@ def forget() -> None:
 
 
 def read_rows(path: Path, count: int) -> NDArray[Any] | None:
-    """Read a cached file of ``count`` rows; ``None`` where it is absent, cut off or altered.
-
-    The zip member's checksum tells an altered file.
-    """
-    try:
-        # Opened here, because np.load leaves the file open where it is no whole archive.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
-            rows = stored["rows"]
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
-        return None
-    return rows if len(rows) == count else None
+    """Read a cached file of ``count`` rows; ``None`` where it is absent, cut off or altered."""
+    rows = (read_arrays(path) or {}).get("rows")
+    return rows if rows is not None and len(rows) == count else None
 
 
 def write_rows(path: Path, rows: NDArray[Any]) -> None:
