@@ -89,7 +89,7 @@ readme: setup ## renew the README's table of verdicts and its figure from the re
 	@$(CHEMDL) book readme
 
 address: setup ## write the repository's address where it is needed (URL=…)
-	@$(CHEMDL) address "$(URL)"
+	@$(BIN)/python .ci/address.py "$(URL)"
 
 # What speaks against it is said before the book is built.
 release: setup ## wheel, source archive, the site and their SHA-256 in dist

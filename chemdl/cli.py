@@ -96,7 +96,6 @@ def _parser() -> argparse.ArgumentParser:
         _add_record,
         _add_calibrate,
         _add_book,
-        _add_address,
         _add_doctor,
     ):
         add(commands)
@@ -281,7 +280,7 @@ def _claim_text(claim: Any) -> str:
     return "\n".join([head, *body])
 
 
-# record, calibrate, book, address
+# record, calibrate, book
 
 
 def _add_record(commands: Any) -> None:
@@ -347,19 +346,6 @@ def _book_readme(options: argparse.Namespace) -> None:
     from chemdl.book.readme import write_readme
 
     for path in write_readme():
-        print(path)
-
-
-def _add_address(commands: Any) -> None:
-    text = "write the repository's address into _config.yml and the chapters' set-up cells"
-    parser = add_command(commands, "address", _address, text)
-    parser.add_argument("url", metavar="URL", help="for instance https://github.com/OWNER/NAME")
-
-
-def _address(options: argparse.Namespace) -> None:
-    from chemdl.book.site import write_address
-
-    for path in write_address(options.url):
         print(path)
 
 

@@ -167,40 +167,6 @@ def with_address(config: dict[str, Any], address: str) -> dict[str, Any]:
     }
 
 
-def write_address(url: str) -> list[Path]:
-    """Write the repository's address into ``_config.yml`` and the chapters' set-up cells.
-
-    Returns the files that changed.
-
-    Raises
-    ------
-    ValueError
-        for an address that is not ``https://github.com/OWNER/NAME``.
-    """
-    root = checkout()
-    match = _GITHUB.fullmatch(url) if url else None
-    if url and not match:
-        raise AddressError(f"{url!r} is not of the form https://github.com/OWNER/NAME")
-    address = f"https://github.com/{match[1]}/{match[2]}" if match else ""
-    replaced = {root / "_config.yml": re.compile(r'(?m)^(  url: )"[^"\n]*"')}
-    for chapter in sorted((root / "chapters").glob("*.ipynb")):
-        replaced[chapter] = re.compile(r'(repository = \\")[^"\\]*(?=\\")')
-    changed = []
-    for path, pattern in replaced.items():
-        before = path.read_text(encoding="utf-8")
-        quoted = f'"{address}"' if path.suffix == ".yml" else address
-        after = pattern.sub(rf"\g<1>{quoted}", before)
-        if after != before:
-            with write_atomically(path) as temporary:
-                temporary.write_text(after, encoding="utf-8")
-            changed.append(path)
-    return changed
-
-
-class AddressError(ValueError):
-    """An address that is no GitHub repository's."""
-
-
 def _place_chapter(root: Path, output: Path, source: Path, chapter: str) -> None:
     executed = output / Path(chapter).name
     record = read_run(output, chapter_name(chapter))
