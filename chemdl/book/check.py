@@ -78,10 +78,8 @@ def check_book(html_dir: Path | None = None, source_dir: Path | None = None) -> 
     pages = _read_pages(html_dir)
     problems = list(missing_pages(html_dir, source_dir))
     for page in pages.values():
-        problems += images(page)
-        problems += alternative_texts(page)
-        problems += error_outputs(page)
-        problems += remote_addresses(page)
+        for look in (images, alternative_texts, error_outputs, remote_addresses):
+            problems += look(page)
         problems += dead_links(page, pages)
     problems += source_errors(source_dir)
     problems += unresolved_citations(source_dir, pages.values())
@@ -303,8 +301,8 @@ def _read_pages(html_dir: Path) -> dict[Path, _Page]:
         if name.startswith("_static/"):
             continue
         soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-        ids = {element["id"] for element in soup.find_all(id=True)}
-        ids |= {element["name"] for element in soup.find_all("a", attrs={"name": True})}
+        ids = {str(element["id"]) for element in soup.find_all(id=True)}
+        ids |= {str(link["name"]) for link in soup.find_all("a", attrs={"name": True})}
         pages[path.resolve()] = _Page(path.resolve(), name, soup, ids)
     return pages
 
