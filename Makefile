@@ -55,8 +55,9 @@ book: setup ## run every chapter in quick, build the site in _build/html, check 
 	@$(CHEMDL) book build
 	@$(CHEMDL) book check
 
+# A process on every core, a file of tests in one of them. `pytest` alone does the same in one process.
 test: setup ## run all tests, the chapters' regression in smoke included
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # The tests that a new Python or new versions of the packages would fail first; one file a line.
 short: setup ## run the tests of about a minute: import, wheel, estimators, one chapter
@@ -89,7 +90,7 @@ readme: setup ## renew the README's table of verdicts and its figure from the re
 	@$(CHEMDL) book readme
 
 address: setup ## write the repository's address where it is needed (URL=…)
-	@$(CHEMDL) address "$(URL)"
+	@$(BIN)/python .ci/address.py "$(URL)"
 
 # What speaks against it is said before the book is built.
 release: setup ## wheel, source archive, the site and their SHA-256 in dist

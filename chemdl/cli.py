@@ -96,7 +96,6 @@ def _parser() -> argparse.ArgumentParser:
         _add_record,
         _add_calibrate,
         _add_book,
-        _add_address,
         _add_doctor,
     ):
         add(commands)
@@ -130,15 +129,12 @@ def _add_run(commands: Any) -> None:
         metavar="deep|classical|NAME",
         help="compute these now and take the others from stored replicas",
     )
-    parser.add_argument(
-        "--repeats", type=whole_number, metavar="N", help="only the first N repeats"
-    )
-    parser.add_argument(
-        "--trials", type=whole_number, metavar="N", help="random configurations a model"
-    )
-    parser.add_argument(
-        "--seed", type=whole_number, default=0, metavar="N", help="the root seed (0)"
-    )
+    for option, default, meaning in (
+        ("--repeats", None, "only the first N repeats"),
+        ("--trials", None, "random configurations a model"),
+        ("--seed", 0, "the root seed (0)"),
+    ):
+        parser.add_argument(option, type=whole_number, default=default, metavar="N", help=meaning)
     parser.add_argument("--device", choices=DEVICES, default="auto", help="auto takes a GPU if any")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where cards and notebooks land")
 
@@ -175,7 +171,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _add_data(commands: Any) -> None:
-    actions: dict[str, tuple[Callable[[argparse.Namespace], int | None], str, str]] = {
+    actions: dict[str, tuple[Callable[[Any, list[str]], int | None], str, str]] = {
         "list": (_data_list, "*", "list data sets with their size, licence and sources"),
         "fetch": (_data_fetch, "+", "download data sets into the cache"),
         "verify": (_data_verify, "*", "compare stored files with their sha256"),
@@ -183,9 +179,20 @@ def _add_data(commands: Any) -> None:
     }
     parser = commands.add_parser("data", help="list, fetch, verify or embed data sets")
     chosen = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|verify|embed")
-    for name, (function, count, text) in actions.items():
-        action = add_command(chosen, name, function, text)
+    for name, (act, count, text) in actions.items():
+        action = add_command(chosen, name, _data, text)
+        action.set_defaults(act=act)
         action.add_argument("names", nargs=count, metavar="NAME", help="a data set (tox21)")
+
+
+def _data(options: argparse.Namespace) -> int | None:
+    from chemdl import data as datasets
+
+    names = names_asked("dataset", options.names, datasets.names())
+    if options.action == "embed" and not options.names:
+        # It is every set that may be embedded, and no error for the others.
+        names = [name for name in names if datasets.describe(name)["embedded"]]
+    return options.act(datasets, names)
 
 
 def names_asked(kind: str, asked: Iterable[str], known: Collection[str]) -> list[str]:
@@ -197,46 +204,37 @@ def names_asked(kind: str, asked: Iterable[str], known: Collection[str]) -> list
     return asked or list(known)
 
 
-def _data_list(options: argparse.Namespace) -> None:
-    from chemdl import data as datasets
-
+def _data_list(datasets: Any, names: list[str]) -> None:
     rows = [("name", "rows", "tasks", "kind", "sources", "here", "licence", "title")]
-    for name in names_asked("dataset", options.names, datasets.names()):
-        record = datasets.describe(name)
+    for record in map(datasets.describe, names):
         sources = ", ".join(source["kind"] for source in record["sources"])
         here = "yes" if record["here"] else "no"
         size = (str(record["rows"]), str(len(record["tasks"])))
         words = (record["kind"], sources, here, record["licence"]["name"], record["title"])
-        rows.append((name, *size, *words))
-    _print_table(rows)
+        rows.append((record["name"], *size, *words))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
 
 
-def _data_fetch(options: argparse.Namespace) -> None:
-    from chemdl import data as datasets
-
-    for name in names_asked("dataset", options.names, datasets.names()):
-        print(f"{name}: {datasets.fetch(name, progress=True)}")
+def _data_fetch(datasets: Any, names: list[str]) -> None:
+    for name in names:
+        print(f"{name}: {datasets.fetch(name)}")
 
 
-def _data_verify(options: argparse.Namespace) -> int:
-    from chemdl import data as datasets
-
+def _data_verify(datasets: Any, names: list[str]) -> int:
     failed = False
-    for name in names_asked("dataset", options.names, datasets.names()):
+    for name in names:
         for source, ok, message in datasets.verify(name):
             failed = failed or ok is False
             print(f"{name}: {source}: {message}")
     return 1 if failed else 0
 
 
-def _data_embed(options: argparse.Namespace) -> None:
-    from chemdl import data as datasets
-
-    names = names_asked("dataset", options.names, datasets.names())
+def _data_embed(datasets: Any, names: list[str]) -> None:
     for name in names:
-        # Without names it is every set that may be embedded, and no error for the others.
-        if options.names or datasets.describe(name)["embedded"]:
-            print(f"{name}: {datasets.embed(name)}")
+        print(f"{name}: {datasets.embed(name)}")
 
 
 # claims
@@ -296,7 +294,7 @@ def _claim_text(claim: Any) -> str:
     return "\n".join([head, *body])
 
 
-# record, calibrate, book, address
+# record, calibrate, book
 
 
 def _add_record(commands: Any) -> None:
@@ -365,19 +363,6 @@ def _book_readme(options: argparse.Namespace) -> None:
         print(path)
 
 
-def _add_address(commands: Any) -> None:
-    text = "write the repository's address into _config.yml and the chapters' set-up cells"
-    parser = add_command(commands, "address", _address, text)
-    parser.add_argument("url", metavar="URL", help="for instance https://github.com/OWNER/NAME")
-
-
-def _address(options: argparse.Namespace) -> None:
-    from chemdl.book.site import write_address
-
-    for path in write_address(options.url):
-        print(path)
-
-
 # doctor
 
 
@@ -394,10 +379,3 @@ def _doctor(options: argparse.Namespace) -> int:
     report = doctor.examine()
     print(report)
     return 0 if report.runs else 1
-
-
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())

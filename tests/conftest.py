@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any
 # Before NumPy, torch and scikit-learn are loaded, since they read it then: on a core that is shared
 # threads that spin while they wait make a test of a net take ten times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# `make test` has a process on every core, each with its one thread.
+os.environ.update(
+    dict.fromkeys(("LOKY_MAX_CPU_COUNT", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    if "PYTEST_XDIST_WORKER" in os.environ
+    else {}
+)
 
 import numpy as np
 import pytest
@@ -24,13 +30,42 @@ if TYPE_CHECKING:
     from chemdl.evidence.result import Predictions, Result
 
 ROOT = Path(__file__).resolve().parent.parent
+# The files that take longest, in this order: last in turn, one of them would keep one process busy
+# while the others have nothing left.
+SLOWEST = (
+    "test_chapters.py",
+    "test_revisions.py",
+    "test_wheel.py",
+    "test_guard.py",
+    "test_build.py",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Start as many processes as this machine, or this container of it, has cores."""
+    from chemdl.threads import cores
+
+    return cores()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slowest files."""
+    places = {name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(SLOWEST)))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
-    """Give the session an empty cache, so that no test leans on what the machine has stored."""
+    """Give the session an empty cache, so that no test leans on what the machine has stored.
+
+    Processes side by side share it: what one has cleaned the others need not clean again.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CHEMDL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("CHEMDL_CACHE", str(folder / "cache"))
         patch.setenv("MPLBACKEND", "agg")
         yield
 

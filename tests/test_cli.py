@@ -78,7 +78,6 @@ def test_what_does_not_exist_is_refused_with_its_near_misses(
         (["run", "toxicity", "--seed", "-1"], "--seed"),
         (["run", "toxicity", "--repeats", "some"], "'some' is not a whole number"),
         (["run", "nowhere/08-none.ipynb"], "nowhere/08-none.ipynb"),
-        (["address", "ftp://nowhere"], "ftp://nowhere"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value) or "nothing",
 )

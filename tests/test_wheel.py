@@ -165,7 +165,9 @@ def downloaded(folder: Path, python: Path, cells: int | None = None) -> str:
 
 
 def origin(python: Path, folder: Path) -> str:
-    code = "import chemdl, numpy, torch; print(chemdl.__file__)"
+    # numpy and torch must be there still; importing torch takes seconds.
+    code = "import chemdl, numpy; from importlib.metadata import version; version('torch')"
+    code += "; print(chemdl.__file__)"
     done = call([str(python), "-c", code], folder)
     return done.stdout.strip() or done.stderr
 

@@ -11,28 +11,19 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from chemdl.files import project_root
 
-# Attributes through which a page loads something; `a href` only links.
-_LOADING = {
-    "audio": ("src",),
-    "embed": ("src",),
-    "iframe": ("src",),
-    "image": ("href", "xlink:href"),
-    "img": ("src", "srcset"),
-    "input": ("src",),
-    "object": ("data",),
-    "script": ("src",),
-    "source": ("src", "srcset"),
-    "track": ("src",),
-    "use": ("href", "xlink:href"),
-    "video": ("src", "poster"),
-}
+# Elements and attributes through which a page loads something; `a href` only links.
+_LOADING = (
+    "audio", "embed", "iframe", "image", "img", "input", "object", "script", "source", "track",
+    "use", "video",
+)  # fmt: skip
+_ADDRESSES = ("src", "srcset", "data", "poster", "href", "xlink:href")
 _LOADING_RELATIONS = {
     "apple-touch-icon", "icon", "manifest", "modulepreload", "preload", "stylesheet",
 }  # fmt: skip
@@ -61,9 +52,8 @@ _PAGES = ("*.html", "searchindex.js", "_sources/**/*.*")
 class _Page:
     path: Path
     name: str
-    text: str
     soup: Any
-    ids: set[str] = field(default_factory=set)
+    ids: set[str]
 
 
 class NoBookError(RuntimeError):
@@ -88,10 +78,8 @@ def check_book(html_dir: Path | None = None, source_dir: Path | None = None) -> 
     pages = _read_pages(html_dir)
     problems = list(missing_pages(html_dir, source_dir))
     for page in pages.values():
-        problems += images(page)
-        problems += alternative_texts(page)
-        problems += error_outputs(page)
-        problems += remote_addresses(page)
+        for look in (images, alternative_texts, error_outputs, remote_addresses):
+            problems += look(page)
         problems += dead_links(page, pages)
     problems += source_errors(source_dir)
     problems += unresolved_citations(source_dir, pages.values())
@@ -112,19 +100,19 @@ def toc_files(toc: Path) -> list[str]:
     """Return every file that a table of contents names, without endings, in reading order."""
     import yaml
 
-    found: list[str] = []
+    entries = toc_entries(yaml.safe_load(toc.read_text(encoding="utf-8")))
+    names = (str(entry.get("root") or entry["file"]) for entry in entries)
+    return [re.sub(r"\.(md|ipynb|rst)$", "", name) for name in names]
 
-    def walk(node: Any) -> None:
-        if isinstance(node, dict):
-            found.extend(str(node[key]) for key in ("root", "file") if key in node)
-            for value in node.values():
-                walk(value)
-        elif isinstance(node, list):
-            for value in node:
-                walk(value)
 
-    walk(yaml.safe_load(toc.read_text(encoding="utf-8")))
-    return [re.sub(r"\.(md|ipynb|rst)$", "", name) for name in found]
+def toc_entries(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a table of contents, or of a part of it, that name a file."""
+    if isinstance(node, dict):
+        if "root" in node or "file" in node:
+            yield node
+        node = list(node.values())
+    for child in node if isinstance(node, list) else ():
+        yield from toc_entries(child)
 
 
 def images(page: _Page) -> Iterator[str]:
@@ -239,8 +227,8 @@ def unresolved_citations(source_dir: Path, pages: Iterable[_Page]) -> Iterator[s
 
 def remote_addresses(page: _Page) -> Iterator[str]:
     """Name what a page needs from elsewhere to render: it has to read the same offline."""
-    for element in page.soup.find_all(list(_LOADING)):
-        for attribute in _LOADING[element.name]:
+    for element in page.soup.find_all(_LOADING):
+        for attribute in _ADDRESSES:
             for address in str(element.get(attribute) or "").split(", "):
                 if _REMOTE.match(address):
                     yield f"{page.name}: <{element.name}> needs {_short(address)}"
@@ -312,11 +300,10 @@ def _read_pages(html_dir: Path) -> dict[Path, _Page]:
         name = path.relative_to(html_dir).as_posix()
         if name.startswith("_static/"):
             continue
-        text = path.read_text(encoding="utf-8")
-        page = _Page(path.resolve(), name, text, BeautifulSoup(text, "html.parser"))
-        page.ids = {e["id"] for e in page.soup.find_all(id=True)}
-        page.ids |= {e["name"] for e in page.soup.find_all("a", attrs={"name": True})}
-        pages[page.path] = page
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        ids = {str(element["id"]) for element in soup.find_all(id=True)}
+        ids |= {str(link["name"]) for link in soup.find_all("a", attrs={"name": True})}
+        pages[path.resolve()] = _Page(path.resolve(), name, soup, ids)
     return pages
 
 

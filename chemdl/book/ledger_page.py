@@ -74,7 +74,7 @@ def claims_text(rows: Sequence[Row], titles: Mapping[str, tuple[str, str]]) -> s
         own = [row for row in rows if row.claim.chapter == chapter]
         if not own:
             continue
-        title, page = titles.get(chapter, (_unwritten_title(chapter), ""))
+        title, page = titles.get(chapter, (chapter.replace("-", " ").capitalize(), ""))
         # So that any page can point to a chapter, `[...](#property-prediction)`, written or not.
         lines += [f"({chapter})=", f"## {escape(title)}", ""]
         if page:
@@ -83,11 +83,6 @@ def claims_text(rows: Sequence[Row], titles: Mapping[str, tuple[str, str]]) -> s
             lines += ["This chapter is not written yet; its tests are on record.", ""]
         lines += [_claims_table(own, linked=False)]
     return "\n".join(lines)
-
-
-def _unwritten_title(chapter: str) -> str:
-    words = chapter.replace("-", " ")
-    return words.upper() if words == "qsar" else words.capitalize()
 
 
 def _tally_table(rows: Sequence[Row]) -> str:

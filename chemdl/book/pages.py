@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from chemdl import data as datasets
 from chemdl.book import ledger_page, reference
+from chemdl.book.check import toc_entries
 from chemdl.book.markdown import escape, table
 from chemdl.book.run import chapter_name, read_run
 from chemdl.evidence.ledger import ledger_rows
@@ -33,9 +34,9 @@ def write_pages(source: Path, output: Path, chapters: Sequence[str], toc: dict[s
         path = source / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    entry = _toc_entry(toc, "pages/reference")
-    if entry is not None:
-        entry["sections"] = [{"file": f"pages/reference/{name}"} for name in names]
+    for entry in toc_entries(toc):
+        if entry.get("file") == "pages/reference":
+            entry["sections"] = [{"file": f"pages/reference/{name}"} for name in names]
 
 
 # data sets
@@ -160,15 +161,3 @@ def chapter_titles(source: Path) -> dict[str, tuple[str, str]]:
         title = heading[1].strip() if heading else name
         titles[name] = (title, path.relative_to(source).as_posix())
     return titles
-
-
-def _toc_entry(node: Any, file: str) -> dict[str, Any] | None:
-    """Return the entry of a table of contents that names ``file``."""
-    children: Iterable[Any] = ()
-    if isinstance(node, dict):
-        if node.get("file") == file:
-            return node
-        children = node.values()
-    elif isinstance(node, list):
-        children = node
-    return next((found for child in children if (found := _toc_entry(child, file))), None)

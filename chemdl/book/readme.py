@@ -24,18 +24,11 @@ class ReadmeError(RuntimeError):
 
 def write_readme(root: Path | None = None) -> list[Path]:
     """Renew the figure and the README's region; return the files that changed."""
-    readme = _readme(root)
+    readme = (root or project_root() or data_dir().parent) / "README.md"
     changed = _write(readme.parent / "data" / _FIGURE, figure_png(_recorded_rows()))
     text = readme.read_text(encoding="utf-8")
     renewed = with_region(text, region(readme.parent))
     return changed + _write(readme, renewed.encode())
-
-
-def is_current(root: Path | None = None) -> bool:
-    """Say whether the README shows the recorded cards as they are, the figure included."""
-    readme = _readme(root)
-    text = readme.read_text(encoding="utf-8")
-    return with_region(text, region(readme.parent)) == text
 
 
 def readme_table(rows: Sequence[Row]) -> str:
@@ -145,11 +138,6 @@ def _summary(rows: Sequence[Row]) -> str:
 def _cards_digest() -> str:
     results = find_results()
     return fingerprint.digest([result.path.read_bytes() for result in results.values()])[:16]
-
-
-def _readme(root: Path | None) -> Path:
-    root = root or project_root() or data_dir().parent
-    return root / "README.md"
 
 
 def _cell(text: str) -> str:

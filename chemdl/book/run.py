@@ -12,13 +12,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
 
 from chemdl.book import fingerprint, kernel
 from chemdl.evidence.result import read_result
-from chemdl.extras import advice
+from chemdl.extras import advice, installed_version
 from chemdl.files import chapters_dir, write_atomically
 from chemdl.registry import UnknownNameError
 from chemdl.settings import Settings, read_settings
@@ -178,13 +177,9 @@ def read_run(output: Path, chapter: str) -> dict[str, Any] | None:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
-    for package in RECORDED_PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {package: installed_version(package) for package in RECORDED_PACKAGES}
+    present = {package: version for package, version in found.items() if version}
+    return {"python": platform.python_version(), **present}
 
 
 def _run(

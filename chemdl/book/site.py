@@ -20,6 +20,8 @@ from chemdl.files import project_root, write_atomically
 from chemdl.settings import read_settings
 
 _BUILDERS = ("jupyter-book", "sphinx", "sphinx-book-theme", "pydata-sphinx-theme", "myst-nb")
+# Lines of a failed build that say why.
+_TELLING = re.compile(r"WARNING: |ERROR: |Error: |Exception")
 _MATHJAX = "tex-svg-full.js"
 _COLAB = "https://colab.research.google.com"
 _GITHUB = re.compile(
@@ -29,20 +31,6 @@ _GITHUB = re.compile(
 
 class BookError(RuntimeError):
     """A book that cannot be assembled or does not build; the message says what is missing."""
-
-
-def checkout() -> Path:
-    """Return the checkout's root.
-
-    Raises
-    ------
-    BookError
-        where chemdl is installed without its book.
-    """
-    root = project_root()
-    if root is None:
-        raise BookError("no checkout here: the book is built where chapters/ and _toc.yml are")
-    return root
 
 
 def build_book(profile: str = "quick", seed: int = 0, device: str = "auto") -> Path:
@@ -55,9 +43,11 @@ def build_book(profile: str = "quick", seed: int = 0, device: str = "auto") -> P
     chemdl.book.run.ChapterFailedError
         if a chapter fails.
     BookError
-        if jupyter-book fails or warns.
+        if jupyter-book fails or warns, or where chemdl is installed without its book.
     """
-    root = checkout()
+    root = project_root()
+    if root is None:
+        raise BookError("no checkout here: the book is built where chapters/ and _toc.yml are")
     output = read_settings({"profile": profile, "device": device}).output
     chapters = chapters_of(root / "_toc.yml")
     runs = run_chapters(
@@ -167,40 +157,6 @@ def with_address(config: dict[str, Any], address: str) -> dict[str, Any]:
     }
 
 
-def write_address(url: str) -> list[Path]:
-    """Write the repository's address into ``_config.yml`` and the chapters' set-up cells.
-
-    Returns the files that changed.
-
-    Raises
-    ------
-    ValueError
-        for an address that is not ``https://github.com/OWNER/NAME``.
-    """
-    root = checkout()
-    match = _GITHUB.fullmatch(url) if url else None
-    if url and not match:
-        raise AddressError(f"{url!r} is not of the form https://github.com/OWNER/NAME")
-    address = f"https://github.com/{match[1]}/{match[2]}" if match else ""
-    replaced = {root / "_config.yml": re.compile(r'(?m)^(  url: )"[^"\n]*"')}
-    for chapter in sorted((root / "chapters").glob("*.ipynb")):
-        replaced[chapter] = re.compile(r'(repository = \\")[^"\\]*(?=\\")')
-    changed = []
-    for path, pattern in replaced.items():
-        before = path.read_text(encoding="utf-8")
-        quoted = f'"{address}"' if path.suffix == ".yml" else address
-        after = pattern.sub(rf"\g<1>{quoted}", before)
-        if after != before:
-            with write_atomically(path) as temporary:
-                temporary.write_text(after, encoding="utf-8")
-            changed.append(path)
-    return changed
-
-
-class AddressError(ValueError):
-    """An address that is no GitHub repository's."""
-
-
 def _place_chapter(root: Path, output: Path, source: Path, chapter: str) -> None:
     executed = output / Path(chapter).name
     record = read_run(output, chapter_name(chapter))
@@ -254,9 +210,5 @@ def _jupyter_book(source: Path, folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         text = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
-        said = [line for line in text.splitlines() if _matters(line)] or text.splitlines()
+        said = [line for line in text.splitlines() if _TELLING.search(line)] or text.splitlines()
         raise BookError("jupyter-book failed:\n" + "\n".join(said[-40:]))
-
-
-def _matters(line: str) -> bool:
-    return bool(re.search(r"WARNING: |ERROR: |Error: |Exception", line))

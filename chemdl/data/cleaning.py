@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,26 +46,12 @@ def keep_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None =
     Raises
     ------
     DatasetError
-        for a class other than 0 and 1, or a task without any label, naming file, line and remedy.
+        for a class other than 0 and 1, a task without any label, or no row that is left, naming
+        file, line and remedy.
     """
-    _check_labels(table, kind)
-    parsed = np.array([parses is None or parses(text) for text in table.inputs])
-    measured = ~np.isnan(table.targets).all(axis=1)
-    rows, unparsable = np.flatnonzero(parsed & measured), np.flatnonzero(~parsed)
-    log = {
-        "raw": len(table.inputs),
-        "unparsable": len(unparsable),
-        "unlabelled": int((parsed & ~measured).sum()),
-        "duplicate": 0,
-        "conflicting": 0,
-        "conflicting_labels": 0,
-        "kept": len(rows),
-        "rule": "rows without a label left out; equal inputs are not merged",
-        "tolerance": 0.0,
-        "examples": {"unparsable": _examples(table, unparsable.tolist()), "conflicting": []},
-    }
-    columns = {name: values[rows] for name, values in table.columns.items()}
-    return Cleaned(rows, table.targets[rows], columns, log)
+    keys = [str(i) if parses is None or parses(s) else None for i, s in enumerate(table.inputs)]
+    rule = "rows without a label left out; equal inputs are not merged"
+    return merge_rows(table, keys, kind, rule=rule)
 
 
 def merge_rows(
@@ -109,28 +95,42 @@ def merge_rows(
     _check_labels(table, kind)
     measured = table.measured()
     usable = np.array([key is not None for key in keys])
-    merged = _merged(table, keys, measured, apart, tolerance)
+    kept, targets, conflicting, clashes = [], [], [], 0
+    for group in _groups(table, keys, measured, apart):
+        values = _values(table, group)
+        merged, clashing = _merge(values.reshape(len(group), -1), tolerance)
+        clashes += clashing
+        if np.isnan(merged).all():
+            conflicting += group
+            continue
+        kept.append(group)
+        targets.append(merged.reshape(values.shape[1:]))
     unparsable = np.flatnonzero(~usable).tolist()
     log = {
         "raw": len(table.inputs),
         "unparsable": len(unparsable),
         "unlabelled": int((usable & ~measured).sum()),
-        **merged.counts,
+        "duplicate": sum(len(group) - 1 for group in kept),
+        "conflicting": len(conflicting),
+        "conflicting_labels": clashes,
+        "kept": len(kept),
         "rule": rule,
         "tolerance": tolerance,
         "examples": {
             "unparsable": _examples(table, unparsable),
-            "conflicting": _examples(table, merged.conflicting),
+            "conflicting": _examples(table, conflicting),
         },
     }
-    if not merged.rows:
+    if not kept:
         raise DatasetError(_nothing_left(table, log))
-    order = np.array(merged.rows, dtype=np.int64)
-    columns = merged.kept_columns()
+    rows = np.array([group[0] for group in kept], dtype=np.int64)
+    columns = {
+        name: np.array([_first_present(values[group]) for group in kept])
+        for name, values in table.columns.items()
+    }
     if table.lengths is None:
-        return Cleaned(order, np.array(merged.targets), columns, log)
-    targets = np.concatenate(merged.targets)
-    return Cleaned(order, targets, columns, log, table.lengths[order])
+        return Cleaned(rows, np.array(targets), columns, log)
+    return Cleaned(rows, np.concatenate(targets), columns, log, table.lengths[rows])
 
 
 def clean_as_text(
@@ -171,7 +171,7 @@ def _check_labels(table: RawTable, kind: str) -> None:
             )
 
 
-def _molecules(
+def _groups(
     table: RawTable, keys: Sequence[str | None], measured: np.ndarray, apart: str | None
 ) -> list[list[int]]:
     """Group the usable rows by molecule, in the order of their first rows."""
@@ -184,56 +184,6 @@ def _molecules(
         part = "" if apart is None else str(table.columns[apart][row])
         groups[(key, row) if alone else (key, part)].append(row)
     return list(groups.values())
-
-
-@dataclass
-class _Merged:
-    """Rows that stay after rows of one key were merged, and what was counted."""
-
-    rows: list[int] = field(default_factory=list)
-    targets: list[np.ndarray] = field(default_factory=list)
-    columns: dict[str, list[Any]] = field(default_factory=dict)
-    conflicting: list[int] = field(default_factory=list)
-    duplicates: int = 0
-    clashes: int = 0
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Return the log's part."""
-        return {
-            "duplicate": self.duplicates,
-            "conflicting": len(self.conflicting),
-            "conflicting_labels": self.clashes,
-            "kept": len(self.rows),
-        }
-
-    def kept_columns(self) -> dict[str, np.ndarray]:
-        """Return the further columns as arrays."""
-        return {name: np.array(values) for name, values in self.columns.items()}
-
-
-def _merged(
-    table: RawTable,
-    keys: Sequence[str | None],
-    measured: np.ndarray,
-    apart: str | None,
-    tolerance: float,
-) -> _Merged:
-    """Merge the rows of each key, value by value."""
-    found = _Merged(columns={name: [] for name in table.columns})
-    for group in _molecules(table, keys, measured, apart):
-        values = _values(table, group)
-        merged, clashes = _merge(values.reshape(len(group), -1), tolerance)
-        found.clashes += clashes
-        if np.isnan(merged).all():
-            found.conflicting += group
-            continue
-        found.duplicates += len(group) - 1
-        found.rows.append(group[0])
-        found.targets.append(merged.reshape(values.shape[1:]))
-        for name, column in found.columns.items():
-            column.append(_first_present(table.columns[name][group]))
-    return found
 
 
 def _values(table: RawTable, group: list[int]) -> np.ndarray:

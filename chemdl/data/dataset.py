@@ -102,13 +102,10 @@ class Dataset:
             for no rows, or a row that the set does not have.
         """
         index = self._row_index(rows)
-        return Dataset(
-            name=self.name,
+        return replace(
+            self,
             inputs=self.inputs[index],
             targets=self.targets[self.sites(index)],
-            tasks=self.tasks,
-            kind=self.kind,
-            unit=self.unit,
             card={**self.card, "parent": self.card["content_sha256"]},
             columns={name: values[index] for name, values in self.columns.items()},
             lengths=None if self.lengths is None else self.lengths[index],

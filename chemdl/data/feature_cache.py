@@ -10,18 +10,16 @@ import hashlib
 import json
 import threading
 import warnings
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chemdl.files import cache_dir, write_atomically
+from chemdl.files import cache_dir, read_arrays, write_atomically
 
 # What one kind of row may take in memory: 2,097,152 fingerprints of 2,048 packed bits, or 262,144
 # of 2,048 counts.
@@ -74,11 +72,11 @@ class RowCache:
         """
         with self._lock:
             missing = list(dict.fromkeys(text for text in inputs if text not in self._places))
-            beyond = self._fill(missing, inputs) if missing else None
-            if beyond is not None:
-                found = self._mixed(inputs, missing, beyond)
-            else:
+            fresh = self._fresh(missing, inputs) if missing else None
+            if fresh is None or self._keep(missing, fresh):
                 found = self._kept(inputs, own)
+            else:
+                found = self._mixed(inputs, missing, fresh)
         found.flags.writeable = own
         return found
 
@@ -92,27 +90,9 @@ class RowCache:
         digest.update("\0".join(inputs).encode())
         return cache_dir() / "features" / f"{self.name}-{digest.hexdigest()[:32]}.npz"
 
-    def _fill(self, missing: list[str], inputs: Sequence[str]) -> NDArray[Any] | None:
-        """Put the missing rows into the matrix; return them instead where it has no room."""
-        used, rows, kept = len(self._places), None, False
-        for start, block in self._blocks(missing, inputs):
-            if rows is None:
-                kept = self._make_room(used + len(missing), block)
-                # Straight to their place: a second copy of them all would double what they take.
-                rows = self._matrix[used:] if kept and self._matrix is not None else None
-                if rows is None:
-                    rows = np.empty((len(missing), *block.shape[1:]), block.dtype)
-            rows[start : start + len(block)] = block
-            del block
-        if not kept:
-            return rows
-        self._places.update(zip(missing, range(used, used + len(missing)), strict=True))
-        return None
-
-    def _blocks(
-        self, missing: list[str], inputs: Sequence[str]
-    ) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield the missing rows by blocks, each with its place: from disk, or computed."""
+    def _fresh(self, missing: list[str], inputs: Sequence[str]) -> NDArray[Any]:
+        """Return the missing rows, block by block from disk or computed."""
+        fresh: NDArray[Any] | None = None
         with ExitStack() as stack:
             progress = None
             for start in range(0, len(missing), self.block):
@@ -126,9 +106,13 @@ class RowCache:
                     rows = self._computed(texts, inputs)
                     if len(missing) >= FEWEST_ON_DISK:
                         write_rows(path, rows)
-                yield start, rows
+                if fresh is None:
+                    fresh = np.empty((len(missing), *rows.shape[1:]), rows.dtype)
+                fresh[start : start + len(rows)] = rows
                 if progress is not None:
                     progress.advance("", len(texts))
+        assert fresh is not None
+        return fresh
 
     def _computed(self, texts: list[str], inputs: Sequence[str]) -> NDArray[Any]:
         try:
@@ -146,19 +130,22 @@ class RowCache:
             return self._matrix[first : first + len(places)]
         return self._matrix[places]
 
-    def _make_room(self, needed: int, block: NDArray[Any]) -> bool:
-        """Let the matrix have at least ``needed`` rows like these; ``False`` beyond the bound."""
+    def _keep(self, missing: list[str], fresh: NDArray[Any]) -> bool:
+        """Put the missing rows into the matrix; ``False`` where that would go beyond the bound."""
         used = len(self._places)
-        row_bytes = block.nbytes // len(block)
+        needed, row_bytes = used + len(missing), fresh.nbytes // len(fresh)
         if needed * row_bytes > self.bound:
             return False
-        if self._matrix is None or len(self._matrix) < needed:
-            # Growth by half again keeps the copying linear; the first set is taken as it is.
-            room = needed if self._matrix is None else max(needed, used + used // 2)
-            grown = np.empty((min(room, self.bound // row_bytes), *block.shape[1:]), block.dtype)
-            if self._matrix is not None:
-                grown[:used] = self._matrix[:used]
+        if self._matrix is None:
+            self._matrix = fresh  # no copy: a large set is in memory once
+        elif len(self._matrix) < needed:
+            # Growth by half again keeps the copying linear.
+            room = min(max(needed, used + used // 2), self.bound // row_bytes)
+            grown = np.empty((room, *fresh.shape[1:]), fresh.dtype)
+            grown[:used] = self._matrix[:used]
             self._matrix = grown
+        self._matrix[used:needed] = fresh
+        self._places.update(zip(missing, range(used, needed), strict=True))
         return True
 
     def _mixed(
@@ -207,17 +194,9 @@ def forget() -> None:
 
 
 def read_rows(path: Path, count: int) -> NDArray[Any] | None:
-    """Read a cached file of ``count`` rows; ``None`` where it is absent, cut off or altered.
-
-    The zip member's checksum tells an altered file.
-    """
-    try:
-        # Opened here, because np.load leaves the file open where it is no whole archive.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
-            rows = stored["rows"]
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
-        return None
-    return rows if len(rows) == count else None
+    """Read a cached file of ``count`` rows; ``None`` where it is absent, cut off or altered."""
+    rows = (read_arrays(path) or {}).get("rows")
+    return rows if rows is not None and len(rows) == count else None
 
 
 def write_rows(path: Path, rows: NDArray[Any]) -> None:

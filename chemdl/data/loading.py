@@ -7,22 +7,21 @@ import gzip
 import hashlib
 import json
 import os
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chemdl.data import cleaning, sources
+from chemdl.data.cleaning import Cleaned
 from chemdl.data.dataset import Dataset
 from chemdl.data.embedded import embedded_text, read_embedded
 from chemdl.data.errors import DatasetError, HashMismatchError
 from chemdl.data.inputs import INPUTS
 from chemdl.data.readers import READERS, RawTable
 from chemdl.data.registry import Entry, Source, entry
-from chemdl.files import cache_dir, data_dir, write_atomically
+from chemdl.files import cache_dir, data_dir, read_arrays, write_atomically
 from chemdl.registry import UnknownNameError
 
 
@@ -141,21 +140,7 @@ def describe(name: str) -> dict[str, Any]:
     citation, collection, tolerance, sources [{kind, where, files, bytes}], embedded and here.
     """
     wanted, folder = entry(name), _cache(None)
-    fields = (
-        "name",
-        "title",
-        "about",
-        "domain",
-        "kind",
-        "unit",
-        "tasks",
-        "input",
-        "rows",
-        "citation",
-        "collection",
-        "tolerance",
-    )
-    described: dict[str, Any] = {field: getattr(wanted, field) for field in fields}
+    described = {key: value for key, value in vars(wanted).items() if key not in ("read", "reader")}
     described["licence"] = dict(wanted.licence)
     described["sources"] = [_described(source) for source in wanted.sources]
     described["embedded"] = any(source.kind == "embedded" for source in wanted.sources)
@@ -206,29 +191,13 @@ def _cleaned(
         clean = INPUTS[wanted.input].clean
         apart = wanted.read.get("apart")
         cleaned = clean(raw, wanted.kind, tolerance=wanted.tolerance, apart=apart)
-        inputs = np.array([raw.inputs[row] for row in cleaned.rows], dtype=object)
-        dataset = _assembled(
-            wanted,
-            obtained.source,
-            inputs,
-            cleaned.targets,
-            cleaned.log,
-            cleaned.columns,
-            cleaned.lengths,
-        )
+        inputs = [raw.inputs[row] for row in cleaned.rows]
+        dataset = _assembled(wanted, obtained.source, inputs, cleaned)
         _store(stored, dataset)
     return dataset
 
 
-def _assembled(
-    wanted: Entry,
-    source: Source,
-    inputs: np.ndarray,
-    targets: np.ndarray,
-    log: Mapping[str, Any],
-    columns: Mapping[str, np.ndarray],
-    lengths: np.ndarray | None,
-) -> Dataset:
+def _assembled(wanted: Entry, source: Source, inputs: Sequence[str], cleaned: Cleaned) -> Dataset:
     card = {
         "title": wanted.title,
         "about": wanted.about,
@@ -237,10 +206,18 @@ def _assembled(
         "citation": wanted.citation,
         "collection": wanted.collection,
         "input": wanted.input,
-        "cleaning": dict(log),
+        "cleaning": cleaned.log,
     }
     return Dataset(
-        wanted.name, inputs, targets, wanted.tasks, wanted.kind, wanted.unit, card, columns, lengths
+        name=wanted.name,
+        inputs=np.array(inputs, dtype=object),
+        targets=cleaned.targets,
+        tasks=wanted.tasks,
+        kind=wanted.kind,
+        unit=wanted.unit,
+        card=card,
+        columns=cleaned.columns,
+        lengths=cleaned.lengths,
     )
 
 
@@ -276,28 +253,25 @@ def _store(path: Path, dataset: Dataset) -> None:
 
 def _restore(path: Path, wanted: Entry, source: Source) -> Dataset | None:
     """Read a stored set back; ``None`` where there is none, or not a whole one."""
-    if not path.is_file():
+    if (arrays := read_arrays(path)) is None:
         return None
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
         about = json.loads(arrays["about"].tobytes())
-        inputs = np.array(arrays["inputs"].tobytes().decode().split("\n"), dtype=object)
+        inputs = arrays["inputs"].tobytes().decode().split("\n")
         columns = {
             name.removeprefix("column_"): values
             for name, values in arrays.items()
             if name.startswith("column_")
         }
-        dataset = _assembled(
-            wanted,
-            source,
-            inputs,
-            arrays["targets"],
-            about["cleaning"],
-            columns,
-            arrays.get("lengths"),
+        cleaned = Cleaned(
+            rows=np.arange(len(inputs)),
+            targets=arrays["targets"],
+            columns=columns,
+            log=about["cleaning"],
+            lengths=arrays.get("lengths"),
         )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        dataset = _assembled(wanted, source, inputs, cleaned)
+    except (ValueError, KeyError):
         return None
     return dataset if dataset.card["content_sha256"] == about["content_sha256"] else None
 

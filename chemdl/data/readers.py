@@ -74,11 +74,11 @@ class RawTable:
         ends = np.cumsum(self.lengths)
         return np.concatenate([np.arange(ends[r] - self.lengths[r], ends[r]) for r in rows])
 
-    def with_inactives(self, most: int, seed: int = 0) -> RawTable:
-        """Return all rows that are active in some task and at most so many others, by seed."""
+    def with_inactives(self, most: int) -> RawTable:
+        """Return all rows that are active in some task, and a fixed draw of so many others."""
         is_active = (self.targets == 1).any(axis=1)
         others = np.flatnonzero(~is_active)
-        drawn = np.random.default_rng(seed).permutation(others)[:most]
+        drawn = np.random.default_rng(0).permutation(others)[:most]
         return self.subset(np.sort(np.concatenate([np.flatnonzero(is_active), drawn])))
 
     def subset(self, rows: np.ndarray) -> RawTable:

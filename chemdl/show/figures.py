@@ -86,8 +86,7 @@ def scores(results: Sequence[Result] | Result, metric: str) -> Figure:
     drawn = [results] if isinstance(results, Result) else list(results)
     tables = [score_table(result, metric) for result in drawn]
     height = 0.9 + 0.3 * max(map(len, tables))
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.subplots(1, len(drawn), squeeze=False)[0]
+    figure, axes = panels(len(drawn), columns=len(drawn), height=height)
     for axis, result, table in zip(axes, drawn, tables, strict=True):
         dots(axis, table)
         axis.set_title(result.study.replace("_", " "), fontsize=10)
@@ -104,12 +103,11 @@ def task_gains(
     With ``bootstrap``, for one fixed test set, they are the paired bootstrap's.
     """
     table = task_gain_table(result, a, b, metric, bootstrap=bootstrap)
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.28 * len(table)), layout="constrained")
-    axis = figure.subplots()
+    figure, (axis,) = panels(1, columns=1, height=0.9 + 0.28 * len(table))
     y = np.arange(len(table))[::-1]
-    errors = [table["gain"] - table["low"], table["high"] - table["gain"]]
     colours = np.where(table["low"] > 0, COLOURS["deep"], "#999999")
     colours = np.where(table["high"] < 0, COLOURS["classical"], colours)
+    errors = _errors(table, "gain")
     axis.errorbar(table["gain"], y, xerr=errors, fmt="none", ecolor="#999999", capsize=2)
     axis.scatter(table["gain"], y, c=colours, zorder=3)
     axis.axvline(0, color="black", linewidth=0.8)
@@ -131,8 +129,7 @@ def task_scores(result: Result, models: Sequence[str], metric: str | None = None
     styles = model_styles(result, models)
     means = pd.DataFrame({model: task_means(result, model, name) for model in styles})
     means = means.sort_values(result.first_of(*models))
-    figure = Figure(figsize=(WIDTH, 1.1 + 0.28 * len(means)), layout="constrained")
-    axis = figure.subplots()
+    figure, (axis,) = panels(1, columns=1, height=1.1 + 0.28 * len(means))
     y = np.arange(len(means))
     axis.hlines(y, means.min(axis=1), means.max(axis=1), color="#cccccc", zorder=1)
     for model, style in styles.items():
@@ -183,8 +180,7 @@ def class_balance(dataset: Any) -> Figure:
     measured = np.isfinite(dataset.targets).sum(0)
     active = np.nansum(dataset.targets, axis=0)
     order = np.argsort(active / np.maximum(measured, 1))
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.26 * len(order)), layout="constrained")
-    axis = figure.subplots()
+    figure, (axis,) = panels(1, columns=1, height=0.9 + 0.26 * len(order))
     y = np.arange(len(order))
     axis.barh(y, measured[order], color="#cfd8e3", label="measured")
     axis.barh(y, active[order], color=COLOURS["classical"], label="active")
@@ -201,8 +197,7 @@ def class_balance(dataset: Any) -> Figure:
 
 def claims_and_intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> Figure:
     """Draw reported differences (diamonds) beside our intervals, one line per claim."""
-    figure = Figure(figsize=(WIDTH, 1.0 + 0.34 * len(rows)), layout="constrained")
-    axis = figure.subplots()
+    figure, (axis,) = panels(1, columns=1, height=1.0 + 0.34 * len(rows))
     for y, row in enumerate(reversed(rows)):
         axis.plot([row["low"], row["high"]], [y, y], color=COLOURS["deep"], linewidth=2)
         axis.plot(row["difference"], y, "o", color=COLOURS["deep"])
@@ -261,8 +256,7 @@ def learning_curves(
     ends = {}
     for place, (model, curve) in enumerate(lines.items()):
         x = curve["molecules"].to_numpy() * step ** (place - (len(lines) - 1) / 2)
-        mean = curve["mean"].to_numpy()
-        errors = [mean - curve["low"].to_numpy(), curve["high"].to_numpy() - mean]
+        mean, errors = curve["mean"].to_numpy(), _errors(curve)
         axis.errorbar(x, mean, yerr=errors, **styles[model], capsize=2, markersize=4, lw=1.2)
         ends[model] = (float(x[-1]), float(mean[-1]))
     _limit_y(axis, table, is_log=is_log)
@@ -319,14 +313,16 @@ def dots(axis: Axes, table: pd.DataFrame) -> None:
     """
     y = np.arange(len(table))[::-1]
     for kind, rows in table.assign(y=y).groupby("kind"):
-        mean = rows["mean"].to_numpy()
-        errors = [mean - rows["low"].to_numpy(), rows["high"].to_numpy() - mean]
-        axis.errorbar(
-            mean, rows["y"].to_numpy(), xerr=errors, fmt="o", color=COLOURS[str(kind)], capsize=2
-        )
+        mean, height, colour = rows["mean"].to_numpy(), rows["y"].to_numpy(), COLOURS[str(kind)]
+        axis.errorbar(mean, height, xerr=_errors(rows), fmt="o", color=colour, capsize=2)
     axis.set_yticks(y, [pretty(name) for name in table["model"]])
     axis.set_xlim(limits(*(table[column].tolist() for column in ("mean", "low", "high"))))
     plain(axis)
+
+
+def _errors(table: pd.DataFrame, middle: str = "mean") -> np.ndarray:
+    """Return how far the intervals reach to both sides of a column: shape (2, rows)."""
+    return np.array([table[middle] - table["low"], table["high"] - table[middle]])
 
 
 def _limit_y(axis: Axes, table: pd.DataFrame, *, is_log: bool) -> None:

@@ -18,7 +18,7 @@ from chemdl.evidence import statistics as stats
 from chemdl.evidence.claims import Claim, load_claims
 from chemdl.evidence.fitting import environment
 from chemdl.evidence.intervals import around
-from chemdl.evidence.ledger import Finding, findings
+from chemdl.evidence.ledger import findings, reproduced_text
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.result import Result, find_results
 from chemdl.learn.models import find_model
@@ -214,13 +214,14 @@ def verdict_table(
         if name not in said or (chapter is not None and claim.chapter != chapter):
             continue
         finding = said[name]
+        here = finding.reason if finding.value is None else reproduced_text(finding, claim.kind)
         rows.append(
             {
                 "claim": name,
                 "study": finding.study,
                 "profile": finding.profile,
                 "reported": reported_text(claim),
-                "here": finding.reason if finding.value is None else _interval_text(finding),
+                "here": here,
                 "verdict": finding.verdict + (" *" if finding.provisional else ""),
             }
         )
@@ -366,7 +367,3 @@ def with_unit(name: str, unit: str) -> str:
 def pretty(name: str) -> str:
     """Return a name for people: spaces for underscores."""
     return name.replace("_", " ")
-
-
-def _interval_text(finding: Finding) -> str:
-    return f"{finding.value:.3f} [{finding.low:.3f}, {finding.high:.3f}]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,21 +75,28 @@ def test_the_colab_button_opens_the_notebook_at_its_path_in_the_repository(check
     assert built["repository"] == {"url": ADDRESS, "branch": "main", "path_to_book": ""}
 
 
+def write_address(url: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / ".ci" / "address.py"), url]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def test_an_address_is_written_into_both_places(checkout):
-    changed = site.write_address(f"{ADDRESS}/")
-    assert {path.name for path in changed} == {"_config.yml", "01-tiny.ipynb"}
+    changed = write_address(f"{ADDRESS}.git").stdout.split()
+    assert {Path(path).name for path in changed} == {"_config.yml", "01-tiny.ipynb"}
     config = yaml.safe_load((checkout / "_config.yml").read_text())
     assert config["repository"]["url"] == ADDRESS
     assert config["title"] and "# The one place" in (checkout / "_config.yml").read_text()
     cells = json.loads((checkout / "chapters/01-tiny.ipynb").read_text())["cells"]
     assert f'repository = "{ADDRESS}"' in "".join(cells[-1]["source"])
-    assert site.write_address(ADDRESS) == []
-    assert len(site.write_address("")) == 2
+    assert write_address(f"{ADDRESS}/").stdout == ""
+    assert len(write_address("").stdout.split()) == 2
 
 
-def test_what_is_no_address_is_refused(checkout):
-    with pytest.raises(ValueError, match=r"not of the form https://github.com/OWNER/NAME"):
-        site.write_address("github.com/owner")
+@pytest.mark.parametrize("url", ["github.com/owner", "ftp://nowhere", "https://github.com/a/b/c"])
+def test_what_is_no_address_is_refused(checkout, url):
+    done = write_address(url)
+    assert done.returncode == 2
+    assert done.stderr == f"{url!r} is not of the form https://github.com/OWNER/NAME\n"
 
 
 def test_the_chapters_repeat_the_configured_address():

@@ -93,7 +93,7 @@ def test_verdicts_stand_beside_what_was_reported(small_result) -> None:
     assert list(table) == list(tables.VERDICT_COLUMNS)
     assert table["claim"].tolist() == ["TOX-01", "TOX-03"]
     assert table["verdict"].tolist() == ["confirmed *", "not run"]
-    assert table["here"].tolist() == ["0.020 [0.010, 0.030]", "no replicas of x"]
+    assert table["here"].tolist() == ["+0.020 [+0.010, +0.030]", "no replicas of x"]
     assert table["reported"].tolist()[1] == "10 of 12"
     assert set(table["study"]) == {"tox21_random"} and set(table["profile"]) == {"full"}
     assert tables.verdict_table([result], chapter="toxicity").equals(table)
