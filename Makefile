@@ -16,7 +16,7 @@ TORCH_INDEX ?=
 VENV ?= .venv
 PROFILE ?= quick
 CHAPTERS ?=
-FROM ?=
+MINUTES ?= 60
 URL ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
@@ -32,7 +32,7 @@ INSTALL := $(BIN)/python .ci/install.py $(if $(TORCH_INDEX),--torch-index '$(TOR
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=value …]"
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
-	@echo "variables: PYTHON, TORCH_INDEX (an index for torch alone), VENV, PROFILE, CHAPTERS, FROM, URL, PYTEST_ARGS, BENCH_ARGS"
+	@echo "variables: PYTHON, TORCH_INDEX (an index for torch alone), VENV, PROFILE, CHAPTERS, MINUTES, URL, PYTEST_ARGS, BENCH_ARGS"
 
 setup: $(VENV)/.installed ## make .venv with the pinned packages and this one
 
@@ -83,8 +83,8 @@ bench: $(VENV)/.bench ## measure speed against the peers: JSON and a table in _b
 calibrate: setup ## measure the numbers that the regression tests hold (CHAPTERS=…, all without)
 	@$(CHEMDL) calibrate $(CHAPTERS)
 
-record: setup ## copy validated cards into data/results (PROFILE=…, FROM=folder of the run)
-	@$(CHEMDL) record --profile $(PROFILE) $(if $(FROM),--from $(FROM))
+record: setup ## record what claims lack in the full design (MINUTES=…)
+	@$(CHEMDL) record --minutes $(MINUTES)
 
 readme: setup ## renew the README's table of verdicts and its figure from the recorded cards
 	@$(CHEMDL) book readme

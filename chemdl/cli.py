@@ -298,24 +298,46 @@ def _claim_text(claim: Any) -> str:
 
 
 def _add_record(commands: Any) -> None:
-    parser = add_command(commands, "record", _record, "copy validated cards into data/results")
-    parser.add_argument("--profile", choices=PROFILES, required=True)
+    text = "compute what claims lack in the full design, cheapest first, and derive the cards"
+    parser = add_command(commands, "record", _record, text)
     parser.add_argument(
-        "--from", dest="source", type=Path, metavar="DIR", help="the run's output folder"
+        "--minutes", type=float, metavar="N", help="begin no replica after N; 0 derives the cards"
     )
+    parser.add_argument("--workers", type=int, metavar="N", help="processes; one a core if not said")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--only", nargs="+", metavar="CLAIM", default=(), help="ids of claims")
+    parser.add_argument("--dry-run", action="store_true", help="print what is left, with hours")
+    parser.add_argument("--merge", type=Path, metavar="DIR", help="take over another store's files")
 
 
 def _record(options: argparse.Namespace) -> None:
-    from chemdl.evidence.result import record_results
-    from chemdl.settings import read_settings
+    from chemdl.book import record
+    from chemdl.evidence.store import ResultStore, StoreError
 
-    run = read_settings({"profile": options.profile, "device": "cpu", "output": options.source})
+    claims = [_claim_id(name) for name in options.only]
     try:
-        recorded = record_results(run.output, options.profile)
-    except FileNotFoundError as error:
+        if options.merge is not None:
+            copied = ResultStore().merge(options.merge)
+            print(f"{len(copied)} files of {options.merge} were new and are copied")
+        if options.dry_run:
+            print(record.plan(claims))
+        elif options.minutes is None and options.merge is None:
+            options.parser.error("say for how long, --minutes N, or --dry-run")
+        else:
+            minutes = options.minutes or 0
+            for study in record.record(minutes, options.workers, claims, options.device):
+                print(f"the card of {study} is renewed")
+    except StoreError as error:
         raise UsageError(str(error)) from error
-    for path in recorded:
-        print(path)
+
+
+def _claim_id(name: str) -> str:
+    from chemdl.evidence import claims
+
+    try:
+        return claims.get(name).id
+    except claims.ClaimError as error:
+        raise UsageError(str(error)) from error
 
 
 def _add_calibrate(commands: Any) -> None:

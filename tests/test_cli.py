@@ -54,7 +54,7 @@ def chapter(folder: Path, *cells: str) -> Path:
         (["data", "embed", "freesolve"], "'freesolv'"),
         (["claims", "TOX-1"], "'TOX-01'"),
         (["claims", "--chapter", "toxcity"], "'toxicity'"),
-        (["record", "--profile", "quik"], "'quick'"),
+        (["record", "--minutes", "1", "--only", "TOX-1"], "TOX-01"),
         (["calibrate", "toxicty"], "'toxicity'"),
         (["book", "biuld"], "'build'"),
     ],
@@ -136,11 +136,17 @@ def test_running_nothing_is_refused(
     assert "without its notebooks" in capsys.readouterr().err
 
 
-def test_recording_a_folder_without_cards_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_what_is_left_to_record_is_listed_with_its_hours(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run("record", "--profile", "full", "--from", str(tmp_path)) == 2
-    assert "no cards" in capsys.readouterr().err
+    assert run("record", "--dry-run", "--only", "QM-01") == 0
+    assert "hours on one core in all" in capsys.readouterr().out or "Nothing is left"
+
+
+def test_recording_without_an_end_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("record")
+    assert "--minutes" in capsys.readouterr().err
 
 
 def test_data_list_names_every_dataset_with_its_licence(

@@ -55,7 +55,7 @@ def region(root: Path) -> str:
     """
     rows = _recorded_rows()
     if not rows:
-        return "No study is recorded yet: `make record` copies a run's cards into `data/results`."
+        return "No study is recorded yet: `make record` computes replicas and writes their cards."
     provisional = any(row.recorded and row.recorded.provisional for row in rows)
     parts = [_summary(rows), readme_table(rows)]
     if provisional:

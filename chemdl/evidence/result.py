@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -339,32 +338,6 @@ def find_result(study: str, folder: Path | None = None) -> Result:
     if study not in results:
         raise FileNotFoundError(f"study {study} neither ran nor was recorded; run its chapter")
     return results[study]
-
-
-def record_results(source: Path, profile: str) -> list[Path]:
-    """Copy the checked cards and predictions of a run into data/results/<profile>/.
-
-    Raises
-    ------
-    CardError
-        if a card is invalid, of another profile, or its predictions are not its own.
-    FileNotFoundError
-        if ``source`` has no cards.
-    """
-    if profile not in PROFILES:
-        raise CardError(str(UnknownNameError("profile", profile, PROFILES)))
-    results = [read_result(path) for path in sorted((Path(source) / "cards").glob("[!.]*.json"))]
-    if not results:
-        raise FileNotFoundError(f"no cards in {source}/cards; run a chapter first")
-    for result in results:
-        if result.predictions is not None and result.profile != profile:
-            raise CardError(f"{result.path.name} is of profile {result.profile}, not {profile}")
-    target = data_dir() / "results" / profile
-    for result in results:
-        for file in (result.path.with_suffix(".npz"), result.path):
-            with write_atomically(target / file.name) as temporary:
-                shutil.copyfile(file, temporary)
-    return [target / result.path.name for result in results]
 
 
 def _version(path: Path) -> tuple[int, int, int]:

@@ -19,7 +19,6 @@ from chemdl.evidence.result import (
     find_result,
     find_results,
     read_result,
-    record_results,
     write_result,
 )
 from chemdl.registry import UnknownNameError
@@ -281,71 +280,19 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def run_of(tmp_path: Path, content, predictions, **changes: Any) -> Path:
-    output = tmp_path / "output"
-    write_result({**content, **changes}, predictions, output / "cards")
-    return output
-
-
-def test_recording_copies_cards_and_predictions(tmp_path: Path, data, content, predictions) -> None:
-    output = run_of(tmp_path, content, predictions)
-    run_of(tmp_path, content, predictions, study="other_study")
-    copied = record_results(output, "quick")
-    assert copied == [
-        data / "results" / "quick" / f"{n}.json" for n in ("other_study", "tiny_random")
-    ]
-    for path in copied:
-        assert path.read_bytes() == (output / "cards" / path.name).read_bytes()
-        assert read_result(path).predictions.arrays
-    assert record_results(output, "quick") == copied
-
-
-def test_a_card_of_the_first_edition_is_recorded_byte_for_byte(
-    tmp_path: Path, data, content, predictions
-) -> None:
-    output = run_of(tmp_path, content, predictions)
-    path = output / "cards" / "tiny_random.json"
+def test_a_card_of_the_first_edition_is_read(tmp_path: Path, data, content, predictions) -> None:
+    path = write_result(content, predictions, data / "results" / "quick").path
     path.write_text(path.read_text().replace('"classical"', '"other"'))
-    (copied,) = record_results(output, "quick")
-    assert copied.read_bytes() == path.read_bytes()
-    assert read_result(copied).kind("forest") == "classical"
-
-
-def test_only_cards_of_the_profile_are_recorded(tmp_path: Path, data, content, predictions) -> None:
-    output = run_of(tmp_path, content, predictions)
-    with pytest.raises(CardError, match=r"tiny_random\.json is of profile quick, not full"):
-        record_results(output, "full")
-    with pytest.raises(CardError, match=r"unknown profile 'ful'\. Did you mean 'full'"):
-        record_results(output, "ful")
-    assert not data.exists()
-
-
-def test_one_invalid_card_keeps_all_from_being_recorded(
-    tmp_path: Path, data, content, predictions
-) -> None:
-    output = run_of(tmp_path, content, predictions)
-    run_of(tmp_path, content, predictions, study="other_study")
-    (output / "cards" / "tiny_random.npz").write_bytes(b"other predictions")
-    with pytest.raises(CardError, match="sha256"):
-        record_results(output, "quick")
-    (output / "cards" / "tiny_random.json").write_text("{}")
-    with pytest.raises(CardError, match="Field required"):
-        record_results(output, "quick")
-    assert not data.exists()
-
-
-def test_without_cards_there_is_nothing_to_record(tmp_path: Path, data) -> None:
-    with pytest.raises(FileNotFoundError, match="run a chapter first"):
-        record_results(tmp_path, "quick")
+    assert read_result(path).kind("forest") == "classical"
 
 
 def test_leftovers_of_a_killed_run_are_no_cards(tmp_path: Path, data, content, predictions) -> None:
-    output = run_of(tmp_path, content, predictions)
-    (output / "cards" / ".tmp12345.json").write_text('{"study": "half')
-    assert [p.name for p in record_results(output, "quick")] == ["tiny_random.json"]
-    (data / "results" / "quick" / ".tmp12345.json").write_text('{"study": "half')
+    cards = write_result(content, predictions, tmp_path / "cards").path.parent
+    recorded = write_result(content, predictions, data / "results" / "quick").path.parent
+    for folder in (cards, recorded):
+        (folder / ".tmp12345.json").write_text('{"study": "half')
     assert find_results().keys() == {"tiny_random"}
-    assert find_results(folder=output / "cards").keys() == {"tiny_random"}
+    assert find_results(folder=cards).keys() == {"tiny_random"}
 
 
 def recorded(data: Path, content, predictions, profile: str, **changes: Any) -> Path:
@@ -371,6 +318,12 @@ def test_studies_stand_in_the_order_asked_for(data, content, predictions) -> Non
         recorded(data, content, predictions, "quick", study=study)
     assert list(find_results()) == ["a", "b", "c"]
     assert list(find_results(["c", "absent", "a"])) == ["c", "a"]
+
+
+def run_of(tmp_path: Path, content, predictions, **changes: Any) -> Path:
+    output = tmp_path / "output"
+    write_result({**content, **changes}, predictions, output / "cards")
+    return output
 
 
 def test_the_largest_is_the_recorded_or_the_runs_own(
