@@ -303,7 +303,9 @@ def _add_record(commands: Any) -> None:
     parser.add_argument(
         "--minutes", type=float, metavar="N", help="begin no replica after N; 0 derives the cards"
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="processes; one a core if not said")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes; one a core if not said"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--only", nargs="+", metavar="CLAIM", default=(), help="ids of claims")
     parser.add_argument("--dry-run", action="store_true", help="print what is left, with hours")

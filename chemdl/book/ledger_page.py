@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from chemdl.book.markdown import escape, table, verdict_mark
@@ -12,9 +13,11 @@ from chemdl.evidence.ledger import (
     number,
     reported_lines,
     reproduced_text,
+    answers,
     tally,
+    winners,
 )
-from chemdl.evidence.verdicts import MEANING
+from chemdl.evidence.verdicts import MEANING, TALLY_FIDELITY, WORDS
 
 _CONFIRMATION = {
     "confirmed": "number read in its source",
@@ -26,26 +29,46 @@ _CONFIRMATION = {
 def found_text(rows: Sequence[Row]) -> str:
     """Return the part of the start page that says what came out, from cards alone."""
     tested = [row for row in rows if row.finding and row.verdict != "not run"]
-    final = [row for row in tested if row.finding and not row.finding.provisional]
     testable = sum(row.claim.test is not None for row in rows)
     lines = [
         f"The review and the papers behind it make **{len(rows)} claims** that this book has on "
-        f"record. A test is written for {testable} of them. Tested so far: **{len(tested)}**, and "
-        f"{len(final)} of these by a full study that enters the tally.",
+        f"record. A test is written for {testable} of them, and {len(tested)} were tested so far.",
         "",
+        *_final_lines(rows),
     ]
-    if final:
-        counts = "; ".join(f"{n} {verdict}" for verdict, n in tally(final).items())
-        agreeing = sum(row.agrees for row in final)
+    judged = [row for row in tested if row.finding and row.finding.fidelity in TALLY_FIDELITY]
+    if judged:
+        lines += ["Tested with the source's own learners and inputs:", ""]
+        lines += [_claims_table(judged, linked=True)]
+    if len(tested) > len(judged):
         lines += [
-            f"Full studies that bear the claim out: {agreeing} of {len(final)} ({counts}).",
+            f"{len(tested) - len(judged)} more were tested with another learner, input or measure "
+            "than the source's; they have numbers and no verdict, and stand in the "
+            "[ledger](pages/claims.md).",
             "",
         ]
-    if tested:
-        lines += [_claims_table(tested, linked=True)]
-    else:
+    if not tested:
         lines += ["No card is recorded yet: run a chapter, and its verdicts appear here.", ""]
     return "\n".join(lines)
+
+
+def _final_lines(rows: Sequence[Row]) -> list[str]:
+    """Say, in two sentences, who won and whether the sources were right."""
+    counted = tally(rows)
+    if not counted:
+        return [
+            "No verdict is final yet: none rests on a whole study whose models were tuned as the "
+            "rule asks.",
+            "",
+        ]
+    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in counted.items())
+    won = ", ".join(f"{n} {who}" for who, n in winners(rows).items())
+    right = ", ".join(f"{n} {word}" for word, n in answers(rows).items())
+    return [
+        f"Final verdicts, each measured contrast counted once: {verdicts}.",
+        f"*Who won:* {won}. *Was the source right:* {right}.",
+        "",
+    ]
 
 
 def claims_text(rows: Sequence[Row], titles: Mapping[str, tuple[str, str]]) -> str:
@@ -81,26 +104,43 @@ def claims_text(rows: Sequence[Row], titles: Mapping[str, tuple[str, str]]) -> s
             lines += [f"These are judged in [this chapter](../{page}).", ""]
         else:
             lines += ["This chapter is not written yet; its tests are on record.", ""]
-        lines += [_claims_table(own, linked=False)]
+        judged = [row for row in own if not _is_analogue(row)]
+        analogues = [row for row in own if _is_analogue(row)]
+        if judged:
+            lines += [_claims_table(judged, linked=False)]
+        if analogues:
+            lines += [
+                "Tested by an analogue: another learner, input or measure than the source's. The "
+                "numbers stand here, and no verdict.",
+                "",
+                _claims_table(analogues, linked=False),
+            ]
     return "\n".join(lines)
 
 
 def _tally_table(rows: Sequence[Row]) -> str:
-    final = tally(row for row in rows if row.finding and not row.finding.provisional)
-    open_rows = [row for row in rows if row.finding is None or row.finding.provisional]
-    provisional = {verdict: sum(row.verdict == verdict for row in open_rows) for verdict in MEANING}
+    final = tally(rows)
+    others = Counter(row.verdict for row in rows if not row.counts)
     body = [
-        (verdict_mark(verdict, False), str(final.get(verdict, "")), str(provisional[verdict] or ""))
-        for verdict in MEANING
-        if final.get(verdict) or provisional[verdict]
+        (verdict_mark(verdict), str(final.get(verdict, "")), str(others[verdict] or ""), meaning)
+        for verdict, meaning in MEANING.items()
+        if final.get(verdict) or others[verdict]
     ]
-    return table(("verdict", "full studies", "provisional or without a study"), body)
+    header = ("verdict", "final, by contrast", "provisional or without one, by claim", "meaning")
+    return table(header, body)
 
 
 def _claims_table(rows: Sequence[Row], linked: bool) -> str:
-    header = ("Claim", "Reported", "Reproduced", "Verdict")
+    header = ("Claim", "Reported", "Here", "Who won", "Was the source right?", "Verdict")
     body = [
-        (_claim_cell(row, linked), _reported_cell(row), _reproduced_cell(row), _verdict_cell(row))
+        (
+            _claim_cell(row, linked),
+            _reported_cell(row),
+            _reproduced_cell(row),
+            (row.finding.won if row.finding else "") or "—",
+            row.source_was_right or "—",
+            _verdict_cell(row),
+        )
         for row in rows
     ]
     return table(header, body, kind="ledger")
@@ -159,10 +199,21 @@ def _finding_lines(finding: Finding, claim: Claim, whose: str) -> str:
 
 
 def _verdict_cell(row: Row) -> str:
-    parts = [verdict_mark(row.verdict, row.agrees)]
-    if row.finding and row.finding.provisional:
-        parts.append("[provisional]{.provisional}")
+    parts = [verdict_mark(row.verdict)]
+    finding = row.finding
+    if finding and row.verdict in WORDS:
+        if finding.provisional:
+            parts.append("[provisional]{.provisional}")
+        if finding.holds_elsewhere is not None:
+            where = "another sample of this size too" if finding.holds_elsewhere else "this sample"
+            parts.append(f"[holds for {where}]{{.aside}}")
+    if finding and finding.changed:
+        parts.append("[the claim or the rule changed after this ran]{.aside}")
     if row.adjusted_p is not None:
         p = "< 0.001" if row.adjusted_p < 0.001 else f"= {row.adjusted_p:.3f}"
         parts.append(f"[adjusted p {escape(p)}]{{.aside}}")
     return "<br>".join(parts)
+
+
+def _is_analogue(row: Row) -> bool:
+    return row.claim.test is not None and row.claim.test.fidelity not in TALLY_FIDELITY

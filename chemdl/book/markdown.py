@@ -18,7 +18,6 @@ def table(header: Sequence[str], body: Iterable[Sequence[str]], kind: str = "") 
     return "```{table}\n" + options + ":align: left\n\n" + "\n".join(lines) + "\n```\n"
 
 
-def verdict_mark(verdict: str, agrees: bool) -> str:
+def verdict_mark(verdict: str) -> str:
     """Return a verdict as the book shows it."""
-    agreeing = " .agrees" if agrees and verdict == "equivalent" else ""
-    return f"[{verdict}]{{.verdict .{verdict.replace(' ', '-')}{agreeing}}}"
+    return f"[{verdict}]{{.verdict .{verdict.replace(' ', '-')}}}"

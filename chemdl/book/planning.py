@@ -83,5 +83,3 @@ def _names(source: str) -> tuple[set[str], set[str]]:
         elif isinstance(node, ast.FunctionDef):
             stored.add(node.name)
     return stored, loaded
-
-

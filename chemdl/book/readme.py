@@ -9,8 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from chemdl.book import fingerprint
-from chemdl.evidence.ledger import Row, ledger_rows, reported_lines, reproduced_text, tally
+from chemdl.evidence.ledger import (
+    Row,
+    answers,
+    ledger_rows,
+    reported_lines,
+    reproduced_text,
+    tally,
+    winners,
+)
 from chemdl.evidence.result import find_results
+from chemdl.evidence.verdicts import TALLY_FIDELITY, WORDS
 from chemdl.files import data_dir, project_root, write_atomically
 
 BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
@@ -33,15 +42,17 @@ def write_readme(root: Path | None = None) -> list[Path]:
 
 def readme_table(rows: Sequence[Row]) -> str:
     """Return the table of verdicts in plain Markdown, for any reader of the README."""
-    lines = ["| claim | reported | reproduced [95 %] | profile | verdict |", "| --- " * 5 + "|"]
+    header = ("claim", "reported", "here [95 %]", "who won", "was the source right?", "verdict")
+    lines = ["| " + " | ".join(header) + " |", "| --- " * len(header) + "|"]
     for row in rows:
         assert row.recorded is not None
         cells = (
             f"{row.claim.id}: {row.claim.statement}",
             "; ".join(reported_lines(row.claim)) or "—",
             reproduced_text(row.recorded, row.claim.kind),
-            row.recorded.profile,
-            row.recorded.verdict + (" \\*" if row.recorded.provisional else ""),
+            row.recorded.won or "—",
+            row.source_was_right or "—",
+            row.recorded.verdict + ("" if row.counts or row.verdict not in WORDS else " \\*"),
         )
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join(lines)
@@ -56,10 +67,17 @@ def region(root: Path) -> str:
     rows = _recorded_rows()
     if not rows:
         return "No study is recorded yet: `make record` computes replicas and writes their cards."
-    provisional = any(row.recorded and row.recorded.provisional for row in rows)
-    parts = [_summary(rows), readme_table(rows)]
-    if provisional:
-        parts.append("\\* provisional: a shorter run than `full`, or other data than the source's.")
+    judged = [r for r in rows if r.recorded and r.recorded.fidelity in TALLY_FIDELITY]
+    parts = [_summary(rows), readme_table(judged)]
+    if any(not row.counts and row.verdict in WORDS for row in judged):
+        parts.append(
+            "\\* provisional: the study is not whole, or its models are not tuned as the rule asks; "
+            "the ledger says what is missing."
+        )
+    parts.append(
+        f"{len(rows) - len(judged)} more claims were tested by an analogue (another learner, input "
+        "or measure than the source's); their numbers stand in the book's ledger, without a verdict."
+    )
     figure = root / "data" / _FIGURE
     if figure.is_file():
         sha256 = hashlib.sha256(figure.read_bytes()).hexdigest()[:16]
@@ -124,15 +142,14 @@ def _recorded_rows() -> list[Row]:
 
 
 def _summary(rows: Sequence[Row]) -> str:
-    counts: Mapping[str, int] = tally(rows)
-    final = sum(counts.values())
-    text = f"{len(rows)} claims have a verdict"
-    if final == len(rows):
-        text += ", all by full studies"
-    elif final:
-        text += f", {final} of them by full studies"
-    listed = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
-    return text + (f" ({listed})." if listed else ", all of them provisional.")
+    counts = tally(rows)
+    text = f"{len(rows)} claims were tested; each measured contrast counts once."
+    if not counts:
+        return f"{text} No verdict is final yet."
+    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+    won = ", ".join(f"{n} {who}" for who, n in winners(rows).items())
+    right = ", ".join(f"{n} {word}" for word, n in answers(rows).items())
+    return f"{text} Final: {verdicts}. Who won: {won}. Was the source right: {right}."
 
 
 def _cards_digest() -> str:

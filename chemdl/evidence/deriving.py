@@ -156,5 +156,7 @@ def _shortfall(header: dict[str, Any], repeats: Iterable[Repeat]) -> list[str]:
                 lines.append(f"{model}{which}: {done} of {folds * wanted} replicas")
     presets = [r.model for r in every if r.edition == "preset" and r.row.get("kind") != "trivial"]
     if presets:
-        lines.append(f"presets, not tuned in {FULL_TRIALS} trials: {', '.join(dict.fromkeys(presets))}")
+        lines.append(
+            f"presets, not tuned in {FULL_TRIALS} trials: {', '.join(dict.fromkeys(presets))}"
+        )
     return lines

@@ -136,6 +136,13 @@ def winners(rows: Iterable[Row]) -> dict[str, int]:
     return dict(sorted(Counter(who for _, who in counted).items()))
 
 
+def answers(rows: Iterable[Row]) -> dict[str, int]:
+    """Count whether the sources were right, over the contrasts in the tally."""
+    counted = {(row.claim.contrast, row.source_was_right or "open") for row in rows if row.counts}
+    counts = Counter(answer for _, answer in counted)
+    return {word: counts[word] for word in ("yes", "in part", "no", "open") if counts[word]}
+
+
 def _counted(pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
     counts = Counter(verdict for _, verdict in set(pairs))
     return {verdict: counts[verdict] for verdict in MEANING if counts[verdict]}

@@ -111,7 +111,9 @@ class Recorder:
             self._known = {need.chapter: self.studies(need.chapter)}
         study = self._known[need.chapter].get(need.study)
         if study is None or need.model not in study.models:
-            self.say(f"{need.study}: chapter {need.chapter} runs no model {need.model}; passed over")
+            self.say(
+                f"{need.study}: chapter {need.chapter} runs no model {need.model}; passed over"
+            )
             return False
         self.say(f"{need.study} {need.model}: about {60 * need.hours:.0f} min")
         study = study.alone(need.model, self.work)

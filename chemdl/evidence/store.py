@@ -198,7 +198,9 @@ def _check_equal(
 ) -> None:
     same = _without_machine(ours[0]) == _without_machine(theirs[0])
     same = same and ours[1].keys() == theirs[1].keys()
-    if not same or not all(np.array_equal(ours[1][k], theirs[1][k], equal_nan=True) for k in ours[1]):
+    if not same or not all(
+        np.array_equal(ours[1][k], theirs[1][k], equal_nan=True) for k in ours[1]
+    ):
         raise StoreError(
             f"{path} and {other} hold different content for the same repeat; compare them: "
             "other data, another revision of a model, or another machine's rounding"

@@ -354,7 +354,7 @@ class Study:
         return len(self._applied(job)[0].train)
 
     def storable(self, job: Job, replica: Replica) -> np.ndarray:
-        """Return a replica's predictions; what was never measured is no evidence, and packs small."""
+        """Return a replica's predictions, 0 where nothing was measured: zeros pack small."""
         data = self.dataset
         measured = np.isfinite(data.targets[data.sites(job.split.test)])
         return np.where(measured, replica.predictions, 0)
@@ -433,7 +433,7 @@ class Study:
         return arrays
 
     def _clusters(self) -> np.ndarray | None:
-        """Return the cluster of each line of the targets, where the protocol keeps them together."""
+        """Return the cluster of each line of the targets, where the protocol has clusters."""
         if self.protocol.clusters is None:
             return None
         codes = np.asarray(self.protocol.clusters, np.int32)

@@ -174,9 +174,7 @@ class NeuralEstimator(Recipe, BaseEstimator):
         again = []
         for i, fitted in stopped:
             rows = np.union1d(members[i].train, members[i].valid)
-            again.append(
-                replace(members[i], train=rows, valid=rows[:1], epochs=fitted.best_epoch)
-            )
+            again.append(replace(members[i], train=rows, valid=rows[:1], epochs=fitted.best_epoch))
         done = []
         for finished in self._trained_stacks(features, targets, again, None):
             for place, fitted in finished:

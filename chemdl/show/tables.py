@@ -18,9 +18,10 @@ from chemdl.evidence import statistics as stats
 from chemdl.evidence.claims import Claim, load_claims
 from chemdl.evidence.fitting import environment
 from chemdl.evidence.intervals import around
-from chemdl.evidence.ledger import findings, reproduced_text
+from chemdl.evidence.ledger import Finding, findings, reproduced_text
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.result import Result, find_results
+from chemdl.evidence.verdicts import WORDS, was_source_right
 from chemdl.learn.models import find_model
 from chemdl.settings import Settings
 
@@ -42,7 +43,9 @@ _SPELLED = {
 }
 # With fewer replicas an interval says nothing: of two the 95 % reach thirteen standard errors.
 _FEWEST_WITH_INTERVAL = 3
-VERDICT_COLUMNS = ("claim", "study", "profile", "reported", "here", "verdict")
+VERDICT_COLUMNS = (
+    "claim", "study", "profile", "reported", "here", "who won", "source right", "verdict",
+)  # fmt: skip
 _METRIC_NAMES = {
     "roc_auc": "ROC-AUC",
     "pr_auc": "PR-AUC",
@@ -222,10 +225,16 @@ def verdict_table(
                 "profile": finding.profile,
                 "reported": reported_text(claim),
                 "here": here,
-                "verdict": finding.verdict + (" *" if finding.provisional else ""),
+                "who won": finding.won or "—",
+                "source right": was_source_right(finding.verdict, claim.favours) or "—",
+                "verdict": finding.verdict + (" *" if _is_provisional(finding) else ""),
             }
         )
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+
+
+def _is_provisional(finding: Finding) -> bool:
+    return finding.provisional and finding.verdict in WORDS
 
 
 def recorded_verdicts(chapter: str) -> pd.DataFrame:
