@@ -36,7 +36,7 @@ def found_text(rows: Sequence[Row]) -> str:
     ]
     if final:
         counts = "; ".join(f"{n} {verdict}" for verdict, n in tally(final).items())
-        agreeing = sum(row.agrees for row in final)
+        agreeing = sum(row.source_was_right == "yes" for row in final)
         lines += [
             f"Full studies that bear the claim out: {agreeing} of {len(final)} ({counts}).",
             "",
@@ -164,7 +164,7 @@ def _finding_lines(finding: Finding, claim: Claim, whose: str) -> str:
 
 
 def _verdict_cell(row: Row) -> str:
-    parts = [verdict_mark(row.verdict, row.agrees)]
+    parts = [verdict_mark(row.verdict, row.source_was_right == "yes")]
     if row.finding and row.finding.provisional:
         parts.append("[provisional]{.provisional}")
     if row.adjusted_p is not None:

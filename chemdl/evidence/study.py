@@ -356,7 +356,7 @@ class Study:
         return judged(content, predictions)
 
     def _clusters(self) -> np.ndarray | None:
-        """Return the cluster of each line of the targets, where the protocol keeps them together."""
+        """Return the cluster of each line of the targets, where the protocol has clusters."""
         if self.protocol.clusters is None:
             return None
         codes = np.asarray(self.protocol.clusters, np.int32)
