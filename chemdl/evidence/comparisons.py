@@ -46,7 +46,9 @@ class Evidence:
     predictions: Predictions
     unit: str = "fold"
     folds: int = 1
-    _moved: dict[Any, tuple[float, Floats] | None] = field(default_factory=dict, repr=False)
+    _moved: dict[Any, tuple[float, Floats] | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def tasks(self) -> list[str]:
@@ -119,7 +121,7 @@ def compare(evidence: Evidence, a: str, b: str, metric: str, condition: str = "a
         return None
     methods: stats.Interval | None = None
     interval: stats.Interval | None
-    if evidence.unit == "fold":
+    if evidence.unit == "fold" and not _one_test_set(evidence, places):
         interval = _pooled(evidence, a, b, metric, condition, places)
         methods = _corrected(evidence, a, b, metric, condition, places)
     elif evidence.unit == "target":
@@ -150,6 +152,12 @@ def compare(evidence: Evidence, a: str, b: str, metric: str, condition: str = "a
         "method": interval.method,
         "methods": None if methods is None else _as_row(methods),
     }
+
+
+def _one_test_set(evidence: Evidence, places: Sequence[Place]) -> bool:
+    """Return whether several replicas have the same test rows and differ by seeds alone."""
+    first, *others = (evidence.predictions.arrays["test/{}/{}".format(*p)] for p in places)
+    return bool(others) and all(np.array_equal(first, rows) for rows in others)
 
 
 def task_intervals(
@@ -204,16 +212,21 @@ def against(evidence: Evidence, reference: str, models: Sequence[str], metric: s
 
 
 def mean_score(evidence: Evidence, model: str, metric: str, condition: str = "all") -> float:
-    """Return the mean of a model's replicas, each the mean over its defined tasks."""
-    return float(np.nanmean(replica_means(evidence.replicas(model, condition).values(), metric)))
+    """Return the mean over a model's whole repeats, each replica the mean of its defined tasks."""
+    rows = evidence.replicas(model, condition)
+    places = evidence.common(model, condition=condition)
+    return float(np.nanmean(replica_means([rows[place] for place in places], metric)))
 
 
 def task_differences(
     evidence: Evidence, a: str, b: str, metric: str, condition: str = "all"
 ) -> dict[str, float]:
-    """Return each task's mean oriented difference over common replicas; undefined ones left out."""
+    """Return each task's mean oriented difference over common whole repeats.
+
+    Tasks where it is undefined are left out.
+    """
     ours, theirs = evidence.replicas(a, condition), evidence.replicas(b, condition)
-    keys = sorted(ours.keys() & theirs.keys())
+    keys = evidence.common(a, b, condition=condition)
     tasks = ours[keys[0]]["values"][metric] if keys else {}
     out = {}
     for task in tasks:
@@ -227,10 +240,10 @@ def task_differences(
 def fold_differences(
     evidence: Evidence, a: str, b: str, metric: str, condition: str = "all"
 ) -> dict[int, float]:
-    """Return each fold's oriented difference, the mean over its repeats and its defined tasks."""
+    """Return each fold's oriented difference, the mean over whole repeats and its defined tasks."""
     ours, theirs = evidence.replicas(a, condition), evidence.replicas(b, condition)
     found: dict[int, list[float]] = {}
-    for place in sorted(ours.keys() & theirs.keys()):
+    for place in evidence.common(a, b, condition=condition):
         if each := _improvements(ours[place], theirs[place], metric):
             found.setdefault(place[1], []).append(float(np.mean(each)))
     return {fold: float(np.mean(values)) for fold, values in found.items()}

@@ -18,8 +18,8 @@ from chemdl.evidence.intervals import Interval, satterthwaite, t_interval
 from chemdl.evidence.metrics import METRICS, Metric
 
 Floats = NDArray[np.float64]
-# A metric without a closed form is computed again without each block of rows, of at most so many.
-_MOST_BLOCKS = 200
+# Cells of one block of jackknife weights (units × rows): 32 MB of float64.
+_BLOCK_CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,8 @@ def contributions(
     """Return ∂M/∂wᵢ of each row, shape (n,).
 
     Rows are the molecules of one task of one test set, or the residues of its chains. A metric
-    that has no closed form here, or that is about whole units, is computed again without each
-    unit (the jackknife); above 200 units without each of 200 blocks of them, whose rows share
-    their block's value evenly.
+    that has no closed form here is computed again without each row (the jackknife); one that is
+    about whole units without each unit, whose rows then share its value evenly.
 
     Parameters
     ----------
@@ -129,21 +128,55 @@ def contributions(
 
 
 def _jackknife(metric: Metric, y: Floats, p: Floats, units: NDArray[np.int64] | None) -> Floats:
-    names = np.arange(len(y)) if units is None else np.asarray(units)
-    blocks = np.unique(names, return_inverse=True)[1]
-    count = int(blocks.max()) + 1
-    if count > _MOST_BLOCKS:
-        # Neighbours in the file are alike, so blocks are made by chance, always the same.
-        blocks = (np.random.default_rng(0).permutation(count) % _MOST_BLOCKS)[blocks]
-        count = _MOST_BLOCKS
-    values = np.empty(count)
-    for start in range(0, count, 50):
-        without = np.arange(start, min(start + 50, count))
-        weights = (blocks != without[:, None]).astype(np.float64)
-        values[without] = metric.weigh(y, p, weights, units)
-    # A block without which the metric is undefined (the only positive) says nothing.
-    moved = np.where(np.isnan(values), 0.0, np.nanmean(values) - values) * (count - 1) / count
-    return moved[blocks] / np.bincount(blocks)[blocks]
+    if metric.by_unit:
+        kinds = np.unique(np.zeros(len(y)) if units is None else units, return_inverse=True)[1]
+        left_out, values = np.bincount(kinds), _without(metric, y, p, units, kinds, whole=True)
+        times = np.ones(len(values))
+    else:
+        kinds = _rows_alike(metric, y, p)
+        left_out, values = np.ones(1), _without(metric, y, p, units, kinds, whole=False)
+        times = np.bincount(kinds)
+    # What cannot be left out (the only positive) says nothing.
+    known = np.isfinite(values)
+    if not known.any():
+        return np.zeros(len(y))
+    count = times.sum()
+    mean = np.average(values[known], weights=times[known])
+    moved = np.where(known, mean - values, 0.0) * (count - 1) / count
+    return (moved / left_out)[kinds]
+
+
+def _without(
+    metric: Metric,
+    y: Floats,
+    p: Floats,
+    units: NDArray[np.int64] | None,
+    kinds: NDArray[np.int64],
+    whole: bool,
+) -> Floats:
+    """Return the metric without the rows of each kind, or without one of them, shape (kinds,)."""
+    first = np.unique(kinds, return_index=True)[1]
+    values = np.empty(len(first))
+    step = max(1, _BLOCK_CELLS // len(y))
+    for start in range(0, len(first), step):
+        block = np.arange(start, min(start + step, len(first)))
+        if whole:
+            weights = (kinds != block[:, None]).astype(np.float64)
+        else:
+            weights = np.ones((len(block), len(y)))
+            weights[block - start, first[block]] = 0.0
+        values[block] = metric.weigh(y, p, weights, units)
+    return values
+
+
+def _rows_alike(metric: Metric, y: Floats, p: Floats) -> NDArray[np.int64]:
+    """Number the rows so that equal numbers move the metric alike, (n,)."""
+    if metric.name in _OF_RANKS:
+        # Between two positives one negative is as good as the other.
+        places = np.unique(p[y == 1])
+        p = np.searchsorted(places, p, "left") + np.searchsorted(places, p, "right")
+    pairs = np.column_stack([y, p])
+    return np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
 
 
 def _mean_of(loss: Callable[[Floats, Floats], Floats]) -> Callable[[Floats, Floats, float], Floats]:
@@ -234,3 +267,5 @@ _CLOSED: dict[str, Callable[[Floats, Floats, float], Floats]] = {
     "specificity": _specificity,
     "balanced_accuracy": _balanced_accuracy,
 }
+# Of the others, those that depend on nothing but the order of positives and negatives.
+_OF_RANKS = ("bedroc", "enrichment_1")

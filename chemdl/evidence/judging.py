@@ -121,7 +121,7 @@ def judge(
         outside = list(_outside_tally(test, models, evidence, profile, shortfall, deep))
         reasons = [verdict["reason"], *outside] if verdict["reason"] else outside
         verdict |= {"provisional": bool(outside), "reason": "; ".join(reasons)}
-        if test.fidelity == "analogue":
+        if test.fidelity not in TALLY_FIDELITY:
             verdict["verdict"] = "analogue"
     return verdict, comparison
 
@@ -140,7 +140,7 @@ def _judged(
         return _verdict(claim, "not run", f"no replicas of {', '.join(absent)}"), None
     if any(test.metric not in row["values"] for row in evidence.scores):
         return _verdict(claim, "not run", f"{test.metric} was not scored"), None
-    if missing := _too_little(evidence, models, test):
+    if missing := _too_little(evidence, models, test, counted=claim.kind == "count"):
         return _verdict(claim, "partial", missing), None
     if claim.kind == "count":
         return _judge_count(claim, test, evidence), None
@@ -149,14 +149,17 @@ def _judged(
     return _judge_difference(claim, test, test.b, evidence)
 
 
-def _too_little(evidence: Evidence, models: Sequence[str], test: Test) -> str:
-    """Say what is missing for any verdict: a whole repeat, seeds, or data sets."""
+def _too_little(evidence: Evidence, models: Sequence[str], test: Test, counted: bool) -> str:
+    """Say what is missing for any verdict: a whole repeat, seeds, or data sets.
+
+    A count is made of the intervals of its tasks, each of which needs the seeds.
+    """
     places = evidence.common(*models, condition=test.condition)
     if evidence.folds > 1 and not places:
         shared = set.intersection(*(set(evidence.replicas(m, test.condition)) for m in models))
         return f"{len(shared)} of {evidence.folds} folds"
     several = evidence.unit in SEVERAL
-    if evidence.folds == 1 and not several and len(places) < FEWEST_SEEDS:
+    if evidence.folds == 1 and (counted or not several) and len(places) < FEWEST_SEEDS:
         return f"{len(places)} of {FEWEST_SEEDS} seeds"
     # Six folds, each without one target, are six sets; the folds of a task are one.
     sets = evidence.folds if evidence.unit == "target" else len(evidence.tasks)
@@ -251,9 +254,10 @@ def _judge_count(claim: Claim, test: Test, evidence: Evidence) -> Row:
 def _judge_level(claim: Claim, test: Test, evidence: Evidence) -> Row:
     """Judge a reported value: fold by fold where the source prints its folds, else by its mean."""
     reported = claim.reported.a if test.level is None else test.level
-    rows = evidence.replicas(test.a, test.condition)
-    values = replica_means(rows.values(), test.metric)
-    ratios = test_train_ratios(rows.values())[np.isfinite(values)]
+    replicas = evidence.replicas(test.a, test.condition)
+    rows = [replicas[place] for place in evidence.common(test.a, condition=test.condition)]
+    values = replica_means(rows, test.metric)
+    ratios = test_train_ratios(rows)[np.isfinite(values)]
     values = values[np.isfinite(values)]
     if reported is None or len(values) < 2:
         return _verdict(claim, "not run", "a level needs a reported value and two replicas")
@@ -263,7 +267,8 @@ def _judge_level(claim: Claim, test: Test, evidence: Evidence) -> Row:
     if published is not None and len(published) == len(values):
         apart = stats.corrected_interval(sign * (values - np.asarray(published)), ratios)
         word = judge_level(apart.low, apart.high, margin)
-        low, high = sorted((reported + sign * apart.low, reported + sign * apart.high))
+        theirs = float(np.mean(published))
+        low, high = sorted((theirs + sign * apart.low, theirs + sign * apart.high))
         method = "fold by fold against the source's folds, corrected resampled t"
     else:
         low, high = (

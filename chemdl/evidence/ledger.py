@@ -218,6 +218,8 @@ def _winner(result: Result, verdict: VerdictRow, claim: Claim) -> str:
     test, estimate = claim.test, verdict.estimate
     if test is None or test.b is None or estimate is None:
         return ""
+    if not {test.a, test.b} <= set(result.models):
+        return ""  # the claim names other models than when it was judged
     kinds = [result.kind(name) for name in (test.a, test.b)]
     if kinds[0] == kinds[1]:
         return "between nets" if kinds[0] == "deep" else "between classical models"

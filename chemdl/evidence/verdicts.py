@@ -113,8 +113,8 @@ def judge_level(low: float, high: float, margin: float) -> Verdict:
     reproduced; one that may be zero counts so only where the interval's half-width is at most
     twice the margin, since a wide interval holds anything.
 
-    >>> judge_level(0.008, 0.03, 0.013), judge_level(-0.3, 0.3, 0.02), judge_level(-0.1, 0.2, 0.2)
-    ('better', 'undecided', 'reproduced')
+    >>> [judge_level(*ours, 0.02) for ours in ((0.008, 0.03), (-0.3, 0.3), (-0.01, 0.02))]
+    ['better', 'undecided', 'reproduced']
     """
     _check(low, high)
     if low > 0 and high >= margin:

@@ -12,7 +12,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 import chemdl
 from chemdl.data import Dataset
-from chemdl.evidence import claims, splits
+from chemdl.evidence import claims, judging, metrics, splits
+from chemdl.evidence.comparisons import Evidence
+from chemdl.evidence.result import Predictions
 from chemdl.evidence.study import Study
 from chemdl.molecules import baselines
 from chemdl.molecules.nets.multitask import Multitask
@@ -133,7 +135,7 @@ def data(tiny_set: Callable[..., Dataset]) -> Dataset:
 @pytest.fixture
 def make_study(monkeypatch: pytest.MonkeyPatch, oxygen: type[Oxygen]) -> Callable[..., Study]:
     """A maker of studies of three folds, which no claim names."""
-    monkeypatch.setattr(claims, "for_study", lambda _study: [])
+    monkeypatch.setattr(judging, "for_study", lambda _study: [])
 
     def made(
         data: Dataset,
@@ -157,6 +159,114 @@ def make_study(monkeypatch: pytest.MonkeyPatch, oxygen: type[Oxygen]) -> Callabl
             protocol=protocol or splits.random(data, repeats=1, folds=3, seed=seed),
             settings=settings,
             **{"metrics": ["roc_auc", "pr_auc"], "chapter": "tiny", **more},
+        )
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def make_evidence() -> Callable[..., Evidence]:
+    """A maker of scored predictions of several models; see :func:`evidence_of`."""
+    return evidence_of
+
+
+def evidence_of(
+    skill: Mapping[str, float],
+    *,
+    metric: str | Sequence[str] = "roc_auc",
+    n: int = 200,
+    folds: int = 5,
+    repeats: int = 1,
+    tasks: int = 1,
+    unit: str = "fold",
+    clusters: np.ndarray | None = None,
+    measured: float = 1.0,
+    conditions: Sequence[str] = ("all",),
+    seed: int = 0,
+) -> Evidence:
+    """Draw labels and predictions, and score them as a study does.
+
+    Parameters
+    ----------
+    skill
+        Of each model: for labels 0 and 1 how far it sets them apart, else the size of its errors.
+    n, folds, repeats
+        Rows, dealt into ``folds`` in each repeat. One fold is a fixed test set, the second half of
+        the rows, and the repeats are its seeds.
+    measured
+        The share of labels that were measured.
+    """
+    names = [metric] if isinstance(metric, str) else list(metric)
+    rng = np.random.default_rng(seed)
+    classes = metrics.METRICS[names[0]].kind == "classification"
+    targets = (
+        rng.integers(0, 2, (n, tasks)).astype(float) if classes else rng.normal(size=(n, tasks))
+    )
+    targets[rng.random(targets.shape) > measured] = np.nan
+    # What all models find hard: their errors hang together, as those on real rows do.
+    hard = rng.normal(size=(n, tasks))
+    labels = [f"t{i}" for i in range(tasks)]
+    arrays: dict[str, np.ndarray] = {}
+    scores = []
+    for repeat in range(repeats):
+        dealt = rng.permutation(np.arange(n) % folds)
+        for fold in range(folds):
+            test = np.flatnonzero(dealt == fold) if folds > 1 else np.arange(n // 2, n)
+            place = f"{repeat}/{fold}"
+            arrays[f"test/{place}"] = test
+            for condition in conditions:
+                for model, size in skill.items():
+                    noise = 0.8 * hard[test] + 0.6 * rng.normal(size=(len(test), tasks))
+                    truth = np.nan_to_num(targets[test])
+                    raw = size * (truth - 0.5) + noise if classes else truth + size * noise
+                    p = 1 / (1 + np.exp(-raw)) if classes else raw
+                    arrays[f"{model}/{condition}/{place}"] = p
+                    scores.append(
+                        _scored(names, targets[test], p, labels)
+                        | {"model": model, "condition": condition, "repeat": repeat, "fold": fold}
+                        | {"n_train": n - len(test), "n_test": len(test)}
+                    )
+    return Evidence(scores, Predictions(targets, arrays, None, clusters), unit, folds)
+
+
+def _scored(
+    names: Sequence[str], y: np.ndarray, p: np.ndarray, tasks: Sequence[str]
+) -> dict[str, Any]:
+    values = {name: metrics.score_tasks(name, y, p, tasks=tasks).tolist() for name in names}
+    by_task = {
+        name: {t: None if np.isnan(v) else v for t, v in zip(tasks, scored, strict=True)}
+        for name, scored in values.items()
+    }
+    known = [v for v in by_task[names[0]].values() if v is not None]
+    return {
+        "values": by_task, "value": float(np.mean(known)) if known else None, "seed": 0,
+        "fit_seconds": 1.0, "predict_seconds": 0.1, "stack_size": 1, "best_epoch": 3, "epochs": 10,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def make_claim() -> Callable[..., claims.Claim]:
+    """A maker of claims of one kind, tested by ``a`` against ``b`` unless told otherwise."""
+
+    def made(
+        kind: str = "difference",
+        reported: Sequence[float | None] = (None, None, None),
+        name: str = "TINY-01",
+        **test: Any,
+    ) -> claims.Claim:
+        fields = {"study": "tiny_random", "a": "a", "b": None if kind == "level" else "b",
+                  "metric": "roc_auc", "unit": "fold", "fidelity": "exact", **test}  # fmt: skip
+        some = next(iter(claims.load_claims().values()))
+        a, b, difference = reported
+        return some.model_copy(
+            update={
+                "id": name,
+                "kind": kind,
+                "favours": "deep",
+                "reported": claims.Reported(a=a, b=b, difference=difference),
+                "test": claims.Test(**fields),
+                "reason": None,
+            }
         )
 
     return made

@@ -68,9 +68,47 @@ def test_what_is_optional_in_a_comparison_may_be_absent(content: Content) -> Non
     assert parse_card(content).comparisons[0].p is None
 
 
+def test_cards_of_the_first_rule_said_stand_in(content: Content) -> None:
+    content |= {"schema_version": 1}
+    content["verdicts"][0]["fidelity"] = "stand-in"
+    card = parse_card(content)
+    assert card.verdicts[0].fidelity == "analogue"
+    assert (card.unit, card.reference, card.ran_under, card.judged_under) == (
+        "fold", None, None, None,
+    )  # fmt: skip
+    assert card.verdicts[0].methods is None and card.scores[0].best_epoch is None
+
+
+UNDER = {"rule": 2, "fixed": "2026-11-28", "rule_sha256": "d" * 64, "claims": {"A": "e" * 64}}
+
+
+def test_a_card_of_the_second_rule_says_more(content: Content) -> None:
+    estimate = {"value": 0.0, "low": -0.1, "high": 0.1, "method": "by hand"}
+    content |= {"schema_version": 2, "ran_under": UNDER, "judged_under": UNDER, "unit": "target"}
+    content |= {"reference": "net"}
+    content["scores"][0] |= {"best_epoch": 7, "epochs": 30}
+    content["comparisons"][0] |= {"methods": estimate}
+    content["verdicts"][0] |= {"methods": estimate, "holds_elsewhere": False}
+    card = parse_card(content)
+    assert card.model_dump()["judged_under"] == UNDER
+    assert (card.scores[0].best_epoch, card.scores[0].epochs) == (7, 30)
+    assert card.verdicts[0].methods == card.comparisons[0].methods
+    assert card.verdicts[0].holds_elsewhere is False
+
+
 Change = Callable[[Content], Any]
 BROKEN: list[tuple[str, Change]] = [
-    ("schema_version: Input should be 1, not '2'", lambda c: c.update(schema_version=2)),
+    ("schema_version: Input should be 1 or 2, not '3'", lambda c: c.update(schema_version=3)),
+    ("ran_under/rule_sha256: String should match",
+     lambda c: c.update(ran_under=UNDER | {"rule_sha256": "d"})),
+    ("judged_under/claims/A: String should match",
+     lambda c: c.update(judged_under=UNDER | {"claims": {"A": "e"}})),
+    ("scores/0/best_epoch: Input should be a valid integer, not '7.5'",
+     lambda c: c["scores"][0].update(best_epoch=7.5)),
+    ("verdicts/0/methods/low: Field required",
+     lambda c: c["verdicts"][0].update(methods={"value": 0.1, "high": 1.0, "method": "t"})),
+    ("verdicts/0/fidelity: Input should be 'exact', 'near', 'analogue' or ''",
+     lambda c: c["verdicts"][0].update(fidelity="alike")),
     ("study: Field required", lambda c: c.pop("study")),
     ("study: String should have at least 1", lambda c: c.update(study="")),
     ("shortfall: Field required", lambda c: c.pop("shortfall")),

@@ -7,7 +7,8 @@ import pytest
 from chemdl.evidence import ledger
 from chemdl.evidence import statistics as stats
 from chemdl.evidence.card import VerdictRow
-from chemdl.evidence.claims import Claim, Names, Reported
+from chemdl.evidence.claims import Claim, Names, Reported, record_sha256
+from chemdl.evidence.verdicts import rule_sha256
 
 
 def by_id(rows) -> dict[str, ledger.Row]:
@@ -15,8 +16,10 @@ def by_id(rows) -> dict[str, ledger.Row]:
 
 
 def test_without_results_a_claim_is_not_run_or_not_testable(ledger_claims, nothing_recorded):
-    verdicts = [row.verdict for row in ledger.ledger_rows(claims=ledger_claims)]
-    assert verdicts == ["not run"] * 3 + ["not testable"]
+    rows = ledger.ledger_rows(claims=ledger_claims)
+    assert [row.verdict for row in rows] == ["not run"] * 3 + ["not testable"]
+    assert {row.source_was_right for row in rows} == {""}
+    assert not any(row.counts for row in rows)
 
 
 def test_the_recorded_finding_counts_and_the_own_one_stands_beside(
@@ -26,7 +29,7 @@ def test_the_recorded_finding_counts_and_the_own_one_stands_beside(
     first = rows[next(iter(ledger_claims))]
     assert (first.recorded.profile, first.own.profile) == ("full", "quick")
     assert first.finding is first.recorded
-    assert first.verdict == "confirmed" and first.agrees
+    assert first.verdict == "confirmed" and first.source_was_right == "yes"
     assert (first.recorded.value, first.recorded.low, first.recorded.high) == (0.04, 0.03, 0.05)
     assert (first.recorded.study, first.recorded.fidelity) == ("tiny_random", "near")
     alone = by_id(ledger.ledger_rows(claims=ledger_claims))[first.claim.id]
@@ -35,16 +38,130 @@ def test_the_recorded_finding_counts_and_the_own_one_stands_beside(
 
 def test_a_quick_run_counts_where_nothing_is_recorded(ledger_claims, own_run, nothing_recorded):
     rows = ledger.ledger_rows(own_run / "cards", ledger_claims)
-    assert rows[0].verdict == "undecided" and not rows[0].agrees
-    # Provisional findings are in no tally; what has no study is neither confirmed nor refuted.
-    assert ledger.tally(rows) == {"not run": 2, "not testable": 1}
+    assert rows[0].verdict == "undecided" and rows[0].source_was_right == ""
+    # A provisional finding is in no tally.
+    assert not rows[0].counts and ledger.tally(rows) == {}
 
 
 def test_a_tally_stands_in_the_order_of_the_rule(ledger_claims, recorded):
-    counts = ledger.tally(ledger.ledger_rows(claims=ledger_claims))
-    assert list(counts.items()) == [
-        ("confirmed", 1), ("reversed", 1), ("not run", 1), ("not testable", 1),
-    ]  # fmt: skip
+    """And holds nothing but verdicts: what was not run is none."""
+    rows = ledger.ledger_rows(claims=ledger_claims)
+    assert list(ledger.tally(rows).items()) == [("confirmed", 1), ("reversed", 1)]
+    assert [row.source_was_right for row in rows] == ["yes", "no", "", ""]
+
+
+# --- contrasts and winners ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def found(small_result, make_claim):
+    """A maker of ledger rows: of each claim its sides and verdict, in one result of a and b."""
+
+    def made(*said, kinds=None, **fields):
+        known, rows = {}, []
+        for number, (a, b, word, value) in enumerate(said):
+            claim = make_claim(name=f"TINY-{number}", a=a, b=b)
+            known[claim.id] = claim
+            rows.append(verdict_row(claim.id, word, value))
+        scores = [{"model": m, "fold": 0, "values": {"roc_auc": {"t": 0.5}}} for m in "abcd"]
+        kinds = {"a": "deep", "b": "classical", "c": "deep", "d": "trivial"} | (kinds or {})
+        result = small_result(scores, kinds, profile="full", verdicts=rows, **fields)
+        by_claim = ledger.findings([result], known)
+        return [ledger.Row(claim, by_claim[name], None) for name, claim in known.items()]
+
+    return made
+
+
+def verdict_row(claim, word, value, half=0.01, provisional=False, **fields):
+    estimate = {"value": value, "low": value - half, "high": value + half, "method": "t"}
+    return {
+        "claim": claim, "verdict": word, "reason": "", "fidelity": "near",
+        "provisional": provisional, "estimate": estimate, **fields,
+    }  # fmt: skip
+
+
+def test_one_contrast_is_counted_once(found):
+    """Two claims on one pair of models, one way round and the other."""
+    rows = found(
+        ("a", "b", "confirmed", 0.04), ("a", "b", "confirmed", 0.04), ("b", "a", "reversed", -0.04),
+        ("c", "b", "confirmed", 0.03),
+    )  # fmt: skip
+    assert len({row.claim.contrast for row in rows}) == 2
+    assert ledger.tally(rows) == {"confirmed": 2, "reversed": 1}
+    assert ledger.winners(rows) == {"deep": 2}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "word", "value", "who"),
+    [
+        ("a", "b", "confirmed", 0.04, "deep"),
+        ("a", "b", "smaller", 0.04, "deep"),
+        ("a", "b", "reversed", -0.04, "classical"),
+        ("b", "a", "confirmed", 0.04, "classical"),
+        ("b", "a", "reversed", -0.04, "deep"),
+        ("a", "d", "reversed", -0.04, "classical"),
+        ("a", "b", "equivalent", 0.005, "neither"),
+        ("a", "b", "undecided", 0.005, ""),
+        ("a", "c", "confirmed", 0.04, "between nets"),
+        ("b", "b", "confirmed", 0.04, "between classical models"),
+    ],
+)
+def test_who_won(found, a, b, word, value, who):
+    (row,) = found((a, b, word, value))
+    assert row.finding.won == who
+    assert ledger.winners([row]) == {who or "open": 1}
+
+
+def test_nobody_wins_a_level_or_what_was_not_measured(small_result, make_claim):
+    level, difference = make_claim("level", name="L"), make_claim(name="D")
+    none = verdict_row("D", "partial", 0.0) | {"estimate": None}
+    scores = [{"model": m, "fold": 0, "values": {"roc_auc": {"t": 0.5}}} for m in "ab"]
+    result = small_result(scores, verdicts=[verdict_row("L", "reproduced", 0.8), none])
+    known = ledger.findings([result], {"L": level, "D": difference})
+    assert (known["L"].won, known["D"].won) == ("", "")
+
+
+def test_a_claim_that_names_other_models_than_when_it_was_judged_is_shown(small_result, make_claim):
+    claim = make_claim(a="renamed")
+    found = ledger.findings(
+        [small_result([], verdicts=[verdict_row(claim.id, "confirmed", 0.1)])], {claim.id: claim}
+    )
+    assert (found[claim.id].won, found[claim.id].verdict) == ("", "confirmed")
+
+
+def test_more_than_half_of_the_tasks_win_a_count(small_result, make_claim):
+    claim = make_claim("count", (11.0, 4.0, None), unit="task")
+    scores = [{"model": m, "fold": 0, "values": {"roc_auc": {"t": 0.5}}} for m in "ab"]
+    for value, who in ((0.8, "deep"), (0.5, ""), (0.2, "classical")):
+        result = small_result(
+            scores, {"a": "deep"}, verdicts=[verdict_row(claim.id, "confirmed", value)]
+        )
+        assert ledger.findings([result], {claim.id: claim})[claim.id].won == who
+
+
+def test_what_holds_elsewhere_stands_beside(small_result, ledger_claims):
+    name = next(iter(ledger_claims))
+    methods = {"value": 0.04, "low": -0.1, "high": 0.2, "method": "t"}
+    said = verdict_row(name, "undecided", 0.04, methods=methods, holds_elsewhere=False)
+    told = ledger.findings([small_result([], verdicts=[said])], ledger_claims)[name]
+    assert (told.low_elsewhere, told.high_elsewhere, told.holds_elsewhere) == (-0.1, 0.2, False)
+
+
+@pytest.mark.parametrize("what", ["nothing", "claim", "rule", "unknown"])
+def test_what_changed_after_the_study_ran_is_seen(small_result, ledger_claims, what):
+    claim = next(iter(ledger_claims.values()))
+    then = claim.model_copy(update={"statement": "Another."}) if what == "claim" else claim
+    under = {
+        "rule": 2, "fixed": "2026-11-28", "claims": {claim.id: record_sha256(then)},
+        "rule_sha256": "0" * 64 if what == "rule" else rule_sha256(),
+    }  # fmt: skip
+    fields = {} if what == "unknown" else {"ran_under": under}
+    result = small_result([], verdicts=[verdict_row(claim.id, "confirmed", 0.1)], **fields)
+    found = ledger.findings([result], ledger_claims)[claim.id].changed
+    assert found is {"nothing": False, "unknown": None}.get(what, True)
+
+
+# --- numbers of the comparisons -------------------------------------------------------------------
 
 
 def test_p_values_are_adjusted_over_all_rows(ledger_claims, recorded):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from chemdl.book.regression import _compare_with_predictions
 from chemdl.data import Dataset
-from chemdl.evidence import claims, metrics, splits
+from chemdl.evidence import judging, metrics, splits
 from chemdl.evidence import statistics as stats
 from chemdl.evidence.comparisons import Evidence, compare
 from chemdl.evidence.conditions import Condition
@@ -81,7 +81,7 @@ RUN = Metric("run", "", True, 0.01, False, "labelling", _mean_run, task="state",
 def own_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(metrics.METRICS._values, "right", RIGHT)
     monkeypatch.setitem(metrics.METRICS._values, "run", RUN)
-    monkeypatch.setattr(claims, "for_study", lambda _study: [])
+    monkeypatch.setattr(judging, "for_study", lambda _study: [])
 
 
 class Before(nn.Module):

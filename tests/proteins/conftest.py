@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chemdl.data import Dataset
-from chemdl.evidence import claims, splits
+from chemdl.evidence import judging, splits
 from chemdl.evidence.conditions import Condition
 from chemdl.evidence.result import Result
 from chemdl.evidence.study import Study
@@ -82,7 +82,7 @@ def result_of_states(
 ) -> Result:
     """Three classical models of the states, from all train chains and from ten of them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(claims, "for_study", lambda _: [])
+        patch.setattr(judging, "for_study", lambda _: [])
         return Study(
             "small", chapter="tiny", dataset=chains_with_states,
             models={name: baseline(name) for name in ("gor", "residue_majority", "trivial")},
