@@ -122,11 +122,11 @@ class NeuralEstimator(Recipe, BaseEstimator):
             )
             for member in self.replica_rows(targets, train_rows, valid_rows, seed)
         ]
-        waiting: dict[int, list[FittedReplica | None]] = {}
-        slots = []
-        for position, _ in members:
-            slots.append((position, len(waiting.setdefault(position, []))))
-            waiting[position].append(None)
+        # The members of each replica that has not ended, and what of them is fitted.
+        waiting: dict[int, list[int]] = {}
+        for i, (position, _) in enumerate(members):
+            waiting.setdefault(position, []).append(i)
+        fitted: dict[int, FittedReplica] = {}
         for finished in train(
             lambda: self.build(features, targets.shape[1]),
             features,
@@ -137,13 +137,11 @@ class NeuralEstimator(Recipe, BaseEstimator):
             device=resolve_device(self.device),
             stack=stack,
         ):
-            for i, fitted in finished:
-                position, slot = slots[i]
-                waiting[position][slot] = fitted
-            done = [p for p, parts in waiting.items() if all(part is not None for part in parts)]
+            fitted.update(finished)
+            done = [p for p, parts in waiting.items() if fitted.keys() >= set(parts)]
             yield [
                 self._trained(
-                    p, [f for f in waiting.pop(p) if f is not None], features, targets, seeds[p]
+                    p, [fitted.pop(i) for i in waiting.pop(p)], features, targets, seeds[p]
                 )
                 for p in done
             ]
