@@ -139,8 +139,14 @@ def predictions(
 
 @pytest.mark.parametrize(("kind_of_input", "name", "kind"), fits())
 def test_a_model_predicts_what_its_revision_predicted(
-    kind_of_input: str, name: str, kind: str, request: pytest.FixtureRequest
+    kind_of_input: str,
+    name: str,
+    kind: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Its 1,500 steps a layer would take longer than the fits of all other nets.
+    monkeypatch.setattr("chemdl.proteins.nets.window_net._PRETRAINING_STEPS", 30)
     data = tables
     if kind_of_input == "complex":
         workbench = request.getfixturevalue("workbench")

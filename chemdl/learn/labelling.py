@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from chemdl.learn.estimator import NeuralEstimator
-from chemdl.learn.losses import Loss
+from chemdl.learn.losses import Loss, masked_mean
 from chemdl.learn.ragged import Ragged
 
 
@@ -38,8 +38,7 @@ def labelling_loss(classes: Sequence[int]) -> Loss:
             stage = output[:, :, start : start + sum(widths)].split(widths, dim=2)
             for task, (scores, count) in enumerate(zip(stage, classes, strict=True)):
                 each = _site_losses(scores, target[:, :, task], count)
-                own = weight[:, :, task]
-                losses.append((each * own).sum(1) / own.sum(1).clamp(min=1.0))
+                losses.append(masked_mean(each, weight[:, :, task]))
         return torch.stack(losses).sum(0)
 
     return Loss(total=total, scaled=False)

@@ -185,6 +185,14 @@ def first_replica(batch: Batch) -> Batch:
     }
 
 
+def by_row(output: np.ndarray, batch: Batch, sites: str | None) -> list[np.ndarray]:
+    """Cut a block's outputs into rows (1, outputs), or (length, outputs) without padding."""
+    if sites is None:
+        return list(output[:, None])
+    lengths = column(batch, sites, Padded).mask.sum(1).cpu().numpy()
+    return [own[:length] for own, length in zip(output, lengths, strict=True)]
+
+
 def _block_width(ragged: Ragged) -> int:
     """Return the values that a row takes in a large batch: the mean, or the longest if padded."""
     if ragged.layout == "packed":

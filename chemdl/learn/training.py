@@ -22,15 +22,7 @@ from torch.func import functional_call, vmap
 from chemdl.learn.batches import Rows, Targets, bucketed, padded_rows, shuffled
 from chemdl.learn.losses import LOSSES, Loss
 from chemdl.learn.noise import GOLDEN, Noise, mix, signed
-from chemdl.learn.ragged import (
-    Batch,
-    DeviceFeatures,
-    Features,
-    Padded,
-    Ragged,
-    column,
-    first_replica,
-)
+from chemdl.learn.ragged import Batch, DeviceFeatures, Features, Ragged, by_row, first_replica
 from chemdl.learn.stacking import stacks
 
 State = dict[str, Tensor]
@@ -182,17 +174,9 @@ def predict(
         batch = first_replica(on_device.take(rows[None]))
         weight = torch.ones(len(rows), device=device)
         output = functional_call(network, state, (batch, None, weight)).cpu().numpy()
-        outputs += _by_row(output, batch, sites)
+        outputs += by_row(output, batch, sites)
     raw = np.concatenate([outputs[i] for i in np.argsort(order, kind="stable")])
     return raw.astype(np.float64) * fitted.target_scale + fitted.target_shift
-
-
-def _by_row(output: np.ndarray, batch: Batch, sites: str | None) -> list[np.ndarray]:
-    """Cut a block's outputs into rows (1, outputs), or (length, outputs) without padding."""
-    if sites is None:
-        return list(output[:, None])
-    lengths = column(batch, sites, Padded).mask.sum(1).cpu().numpy()
-    return [own[:length] for own, length in zip(output, lengths, strict=True)]
 
 
 class _Stack:

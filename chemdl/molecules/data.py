@@ -24,7 +24,7 @@ from chemdl.data.readers import (
 
 # The challenge's own file names and sets, in the words of this package.
 _CHALLENGE_SETS = {"training": "train", "validation": "valid", "test": "test"}
-_CHALLENGE_FOLDERS = {"train": "train", "test": "valid", "score": "test"}
+_CHALLENGE_FOLDERS = ("train", "test", "score")
 
 
 @READERS.register("tox21_challenge")

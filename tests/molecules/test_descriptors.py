@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from chemdl.data import feature_cache as cache
-from chemdl.molecules.descriptors import Descriptors2D, descriptors
+from chemdl.molecules.descriptors import Descriptors2D
 
 ORGANIC = ["CCO", "c1ccccc1O", "CC(=O)Nc1ccc(O)cc1", "C[C@H](N)C(=O)O"]
 # RDKit has no partial charges for this metal.
@@ -67,13 +67,6 @@ def test_medians_need_a_fit() -> None:
 def test_unknown_treatment_lists_near_misses() -> None:
     with pytest.raises(ValueError, match="Did you mean 'median'"):
         Descriptors2D(missing="mean_").fit(ORGANIC)
-
-
-def test_worker_processes_give_the_same_rows() -> None:
-    smiles = ["C" * i for i in range(1, 30)]
-    np.testing.assert_array_equal(descriptors(smiles, n_jobs=2), descriptors(smiles, n_jobs=1))
-    with pytest.raises(ValueError, match="row 29"):
-        descriptors([*smiles, "C1CC"], n_jobs=2)
 
 
 def test_large_molecule_stays_finite() -> None:

@@ -68,15 +68,6 @@ def test_blocks_do_not_change_the_rows(smiles: np.ndarray, monkeypatch: pytest.M
         fingerprints(wrong)
 
 
-def test_worker_processes_give_the_same_rows(smiles: np.ndarray) -> None:
-    texts = smiles.tolist()
-    for counts in (False, True):
-        alone = fingerprints(texts, counts=counts, n_jobs=1)
-        np.testing.assert_array_equal(fingerprints(texts, counts=counts, n_jobs=2), alone)
-    with pytest.raises(ValueError, match=f"row {len(texts)}: "):
-        fingerprints([*texts, "C1CC"], n_jobs=2)
-
-
 def test_it_is_a_transformer_of_scikit_learn() -> None:
     model = ECFP(radius=3, size=512, counts=True)
     assert clone(model).get_params() == {

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
 import pytest
 from rdkit import Chem
 
+from chemdl.molecules.descriptors import descriptors
+from chemdl.molecules.fingerprints import fingerprints
 from chemdl.molecules.smiles import inchikeys, parse, scaffold, scaffold_keys
 
 
@@ -41,3 +47,15 @@ def test_equal_scaffolds_have_equal_keys() -> None:
 def test_parse_names_the_row() -> None:
     with pytest.raises(ValueError, match=r"row 1: .*'C1CC'.*drop the row"):
         parse(["CC", "C1CC"])
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [descriptors, fingerprints, partial(fingerprints, counts=True)],
+    ids=["descriptors", "bits", "counts"],
+)
+def test_worker_processes_give_the_same_rows(compute: Callable[..., np.ndarray]) -> None:
+    texts = ["C" * length for length in range(1, 30)]
+    np.testing.assert_array_equal(compute(texts, n_jobs=2), compute(texts, n_jobs=1))
+    with pytest.raises(ValueError, match="row 29: "):
+        compute([*texts, "C1CC"], n_jobs=2)
