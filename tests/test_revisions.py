@@ -19,7 +19,6 @@ import pytest
 import chemdl
 from chemdl.learn.models import BASELINES, NETS
 from chemdl.learn.ragged import Ragged
-from chemdl.proteins.nets import window_net
 from chemdl.proteins.profiles import profile_text
 from chemdl.threads import bounded
 
@@ -39,12 +38,6 @@ SMALL = {
     "ligand_forest": {"trees": 10},
     "properties_only": {"trees": 10},
 }
-
-
-@pytest.fixture(autouse=True)
-def _short_pretraining(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pre-train window nets for a tenth of their steps: another number of them is still seen."""
-    monkeypatch.setattr(window_net, "_PRETRAINING_STEPS", window_net._PRETRAINING_STEPS // 10)
 
 
 def _sample(name: str, rows: int) -> tuple[np.ndarray, np.ndarray]:

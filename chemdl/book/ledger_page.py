@@ -10,10 +10,10 @@ from chemdl.evidence.claims import CHAPTERS, Claim
 from chemdl.evidence.ledger import (
     Finding,
     Row,
+    answers,
     number,
     reported_lines,
     reproduced_text,
-    answers,
     tally,
     winners,
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,8 @@ def _source(cell: Any) -> str:
 
 def _names(source: str) -> tuple[set[str], set[str]]:
     """Return the names that a cell stores and those that it loads; attributes count as names."""
-    stored, loaded = set(), set()
+    stored: set[str] = set()
+    loaded: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Name):
             (stored if isinstance(node.ctx, ast.Store) else loaded).add(node.id)

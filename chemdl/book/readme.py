@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +71,13 @@ def region(root: Path) -> str:
     parts = [_summary(rows), readme_table(judged)]
     if any(not row.counts and row.verdict in WORDS for row in judged):
         parts.append(
-            "\\* provisional: the study is not whole, or its models are not tuned as the rule asks; "
-            "the ledger says what is missing."
+            "\\* provisional: the study is not whole, or its models are not tuned as the rule "
+            "asks; the ledger says what is missing."
         )
     parts.append(
-        f"{len(rows) - len(judged)} more claims were tested by an analogue (another learner, input "
-        "or measure than the source's); their numbers stand in the book's ledger, without a verdict."
+        f"{len(rows) - len(judged)} more claims were tested by an analogue (another learner, "
+        "input or measure than the source's); their numbers stand in the book's ledger, without a "
+        "verdict."
     )
     figure = root / "data" / _FIGURE
     if figure.is_file():

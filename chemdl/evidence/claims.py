@@ -211,14 +211,6 @@ class Claim(Record):
         """The fields and further numbers that were not read in the source."""
         return self.confirmation.unconfirmed
 
-    @property
-    def contrast(self) -> str:
-        """Study, metric, condition and pair of models that are measured; empty without a test."""
-        if self.test is None:
-            return ""
-        models = sorted(name for name in (self.test.a, self.test.b) if name is not None)
-        return f"{self.test.study}/{self.test.metric}/{self.test.condition}/{' | '.join(models)}"
-
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         for problem in _contradictions(self):

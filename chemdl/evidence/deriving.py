@@ -13,7 +13,7 @@ import numpy as np
 from chemdl.evidence.card import SCHEMA_VERSION
 from chemdl.evidence.judging import judged
 from chemdl.evidence.metrics import METRICS, score_tasks
-from chemdl.evidence.result import Predictions, Result, write_card
+from chemdl.evidence.result import Predictions, write_card
 from chemdl.evidence.store import Repeat, ResultStore, StoreError, chosen
 from chemdl.evidence.tuning import FULL_TRIALS
 from chemdl.files import data_dir

@@ -130,12 +130,12 @@ def contributions(
 def _jackknife(metric: Metric, y: Floats, p: Floats, units: NDArray[np.int64] | None) -> Floats:
     if metric.by_unit:
         kinds = np.unique(np.zeros(len(y)) if units is None else units, return_inverse=True)[1]
-        left_out, values = np.bincount(kinds), _without(metric, y, p, units, kinds, whole=True)
-        times = np.ones(len(values))
+        values = _without(metric, y, p, units, kinds, whole=True)
+        left_out, times = np.bincount(kinds).astype(np.float64), np.ones(len(values))
     else:
         kinds = _rows_alike(metric, y, p)
-        left_out, values = np.ones(1), _without(metric, y, p, units, kinds, whole=False)
-        times = np.bincount(kinds)
+        values = _without(metric, y, p, units, kinds, whole=False)
+        left_out, times = np.ones(len(values)), np.bincount(kinds).astype(np.float64)
     # What cannot be left out (the only positive) says nothing.
     known = np.isfinite(values)
     if not known.any():
@@ -174,7 +174,8 @@ def _rows_alike(metric: Metric, y: Floats, p: Floats) -> NDArray[np.int64]:
     if metric.name in _OF_RANKS:
         # Between two positives one negative is as good as the other.
         places = np.unique(p[y == 1])
-        p = np.searchsorted(places, p, "left") + np.searchsorted(places, p, "right")
+        between = np.searchsorted(places, p, "left") + np.searchsorted(places, p, "right")
+        p = between.astype(np.float64)
     pairs = np.column_stack([y, p])
     return np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
 

@@ -4,8 +4,8 @@
     <study>/<design|preset>/<model>/<condition>-<repeat>.npz   the replicas of one repeat
 
 Nothing in the store is ever changed. Two stores are merged by copying files; the same file with
-another content is an error. A model's replicas of the full design count where a whole repeat of them is there,
-else those of its preset.
+another content is an error. A model's replicas of the full design count where a whole repeat of
+them is there, else those of its preset.
 """
 
 from __future__ import annotations
@@ -167,7 +167,8 @@ class ResultStore:
             _check_equal(path, _read(path), "what was computed", (json.loads(text), dict(arrays)))
             return
         with write_atomically(path) as temporary:
-            np.savez_compressed(temporary, content=text, **arrays)
+            stored: dict[str, Any] = {"content": text, **arrays}
+            np.savez_compressed(temporary, **stored)
 
 
 def chosen(repeats: Iterable[Repeat], folds: int) -> list[Repeat]:

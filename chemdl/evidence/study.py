@@ -24,6 +24,7 @@ from chemdl.data import Dataset
 from chemdl.evidence import claims
 from chemdl.evidence.card import SCHEMA_VERSION
 from chemdl.evidence.conditions import Condition
+from chemdl.evidence.deriving import undefined
 from chemdl.evidence.fitting import (
     by_row,
     net_replica,
@@ -34,7 +35,6 @@ from chemdl.evidence.fitting import (
     side_by_side,
 )
 from chemdl.evidence.identity import identity, without_revision
-from chemdl.evidence.deriving import undefined
 from chemdl.evidence.judging import judged, provenance
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.replicas import Job, Replica, ReplicaStore, replica_key
@@ -342,9 +342,10 @@ class Study:
                 f"({', '.join(self.models)}) was asked for: models={','.join(self.settings.models)}"
             )
         arrays = self.rows(self.protocol)
-        parts = [arrays.pop(name, None) for name in ("targets", "units", "clusters")]
+        targets, units = arrays.pop("targets"), arrays.pop("units", None)
+        clusters = arrays.pop("clusters", None)
         arrays |= {job.place: self.storable(job, replica) for job, replica in stored.items()}
-        predictions = Predictions(parts[0], arrays, parts[1], parts[2])
+        predictions = Predictions(targets, arrays, units, clusters)
         scores = [self._score(job, replica) for job, replica in stored.items()]
         card = self._card(jobs, stored, scores, predictions)
         return write_result(card, predictions, self.card_path.parent)

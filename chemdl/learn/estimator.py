@@ -123,38 +123,16 @@ class NeuralEstimator(Recipe, BaseEstimator):
             )
             for member in self.replica_rows(targets, train_rows, valid_rows, seed)
         ]
-<<<<<<< HEAD
-        waiting: dict[int, list[FittedReplica | None]] = {}
-        slots = []
-        for position, _ in members:
-            slots.append((position, len(waiting.setdefault(position, []))))
-            waiting[position].append(None)
-        own = [member for _, member in members]
-        for stopped in self._trained_stacks(features, targets, own, stack):
-            finished = self._refitted(features, targets, own, stopped) if self.refit else stopped
-            for i, fitted in finished:
-                position, slot = slots[i]
-                waiting[position][slot] = fitted
-            done = [p for p, parts in waiting.items() if all(part is not None for part in parts)]
-=======
         # The members of each replica that has not ended, and what of them is fitted.
         waiting: dict[int, list[int]] = {}
         for i, (position, _) in enumerate(members):
             waiting.setdefault(position, []).append(i)
         fitted: dict[int, FittedReplica] = {}
-        for finished in train(
-            lambda: self.build(features, targets.shape[1]),
-            features,
-            targets,
-            [member for _, member in members],
-            loss=self._loss,
-            recipe=self,
-            device=resolve_device(self.device),
-            stack=stack,
-        ):
-            fitted.update(finished)
+        own = [member for _, member in members]
+        for stopped in self._trained_stacks(features, targets, own, stack):
+            again = self._refitted(features, targets, own, stopped) if self.refit else stopped
+            fitted.update(again)
             done = [p for p, parts in waiting.items() if fitted.keys() >= set(parts)]
->>>>>>> flats
             yield [
                 self._trained(
                     p, [fitted.pop(i) for i in waiting.pop(p)], features, targets, seeds[p]
