@@ -276,7 +276,8 @@ def _judge_level(claim: Claim, test: Test, evidence: Evidence) -> Row:
             if evidence.unit == "fold"
             else stats.prediction_interval(values)
         )
-        word = judge_level(*sorted((sign * (low - reported), sign * (high - reported))), margin)
+        worst, best = sorted((sign * (low - reported), sign * (high - reported)))
+        word = judge_level(worst, best, margin)
         method = "95 % prediction interval"
     return _verdict(claim, word, "", _estimate(float(values.mean()), low, high, method))
 
