@@ -128,56 +128,35 @@ def contributions(
 
 
 def _jackknife(metric: Metric, y: Floats, p: Floats, units: NDArray[np.int64] | None) -> Floats:
+    """Leave out each unit of a metric about units, else one row of each kind of equal rows."""
     if metric.by_unit:
         kinds = np.unique(np.zeros(len(y)) if units is None else units, return_inverse=True)[1]
-        values = _without(metric, y, p, units, kinds, whole=True)
-        left_out, times = np.bincount(kinds).astype(np.float64), np.ones(len(values))
+        sizes, times = np.bincount(kinds).astype(np.float64), np.ones(int(kinds.max()) + 1)
+        labels, predictions, whole, left_out = y, p, np.ones(len(y)), kinds
     else:
-        kinds = _rows_alike(metric, y, p)
-        values = _without(metric, y, p, units, kinds, whole=False)
-        left_out, times = np.ones(len(values)), np.bincount(kinds).astype(np.float64)
+        if metric.name in _OF_RANKS:
+            # Between two positives one negative is as good as the other.
+            places = np.unique(p[y == 1])
+            p = (np.searchsorted(places, p, "left") + np.searchsorted(places, p, "right")) / 2
+        rows, kinds, counts = np.unique(
+            np.column_stack([y, p]), axis=0, return_inverse=True, return_counts=True
+        )
+        kinds, times = kinds.ravel(), counts.astype(np.float64)
+        sizes, left_out = np.ones(len(rows)), np.arange(len(rows))
+        labels, predictions, whole = rows[:, 0], rows[:, 1], times
+    values = np.empty(len(times))
+    step = max(1, _BLOCK_CELLS // len(labels))
+    for start in range(0, len(values), step):
+        block = np.arange(start, min(start + step, len(values)))
+        weights = whole - (left_out == block[:, None])
+        values[block] = metric.weigh(labels, predictions, weights, units)
     # What cannot be left out (the only positive) says nothing.
     known = np.isfinite(values)
     if not known.any():
         return np.zeros(len(y))
-    count = times.sum()
     mean = np.average(values[known], weights=times[known])
-    moved = np.where(known, mean - values, 0.0) * (count - 1) / count
-    return (moved / left_out)[kinds]
-
-
-def _without(
-    metric: Metric,
-    y: Floats,
-    p: Floats,
-    units: NDArray[np.int64] | None,
-    kinds: NDArray[np.int64],
-    whole: bool,
-) -> Floats:
-    """Return the metric without the rows of each kind, or without one of them, shape (kinds,)."""
-    first = np.unique(kinds, return_index=True)[1]
-    values = np.empty(len(first))
-    step = max(1, _BLOCK_CELLS // len(y))
-    for start in range(0, len(first), step):
-        block = np.arange(start, min(start + step, len(first)))
-        if whole:
-            weights = (kinds != block[:, None]).astype(np.float64)
-        else:
-            weights = np.ones((len(block), len(y)))
-            weights[block - start, first[block]] = 0.0
-        values[block] = metric.weigh(y, p, weights, units)
-    return values
-
-
-def _rows_alike(metric: Metric, y: Floats, p: Floats) -> NDArray[np.int64]:
-    """Number the rows so that equal numbers move the metric alike, (n,)."""
-    if metric.name in _OF_RANKS:
-        # Between two positives one negative is as good as the other.
-        places = np.unique(p[y == 1])
-        between = np.searchsorted(places, p, "left") + np.searchsorted(places, p, "right")
-        p = between.astype(np.float64)
-    pairs = np.column_stack([y, p])
-    return np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
+    moved = np.where(known, mean - values, 0.0) * (times.sum() - 1) / times.sum()
+    return (moved / sizes)[kinds]
 
 
 def _mean_of(loss: Callable[[Floats, Floats], Floats]) -> Callable[[Floats, Floats, float], Floats]:

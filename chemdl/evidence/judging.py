@@ -276,8 +276,8 @@ def _judge_level(claim: Claim, test: Test, evidence: Evidence) -> Row:
             if evidence.unit == "fold"
             else stats.prediction_interval(values)
         )
-        ours = sorted((sign * (low - reported), sign * (high - reported)))
-        word = judge_level(ours[0], ours[1], margin)
+        worst, best = sorted((sign * (low - reported), sign * (high - reported)))
+        word = judge_level(worst, best, margin)
         method = "95 % prediction interval"
     return _verdict(claim, word, "", _estimate(float(values.mean()), low, high, method))
 
