@@ -22,6 +22,7 @@ from benchmarks import (
     message_passing,
     multitask,
     network_costs,
+    rule,
     screening_rate,
     stacking,
 )
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[dict[str, Any]]]] = {
     "message_passing": message_passing.run,
     "multitask": multitask.run,
     "network_costs": network_costs.run,
+    "rule": rule.run,
     "screening_rate": screening_rate.run,
     "stacking": stacking.run,
 }
@@ -77,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     nets.add_argument("--quick", action="store_true", help="only see that they run")
     nets.add_argument("--epochs", type=int, help="of message_passing")
     nets.add_argument("--folds", type=int, help="of message_passing: 2 to 25")
-    nets.add_argument("--sets", nargs="+", help="of message_passing")
+    nets.add_argument("--sets", nargs="+", help="of message_passing and rule")
     nets.add_argument("--nets", nargs="+", help="of network_costs")
     nets.add_argument(
         "--sizes",
@@ -87,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     nets.add_argument("--limit", type=float, default=Options.limit,
                       help="seconds for each thing measured in network_costs")  # fmt: skip
+    proof = parser.add_argument_group("rule")
+    proof.add_argument("--store", type=Path, default=Options.store, help="folder of the fits")
+    proof.add_argument("--minutes", type=float, help="stop fitting after so long, and sum up")
     return parser
 
 
