@@ -1,7 +1,8 @@
 """Run the benchmarks, print a table and write JSON: ``python -m benchmarks [NAME…] [--output F]``.
 
 Times on a shared machine are noisy, so the sides of a comparison take turns within one run, and
-what is quoted is the ratio of their medians.
+what is quoted is the ratio of their medians. ``rule`` times nothing: it counts how often the rule's
+intervals err, and is run by name alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from benchmarks import (
     message_passing,
     multitask,
     network_costs,
+    rule,
     screening_rate,
     stacking,
 )
@@ -39,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[dict[str, Any]]]] = {
     "message_passing": message_passing.run,
     "multitask": multitask.run,
     "network_costs": network_costs.run,
+    "rule": rule.run,
     "screening_rate": screening_rate.run,
     "stacking": stacking.run,
 }
@@ -57,7 +60,7 @@ def main() -> None:
     options = Options(**given)
     rows = [
         {"benchmark": name, **row}
-        for name in chosen.names or BENCHMARKS
+        for name in chosen.names or [name for name in BENCHMARKS if name != "rule"]
         for row in BENCHMARKS[name](options)
     ]
     for row in rows:
@@ -70,14 +73,16 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument(
+        "names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; all but rule by default"
+    )
     parser.add_argument("--device", default=Options.device, choices=("cpu", "cuda"))
     parser.add_argument("--output", type=Path, default=Path("_build/benchmarks.json"))
     nets = parser.add_argument_group("message_passing and network_costs")
     nets.add_argument("--quick", action="store_true", help="only see that they run")
     nets.add_argument("--epochs", type=int, help="of message_passing")
     nets.add_argument("--folds", type=int, help="of message_passing: 2 to 25")
-    nets.add_argument("--sets", nargs="+", help="of message_passing")
+    nets.add_argument("--sets", nargs="+", help="of message_passing and rule")
     nets.add_argument("--nets", nargs="+", help="of network_costs")
     nets.add_argument(
         "--sizes",
@@ -87,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     nets.add_argument("--limit", type=float, default=Options.limit,
                       help="seconds for each thing measured in network_costs")  # fmt: skip
+    proof = parser.add_argument_group("rule")
+    proof.add_argument("--store", type=Path, default=Options.store, help="folder of the fits")
+    proof.add_argument("--minutes", type=float, help="stop fitting after so long, and sum up")
     return parser
 
 

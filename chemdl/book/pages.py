@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chemdl import data as datasets
-from chemdl.book import ledger_page, reference
+from chemdl.book import ledger_page, reference, rule_page
 from chemdl.book.check import toc_entries
 from chemdl.book.markdown import escape, table
 from chemdl.book.run import chapter_name, read_run
@@ -23,6 +23,7 @@ def write_pages(source: Path, output: Path, chapters: Sequence[str], toc: dict[s
     titles = chapter_titles(source)
     texts = {
         "generated/found.md": ledger_page.found_text(rows),
+        "generated/rule.md": rule_page.rule_text(),
         "pages/claims.md": ledger_page.claims_text(rows, titles),
         "pages/datasets.md": datasets_text(_cleanings(output)),
         "pages/runs.md": runs_text([r for c in chapters if (r := read_run(output, c))], titles),

@@ -11,7 +11,7 @@ import numpy as np
 
 from chemdl.evidence import metrics
 from chemdl.evidence import statistics as stats
-from chemdl.evidence.influence import FoldDifference, contributions, pooled_interval
+from chemdl.evidence.influence import FoldDifference, deletions, pooled_interval
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.result import Predictions
 from chemdl.evidence.verdicts import FEWEST_SETS
@@ -98,7 +98,8 @@ class Evidence:
         units = self.predictions.units
         own = None if units is None else units[rows][measured]
         out = np.zeros(len(rows))
-        out[measured] = contributions(metric, labels[measured], predicted.astype(np.float64), own)
+        out[measured] = deletions(metric, labels[measured], predicted.astype(np.float64), own,
+                                  self.units_of(rows)[measured])  # fmt: skip
         return value, out
 
 

@@ -4,6 +4,11 @@ For a metric M of weighted rows the derivative at unit weights is cᵢ = ∂M/�
 M(w) ≈ M + Σ cᵢ (wᵢ − 1); n·cᵢ is Hampel's empirical influence value (Hampel, J. Am. Stat. Assoc.
 69, 383, 1974), and Σᵢ cᵢ² is the infinitesimal jackknife's variance of M under sampling of
 independent rows (Efron, Biometrika 68, 589, 1981). The contributions of a metric add up to 0.
+
+That variance is too small where few rows carry the metric: with m positives in a test set their
+part lacks a factor of (m − 1)/m, and more when repeats are pooled. The jackknife, which leaves
+rows out for good, has at least the right variance on average (Efron and Stein, Ann. Stat. 9, 586,
+1981); :func:`deletions` gives its values.
 """
 
 from __future__ import annotations
@@ -31,7 +36,8 @@ class FoldDifference:
     value
         The difference, positive where the first model is better.
     moved
-        ∂value/∂wᵢ of each test row, shape (n,).
+        What each test row adds to the value, shape (n,): its part of what is lost where its cluster
+        is left out (:func:`deletions`).
     clusters
         Number of the cluster (scaffold, protein, formula) of each test row, shape (n,); the same
         number means the same cluster in every fold.
@@ -54,7 +60,10 @@ def pooled_interval(folds: Sequence[FoldDifference], confidence: float = 0.95) -
     that the fold's own clusters explain. The first term is the sampling of rows, which gives valid
     intervals for the error of cross-validated models (Bayle, Bayle, Janson and Mackey, NeurIPS
     2020); the second is what seeds and train rows add from fold to fold. Degrees of freedom are
-    Satterthwaite's; clusters of unequal size n_g count as (Σ n_g)² / Σ n_g² equal ones (Kish).
+    Satterthwaite's. Those of V = Σ C_g² are 2 V² / (Σ C_g⁴ − V²/G): twice its square over its
+    variance as a sum of independent terms, so G for normal C_g and few where few rows carry the
+    variance, such as rare positives. At most they are what the sizes alone allow: clusters of
+    unequal size n_g count as (Σ n_g)² / Σ n_g² equal ones (Kish), less one.
 
     The interval says nothing of another sample of train rows; see
     :func:`chemdl.evidence.statistics.corrected_interval`.
@@ -79,12 +88,16 @@ def pooled_interval(folds: Sequence[FoldDifference], confidence: float = 0.95) -
     if count < 2:
         raise ValueError("all test rows belong to one cluster; an interval needs at least two")
     pooled = np.bincount(codes, np.concatenate([fold.moved for fold in folds])) / len(folds)
-    by_rows = count / (count - 1) * float((pooled**2).sum())
+    squares = float((pooled**2).sum())
+    by_rows = count / (count - 1) * squares
     explained = float(np.mean([_within(fold) for fold in folds]))
     by_fits = max(0.0, float(values.var(ddof=1)) - explained) / len(folds)
+    spread = float((pooled**4).sum()) - squares**2 / count
+    by_moments = 2 * squares**2 / spread if spread > 0 else np.inf
     sizes = np.bincount(codes)
     equal = float(sizes.sum() ** 2 / (sizes**2).sum())
-    variance, freedom = satterthwaite([(by_rows, max(1.0, equal - 1)), (by_fits, len(folds) - 1.0)])
+    own = max(1.0, min(equal - 1, by_moments))
+    variance, freedom = satterthwaite([(by_rows, own), (by_fits, len(folds) - 1.0)])
     return t_interval(
         float(values.mean()), float(np.sqrt(variance)), freedom, count, confidence,
         f"influence values of {count} clusters pooled over {len(folds)} folds (Bayle et al. 2020)",
@@ -94,6 +107,44 @@ def pooled_interval(folds: Sequence[FoldDifference], confidence: float = 0.95) -
 def _within(fold: FoldDifference) -> float:
     codes = np.unique(fold.clusters, return_inverse=True)[1]
     return float((np.bincount(codes, fold.moved) ** 2).sum())
+
+
+def deletions(
+    metric: str | Metric,
+    y: Floats,
+    p: Floats,
+    units: NDArray[np.int64] | None = None,
+    clusters: NDArray[np.int64] | None = None,
+) -> Floats:
+    """Return each row's part of what the metric loses where the row's cluster is left out.
+
+    Summed within a cluster they are the jackknife's values. Where a cluster holds k of the m rows
+    that a metric is an average over, that is :func:`contributions` times m/(m − k); the positives
+    and the negatives have averages of their own in a metric of ranks or rates. This is exact for
+    averages, and for ROC-AUC and rates where a cluster has one class; for others to first order.
+
+    Parameters
+    ----------
+    metric, y, p, units
+        As in :func:`contributions`.
+    clusters
+        The cluster of each row (n,); without it each row, or each unit, is left out alone.
+
+    Returns
+    -------
+    array
+        Shape (n,), NaN where the metric is undefined. A cluster that holds a whole class cannot be
+        left out; its rows keep their contributions.
+    """
+    name = metric if isinstance(metric, str) else metric.name
+    moved = contributions(metric, y, p, units)
+    groups = units if clusters is None else clusters
+    codes = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    side = (y == 1).astype(np.int64) if name in _BY_CLASS else np.zeros(len(y), np.int64)
+    total = np.bincount(side, minlength=2)[side]
+    held = np.bincount(2 * codes + side, minlength=2 * (int(codes.max()) + 1))[2 * codes + side]
+    rest = total - held
+    return np.where(rest > 0, moved * total / np.maximum(rest, 1), moved)
 
 
 def contributions(
@@ -233,6 +284,8 @@ def _balanced_accuracy(y: Floats, p: Floats, value: float) -> Floats:
     return (_sensitivity(y, p, shares[0]) + _specificity(y, p, shares[1])) / 2
 
 
+# Metrics in which positives and negatives are averaged apart.
+_BY_CLASS = {"roc_auc", "pr_auc", "sensitivity", "specificity", "balanced_accuracy"}
 _CLOSED: dict[str, Callable[[Floats, Floats, float], Floats]] = {
     "accuracy": _mean_of(lambda y, p: ((p >= 0.5) == y).astype(np.float64)),
     "brier": _mean_of(lambda y, p: (p - y) ** 2),

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.result import Result
+from chemdl.evidence.statistics import wilson
 from chemdl.show.lines import COLOURS, WIDTH, label_ends, limits, log_axes, model_styles
 from chemdl.show.tables import (
     axis_label,
@@ -304,6 +305,55 @@ def predicted_against_measured(result: Result, models: Sequence[str], *, task: i
         plain(axis)
     axes[0].set_ylabel(with_unit("predicted", target_unit(result)), fontsize=9)
     return figure
+
+
+def interval_errors(counts: pd.DataFrame) -> Figure:
+    """Draw type-I error and coverage of intervals by learner, with Wilson's intervals.
+
+    Parameters
+    ----------
+    counts
+        ``learner``, ``pair`` (``known``, or one without a difference), ``estimand``, ``interval``,
+        ``n`` and ``errors``, the number of intervals without the truth. Lines are summed.
+    """
+    learners = [*counts["learner"].unique(), "all"]
+    intervals = list(counts["interval"].unique())
+    estimands = list(counts["estimand"].unique())
+    figure = Figure(figsize=(WIDTH, 1.4 + 0.8 * len(learners)), layout="constrained")
+    axes = figure.subplots(2, len(estimands), squeeze=False, sharey=True, sharex="row")
+    for estimand, column in zip(estimands, axes.T, strict=True):
+        of_estimand = counts[counts["estimand"] == estimand]
+        for axis, covered in zip(column, (False, True), strict=True):
+            part = of_estimand if covered else of_estimand[of_estimand["pair"] != "known"]
+            if covered:
+                axis.axvspan(93, 97, color="#eeeeee")
+            axis.axvline(95 if covered else 5, color="black", linewidth=0.8, linestyle="--")
+            for place, name in enumerate(intervals):
+                y = np.arange(len(learners))[::-1] - 0.22 * (place - (len(intervals) - 1) / 2)
+                sums = part[part["interval"] == name].groupby("learner")[["n", "errors"]].sum()
+                sums.loc["all"] = sums.sum()
+                k = sums["n"] - sums["errors"] if covered else sums["errors"]
+                _shares(axis, sums.assign(k=k).loc[learners], y, place)
+            axis.set_yticks(np.arange(len(learners))[::-1], learners)
+            axis.set_xlabel("coverage / %" if covered else "type I error / %")
+            plain(axis)
+        column[0].set_title(f"estimand: {estimand}", fontsize=10)
+    handles = axes[0, 0].containers
+    figure.legend(
+        handles, intervals, loc="outside upper center", ncols=3, frameon=False, fontsize=8
+    )
+    return figure
+
+
+def _shares(axis: Axes, counted: pd.DataFrame, y: np.ndarray, place: int) -> None:
+    """Draw the shares k of n in per cent, with Wilson's intervals."""
+    pairs = counted[["k", "n"]].to_numpy()
+    ends = 100 * np.array([wilson(int(k), int(n)) for k, n in pairs]).T
+    share = 100 * pairs[:, 0] / pairs[:, 1]
+    colour, marker = list(COLOURS.values())[place % 3], "osD"[place % 3]
+    axis.errorbar(
+        share, y, xerr=np.abs(ends - share), fmt=marker, color=colour, capsize=2, markersize=4
+    )
 
 
 def dots(axis: Axes, table: pd.DataFrame) -> None:
