@@ -12,9 +12,12 @@ class Progress:
 
     Parameters
     ----------
-    title : names the work, such as a study.
-    total, done : what there is to do, and how much of it was done before.
-    unit : what is counted.
+    title
+        Names the work, such as a study.
+    total, done
+        What there is to do, and how much of it was done before.
+    unit
+        What is counted.
     """
 
     def __init__(self, title: str, total: int, done: int, unit: str = "replica") -> None:

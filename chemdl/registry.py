@@ -24,9 +24,12 @@ class UnknownNameError(ValueError):
 
     Parameters
     ----------
-    kind : what the name should stand for, such as ``metric``.
-    name : what was given.
-    known : all names that stand for something.
+    kind
+        What the name should stand for, such as ``metric``.
+    name
+        What was given.
+    known
+        All names that stand for something.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
@@ -46,13 +49,20 @@ class Domain:
 
     Attributes
     ----------
-    name : of the domain.
-    data : modules that register readers of files and kinds of input.
-    splits : modules that register protocols.
-    metrics : modules that register metrics.
-    baselines : modules that register classical models.
-    nets : modules that register nets.
-    commands : modules that register commands of the command line.
+    name
+        Of the domain.
+    data
+        Modules that register readers of files and kinds of input.
+    splits
+        Modules that register protocols.
+    metrics
+        Modules that register metrics.
+    baselines
+        Modules that register classical models.
+    nets
+        Modules that register nets.
+    commands
+        Modules that register commands of the command line.
     """
 
     name: str
@@ -69,8 +79,10 @@ class Registry(Mapping[str, T], Generic[T]):
 
     Parameters
     ----------
-    kind : what a name stands for; error messages use it.
-    part : the field of :class:`Domain` that names the modules which register such names.
+    kind
+        What a name stands for; error messages use it.
+    part
+        The field of :class:`Domain` that names the modules which register such names.
     """
 
     def __init__(self, kind: str, part: str) -> None:
@@ -84,7 +96,7 @@ class Registry(Mapping[str, T], Generic[T]):
         Raises
         ------
         ValueError
-            where the name stands for something else already.
+            Where the name stands for something else already.
         """
         if _definition(self._values.get(name, value)) != _definition(value):
             raise ValueError(f"{self.kind} {name!r} is registered twice")

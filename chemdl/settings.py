@@ -30,15 +30,23 @@ class Settings:
 
     Attributes
     ----------
-    profile : how much work: ``smoke`` (regression tests), ``quick`` (the default) or ``full``.
-    seed : the one root seed; every other seed is spawned from it by name.
-    device : ``cpu`` or ``cuda``, resolved from ``auto``.
-    output : folder for cards, replicas and the executed notebook.
-    models : to compute now: ``("all",)``, or kinds (``deep``, ``classical``) and names.
-    repeats, trials : cut the protocol's repeats or the tuning trials of a profile; ``None`` leaves
-        them as the profile has them. A card states what such a cut leaves out.
-    shuffled : train on permuted labels, as a control that finds nothing.
-    chapter : whose run it is; the chapter says so itself, it is no parameter.
+    profile
+        How much work: ``smoke`` (regression tests), ``quick`` (the default) or ``full``.
+    seed
+        The one root seed; every other seed is spawned from it by name.
+    device
+        ``cpu`` or ``cuda``, resolved from ``auto``.
+    output
+        Folder for cards, replicas and the executed notebook.
+    models
+        To compute now: ``("all",)``, or kinds (``deep``, ``classical``) and names.
+    repeats, trials
+        Cut the protocol's repeats or the tuning trials of a profile; ``None`` leaves them as the
+        profile has them. A card states what such a cut leaves out.
+    shuffled
+        Train on permuted labels, as a control that finds nothing.
+    chapter
+        Whose run it is; the chapter says so itself, it is no parameter.
     """
 
     profile: str = "quick"
@@ -82,7 +90,7 @@ def read_settings(namespace: Mapping[str, Any], chapter: str = "") -> Settings:
     Raises
     ------
     SettingsError
-        for an unknown name or a value that the parameter cannot take, with the near misses.
+        For an unknown name or a value that the parameter cannot take, with the near misses.
     """
     known = {field.name for field in fields(Settings)} - {"chapter"}
     given = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
@@ -111,7 +119,7 @@ def resolve_device(device: str) -> str:
     Raises
     ------
     SettingsError
-        for an unknown device, or ``cuda`` where PyTorch sees none.
+        For an unknown device, or ``cuda`` where PyTorch sees none.
     """
     if device not in DEVICES:
         raise SettingsError(str(UnknownNameError("device", device, DEVICES)))

@@ -65,9 +65,10 @@ def bounded(most: int | None = None) -> Iterator[None]:
 
     Parameters
     ----------
-    most : threads of each library; 1 for a fit beside others. ``None``, for a fit that has the
-        machine to itself: every core that this process may use, but one thread of OpenMP and torch
-        where waiting threads spin.
+    most
+        Threads of each library; 1 for a fit beside others. ``None``, for a fit that has the machine
+        to itself: every core that this process may use, but one thread of OpenMP and torch where
+        waiting threads spin.
     """
     if most is None:
         bound = _Bound(cores(), cores() if waiting_threads_sleep() else 1)

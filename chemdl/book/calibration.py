@@ -36,8 +36,8 @@ def calibrate(chapter: str | Path, seeds: int = _SEEDS, folder: Path | None = No
     Raises
     ------
     CalibrationError
-        for fewer than ten seeds, or a number whose interval contains the trivial model's value,
-        the shuffled labels' value or zero; nothing is written then.
+        For fewer than ten seeds, or a number whose interval contains the trivial model's value, the
+        shuffled labels' value or zero; nothing is written then.
     """
     path = find_chapter(chapter)
     name = chapter_name(path)
@@ -66,7 +66,7 @@ def chosen_numbers(folder: Path, chapter: str) -> list[str]:
     Raises
     ------
     CalibrationError
-        for a chapter without numbers, or more than ten.
+        For a chapter without numbers, or more than ten.
     """
     import yaml
 
@@ -91,7 +91,7 @@ def distribution(
     Raises
     ------
     CalibrationError
-        for numbers that would pass whatever the model does.
+        For numbers that would pass whatever the model does.
     """
     studies = sorted({regression.parse(number)[0] for number in numbers})
     read, permuted = (

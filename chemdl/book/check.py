@@ -79,7 +79,7 @@ def check_book(html_dir: Path | None = None, source_dir: Path | None = None) -> 
     Raises
     ------
     NoBookError
-        when there is none.
+        When there is none.
     """
     build = (project_root() or Path.cwd()) / "_build"
     html_dir, source_dir = html_dir or build / "html", source_dir or build / "source"

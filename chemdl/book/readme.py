@@ -84,7 +84,7 @@ def with_region(text: str, content: str) -> str:
     Raises
     ------
     ReadmeError
-        if a mark is missing.
+        If a mark is missing.
     """
     pattern = re.compile(f"({re.escape(BEGIN)}\n).*?({re.escape(END)})", re.DOTALL)
     if not pattern.search(text):

@@ -100,7 +100,7 @@ def find_chapter(chapter: str | Path) -> Path:
     Raises
     ------
     UnknownChapterError
-        naming the near misses.
+        Naming the near misses.
     """
     path = Path(chapter)
     if path.suffix == ".ipynb" and path.is_file():
@@ -129,20 +129,29 @@ def run_chapters(
 
     Parameters
     ----------
-    chapters : names (``toxicity``) or paths of notebooks.
-    profile, seed, device, models, repeats, trials : as in :class:`chemdl.settings.Settings`.
-    output : folder for the executed notebooks, cards and replicas; by default
-        ``_build/runs/<profile>`` in a checkout, else ``chemdl-output/<profile>``.
-    skip_unchanged : keep an earlier run in ``output`` whose key (sources, data records, seed,
-        profile, versions) is the same.
-    parameters : any further parameter that a chapter declares in its parameters cell.
+    chapters
+        Names (``toxicity``) or paths of notebooks.
+    profile, seed, device, models, repeats, trials
+        As in :class:`chemdl.settings.Settings`.
+    output
+        Folder for the executed notebooks, cards and replicas; by default ``_build/runs/<profile>``
+        in a checkout, else ``chemdl-output/<profile>``.
+    skip_unchanged
+        Keep an earlier run in ``output`` whose key (sources, data records, seed, profile, versions)
+        is the same.
+    parameters
+        Any further parameter that a chapter declares in its parameters cell.
 
     Raises
     ------
-    UnknownChapterError, UnknownParameterError, chemdl.settings.SettingsError
-        before anything runs.
+    UnknownChapterError
+        Before anything runs.
+    UnknownParameterError
+        Before anything runs.
+    chemdl.settings.SettingsError
+        Before anything runs.
     ChapterFailedError
-        for the first chapter that fails; its unfinished study leaves no card.
+        For the first chapter that fails; its unfinished study leaves no card.
     """
     notebooks = [find_chapter(chapter) for chapter in chapters]
     given = {"profile": profile, "seed": seed, "device": device, "output": str(output or "")}

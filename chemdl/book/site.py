@@ -37,7 +37,7 @@ def checkout() -> Path:
     Raises
     ------
     BookError
-        where chemdl is installed without its book.
+        Where chemdl is installed without its book.
     """
     root = project_root()
     if root is None:
@@ -53,9 +53,9 @@ def build_book(profile: str = "quick", seed: int = 0, device: str = "auto") -> P
     Raises
     ------
     chemdl.book.run.ChapterFailedError
-        if a chapter fails.
+        If a chapter fails.
     BookError
-        if jupyter-book fails or warns.
+        If jupyter-book fails or warns.
     """
     root = checkout()
     output = read_settings({"profile": profile, "device": device}).output
@@ -86,7 +86,7 @@ def assemble(root: Path, output: Path, source: Path) -> Path:
     Raises
     ------
     BookError
-        for a chapter of ``_toc.yml`` that has not run.
+        For a chapter of ``_toc.yml`` that has not run.
     """
     import yaml
 
@@ -117,7 +117,7 @@ def build_html(source: Path, html: Path) -> Path:
     Raises
     ------
     BookError
-        with what jupyter-book said.
+        With what jupyter-book said.
     """
     if html.parts[-2:] != ("_build", "html"):
         raise BookError(f"Jupyter Book builds into <folder>/_build/html, not {html}")
@@ -175,7 +175,7 @@ def write_address(url: str) -> list[Path]:
     Raises
     ------
     ValueError
-        for an address that is not ``https://github.com/OWNER/NAME``.
+        For an address that is not ``https://github.com/OWNER/NAME``.
     """
     root = checkout()
     match = _GITHUB.fullmatch(url) if url else None

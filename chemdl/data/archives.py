@@ -30,12 +30,12 @@ def extract(archive: Path, path: Sequence[str], target: Path, sha256: str) -> Pa
     Raises
     ------
     UnsafeArchiveError
-        when the member, or one that lies before it, has ``..`` or an absolute path, or when the
+        When the member, or one that lies before it, has ``..`` or an absolute path, or when the
         member is no plain file.
     HashMismatchError
-        when the member's bytes are not those registered.
+        When the member's bytes are not those registered.
     DatasetError
-        when there is no such member, or the archive is damaged.
+        When there is no such member, or the archive is damaged.
     """
     with write_atomically(target) as temporary:
         try:

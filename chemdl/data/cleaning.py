@@ -39,14 +39,17 @@ def keep_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None =
 
     Parameters
     ----------
-    table : rows as the files hold them, each its own only site.
-    kind : of the targets, as in :class:`chemdl.data.Dataset`.
-    parses : says whether an input can be used; rows that fail are left out and counted.
+    table
+        Rows as the files hold them, each its own only site.
+    kind
+        Of the targets, as in :class:`chemdl.data.Dataset`.
+    parses
+        Says whether an input can be used; rows that fail are left out and counted.
 
     Raises
     ------
     DatasetError
-        for a class other than 0 and 1, or a task without any label, naming file, line and remedy.
+        For a class other than 0 and 1, or a task without any label, naming file, line and remedy.
     """
     _check_labels(table, kind)
     parsed = np.array([parses is None or parses(text) for text in table.inputs])
@@ -97,13 +100,15 @@ def merge_rows(
 
     Parameters
     ----------
-    keys : the identity of each row's input; ``None`` where the input cannot be used.
-    rule : what was done, in words, for the card.
+    keys
+        The identity of each row's input; ``None`` where the input cannot be used.
+    rule
+        What was done, in words, for the card.
 
     Raises
     ------
     DatasetError
-        for a class other than 0 and 1, a task without any label, equal keys with different numbers
+        For a class other than 0 and 1, a task without any label, equal keys with different numbers
         of sites, or no row that is left, naming file, line and remedy.
     """
     _check_labels(table, kind)

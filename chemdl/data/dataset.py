@@ -24,24 +24,33 @@ class Dataset:
 
     Attributes
     ----------
-    name : the registry's name of the set.
-    inputs : object array of str, shape (n,): SMILES as the source wrote them.
-    targets : float64, shape (n, tasks), or (sites, tasks) back to back in the order of the rows;
-        NaN where nothing was measured. Classes are 0 and 1.
-    tasks : one name per column of ``targets``.
-    kind : ``classification``, ``regression``, or ``labelling``, where each task has numbers of its
-        own kind: states numbered from 0, or values.
-    unit : unit of the targets, or what class 1 means.
-    card : title, source, licence, citation (a key of references.bib), input, content_sha256, n,
-        and cleaning {raw, unparsable, unlabelled, duplicate, conflicting, kept, …, examples}.
-    columns : further arrays aligned by row: ``set`` (train, valid or test) and ``fold`` (-1 is
-        none) of a published split, ``id`` as the source names the row.
-    lengths : sites of each row, shape (n,); ``None`` where a row is its own only site.
+    name
+        The registry's name of the set.
+    inputs
+        Object array of str, shape (n,): SMILES as the source wrote them.
+    targets
+        float64, shape (n, tasks), or (sites, tasks) back to back in the order of the rows; NaN
+        where nothing was measured. Classes are 0 and 1.
+    tasks
+        One name per column of ``targets``.
+    kind
+        ``classification``, ``regression``, or ``labelling``, where each task has numbers of its own
+        kind: states numbered from 0, or values.
+    unit
+        Unit of the targets, or what class 1 means.
+    card
+        Title, source, licence, citation (a key of references.bib), input, content_sha256, n, and
+        cleaning {raw, unparsable, unlabelled, duplicate, conflicting, kept, …, examples}.
+    columns
+        Further arrays aligned by row: ``set`` (train, valid or test) and ``fold`` (-1 is none) of a
+        published split, ``id`` as the source names the row.
+    lengths
+        Sites of each row, shape (n,); ``None`` where a row is its own only site.
 
     Raises
     ------
     DatasetError
-        when the parts do not fit together, naming the sizes that clash.
+        When the parts do not fit together, naming the sizes that clash.
     """
 
     name: str
@@ -99,7 +108,7 @@ class Dataset:
         Raises
         ------
         DatasetError
-            for no rows, or a row that the set does not have.
+            For no rows, or a row that the set does not have.
         """
         index = self._row_index(rows)
         return Dataset(
@@ -171,14 +180,16 @@ class Dataset:
 
         Parameters
         ----------
-        train, valid, test : rows of ``columns["set"]`` that stay; when left out, valid rows become
-            fewer in proportion to the train rows, and all test rows stay.
-        seed : chooses the rows of each subset anew; of a generator, one subset after the other.
+        train, valid, test
+            Rows of ``columns["set"]`` that stay; when left out, valid rows become fewer in
+            proportion to the train rows, and all test rows stay.
+        seed
+            Chooses the rows of each subset anew; of a generator, one subset after the other.
 
         Raises
         ------
         DatasetError
-            for a set without a published split.
+            For a set without a published split.
         """
         if "set" not in self.columns:
             raise DatasetError(f"{self.name}: no column 'set', so no published split; use sample")

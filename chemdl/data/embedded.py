@@ -28,8 +28,8 @@ def read_embedded(path: Path, tasks: Sequence[str]) -> RawTable:
     Raises
     ------
     DatasetError
-        as :func:`chemdl.data.readers.read_table` does, and for a row whose tasks have
-        different numbers of sites.
+        As :func:`chemdl.data.readers.read_table` does, and for a row whose tasks have different
+        numbers of sites.
     """
     with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
         header = next(csv.reader(stream), [])

@@ -39,13 +39,17 @@ class RowCache:
 
     Parameters
     ----------
-    name, parameters : what the rows are; with RDKit's version and a block's inputs they make the
-        name of a file in ``cache_dir()/features``.
-    compute : maps m input strings to an array whose first axis is m. Rows must not depend on the
-        other inputs.
-    bound : bytes that the matrix may take. Rows beyond it are computed (or read from disk) at each
-        call and not kept in memory.
-    block : rows that are computed, and kept on disk, at once.
+    name, parameters
+        What the rows are; with RDKit's version and a block's inputs they make the name of a file in
+        ``cache_dir()/features``.
+    compute
+        Maps m input strings to an array whose first axis is m. Rows must not depend on the other
+        inputs.
+    bound
+        Bytes that the matrix may take. Rows beyond it are computed (or read from disk) at each call
+        and not kept in memory.
+    block
+        Rows that are computed, and kept on disk, at once.
     """
 
     def __init__(

@@ -31,12 +31,15 @@ class InputKind:
 
     Attributes
     ----------
-    clean : (table, kind of targets, tolerance=…, apart=…) → rows that stay, as
+    clean
+        (table, kind of targets, tolerance=…, apart=…) → rows that stay, as
         :func:`chemdl.data.cleaning.merge_rows` describes them.
-    identities : inputs (n,) → names of identities, each with the keys (n,) of the inputs; rows of
-        equal key are duplicates, "" is no key.
-    version : the release of the library that cleaning rests on; a stored clean set is used with
-        the same release only.
+    identities
+        Inputs (n,) → names of identities, each with the keys (n,) of the inputs; rows of equal key
+        are duplicates, "" is no key.
+    version
+        The release of the library that cleaning rests on; a stored clean set is used with the same
+        release only.
     """
 
     clean: Callable[..., Cleaned] = clean_as_text

@@ -42,21 +42,25 @@ def load(
 
     Parameters
     ----------
-    name : one of :func:`names`.
-    tasks : load these alone, with the rows that are measured for any of them.
-    inactives : of a classification set keep at most so many of the rows that are active in no
-        task, drawn by a fixed seed, beside all that are: a screen of which little is cleaned. What
-        depends on the share of actives, such as precision, is then another than the whole set's.
-    cache : folder to use in place of ``CHEMDL_CACHE``.
+    name
+        One of :func:`names`.
+    tasks
+        Load these alone, with the rows that are measured for any of them.
+    inactives
+        Of a classification set keep at most so many of the rows that are active in no task, drawn
+        by a fixed seed, beside all that are: a screen of which little is cleaned. What depends on
+        the share of actives, such as precision, is then another than the whole set's.
+    cache
+        Folder to use in place of ``CHEMDL_CACHE``.
 
     Raises
     ------
     UnknownDatasetError
-        for an unknown name, with the near misses.
+        For an unknown name, with the near misses.
     UnavailableError
-        when no source has the set here; the message says what to do.
+        When no source has the set here; the message says what to do.
     DatasetError
-        for files whose hash or content is not what it must be, or a task that the set does not
+        For files whose hash or content is not what it must be, or a task that the set does not
         have, with the near misses.
     """
     wanted, folder = entry(name), _cache(cache)
@@ -103,9 +107,9 @@ def embed(name: str, progress: bool = True) -> Path:
     Raises
     ------
     DatasetError
-        when the set has no embedded or no archive source.
+        When the set has no embedded or no archive source.
     HashMismatchError
-        when the table is not the registered one; nothing is written.
+        When the table is not the registered one; nothing is written.
     """
     wanted, folder = entry(name), _cache(None)
     kinds = {source.kind: source for source in reversed(wanted.sources)}
@@ -172,7 +176,7 @@ def read_raw(wanted: Entry, obtained: sources.Obtained) -> RawTable:
     Raises
     ------
     DatasetError
-        when the number of rows is not the registered one, or a file is not what its reader needs.
+        When the number of rows is not the registered one, or a file is not what its reader needs.
     """
     if obtained.source.kind == "embedded":
         raw = read_embedded(next(iter(obtained.files.values())), wanted.tasks)

@@ -46,10 +46,10 @@ def download(release: Release, target: Path, progress: bool = True) -> None:
     Raises
     ------
     UnavailableError
-        when no configured index has the file or can be reached; the message says what each
+        When no configured index has the file or can be reached; the message says what each
         answered.
     HashMismatchError
-        when an index lists, or sends, other bytes under the file's name.
+        When an index lists, or sends, other bytes under the file's name.
     """
     from pypi_simple import PYPI_SIMPLE_ENDPOINT
 

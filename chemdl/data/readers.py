@@ -104,7 +104,7 @@ def read_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     Raises
     ------
     DatasetError
-        for a missing column, a row with too few or too many cells, or a target that is no number,
+        For a missing column, a row with too few or too many cells, or a target that is no number,
         naming file, line, column and value.
     """
     targets = options["targets"]

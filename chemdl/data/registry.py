@@ -103,9 +103,9 @@ def entry(name: str) -> Entry:
     Raises
     ------
     UnknownDatasetError
-        for an unknown name, with the near misses.
+        For an unknown name, with the near misses.
     RegistryError
-        for an entry that does not say what it must.
+        For an entry that does not say what it must.
     """
     registry = _registry()
     if name not in registry:

@@ -34,9 +34,11 @@ def obtain(entry: Entry, cache: Path, progress: bool = True) -> Obtained:
     Raises
     ------
     UnavailableError
-        when no source has the set, saying what each answered and what to do.
-    HashMismatchError, UnsafeArchiveError
-        for files that are not what they must be.
+        When no source has the set, saying what each answered and what to do.
+    HashMismatchError
+        For files that are not what they must be.
+    UnsafeArchiveError
+        For files that are not what they must be.
     """
     answers = []
     for source in entry.sources:
@@ -135,9 +137,11 @@ def from_release(
     Raises
     ------
     UnavailableError
-        when no index that pip is configured for has the release.
-    HashMismatchError, UnsafeArchiveError
-        for a release or a member that is not what it must be.
+        When no index that pip is configured for has the release.
+    HashMismatchError
+        For a release or a member that is not what it must be.
+    UnsafeArchiveError
+        For a release or a member that is not what it must be.
     """
     archive = cache / "archives" / release.file
     official = partial(package_index.download, release, archive, progress)

@@ -84,9 +84,9 @@ def bring(location: str, target: Path, sha256: str, progress: bool = True, **opt
     Raises
     ------
     UnavailableError
-        when it is not there, cannot be reached, or the transfer was cut off, three times over.
+        When it is not there, cannot be reached, or the transfer was cut off, three times over.
     HashMismatchError
-        when its bytes are others. Nothing is written in either case.
+        When its bytes are others. Nothing is written in either case.
     """
     path = local_path(location)
     address, credentials = split_credentials(location)

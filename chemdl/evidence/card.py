@@ -170,7 +170,7 @@ def parse_card(content: Mapping[str, Any], name: str = "card") -> Card:
     Raises
     ------
     CardError
-        naming the file, the field that breaks the form, and its value.
+        Naming the file, the field that breaks the form, and its value.
     """
     try:
         card = Card.model_validate(content)

@@ -195,7 +195,7 @@ def load_claims(path: Path | None = None) -> dict[str, Claim]:
     Raises
     ------
     ClaimError
-        for a record that does not keep its form, or an id that stands twice.
+        For a record that does not keep its form, or an id that stands twice.
     """
     path = path or data_dir() / "claims.yml"
     return dict(_read(path, path.stat().st_mtime_ns))
@@ -290,7 +290,7 @@ def parse(record: Any) -> Claim:
     Raises
     ------
     ClaimError
-        naming the record and the field that breaks the form.
+        Naming the record and the field that breaks the form.
     """
     name = record.get("id", "without id") if isinstance(record, Mapping) else repr(record)
     try:

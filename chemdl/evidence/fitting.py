@@ -135,7 +135,7 @@ def predict_matrix(
     Raises
     ------
     ValueError
-        if the model predicts NaN or infinity, or not one line for each site.
+        If the model predicts NaN or infinity, or not one line for each site.
     """
     if kind == "classification":
         out = np.asarray(model.predict_proba(inputs))

@@ -17,12 +17,17 @@ class Interval:
 
     Attributes
     ----------
-    difference, low, high : the estimate and its confidence interval.
-    detectable : the smallest true difference that this design would find (interval without 0) with
-        80 % power.
-    p : two-sided p value of "no difference"; below 1 − confidence exactly where 0 lies outside.
-    n : number of folds, units or sets behind it.
-    method : how it was computed.
+    difference, low, high
+        The estimate and its confidence interval.
+    detectable
+        The smallest true difference that this design would find (interval without 0) with 80 %
+        power.
+    p
+        Two-sided p value of "no difference"; below 1 − confidence exactly where 0 lies outside.
+    n
+        Number of folds, units or sets behind it.
+    method
+        How it was computed.
     """
 
     difference: float

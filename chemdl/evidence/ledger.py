@@ -68,8 +68,10 @@ def ledger_rows(folder: Path | None = None, claims: Mapping[str, Claim] | None =
 
     Parameters
     ----------
-    folder : with the cards of a run, which stand beside the recorded ones.
-    claims : by id; all on record when left out.
+    folder
+        With the cards of a run, which stand beside the recorded ones.
+    claims
+        By id; all on record when left out.
 
     Returns
     -------

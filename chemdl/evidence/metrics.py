@@ -27,16 +27,23 @@ class Metric:
 
     Attributes
     ----------
-    name, unit : the unit is "" for a pure number, "target" for that of the data set's targets.
-    higher_is_better : which way is better; read here and nowhere else.
-    margin : differences below it do not matter; with ``relative_margin`` a share of the other
-        model's value.
-    kind : "classification" (y in {0, 1}, p the probability of 1), "regression", or "labelling" (y
-        and p numbers of states).
-    weighted : (y (n,), p (n,), w (r, n)) -> (r,), see the module.
-    task : the one task that the metric is about; it is NaN for others. "": every task.
-    by_unit : ``weighted`` takes as its last argument the unit (n,) of each row, such as the chain
-        of a residue; rows of a unit stand together, in order.
+    name, unit
+        The unit is "" for a pure number, "target" for that of the data set's targets.
+    higher_is_better
+        Which way is better; read here and nowhere else.
+    margin
+        Differences below it do not matter; with ``relative_margin`` a share of the other model's
+        value.
+    kind
+        "classification" (y in {0, 1}, p the probability of 1), "regression", or "labelling" (y and
+        p numbers of states).
+    weighted
+        (y (n,), p (n,), w (r, n)) -> (r,), see the module.
+    task
+        The one task that the metric is about; it is NaN for others. "": every task.
+    by_unit
+        ``weighted`` takes as its last argument the unit (n,) of each row, such as the chain of a
+        residue; rows of a unit stand together, in order.
     """
 
     name: str
@@ -82,10 +89,14 @@ def score_tasks(
 
     Parameters
     ----------
-    y : labels (n, tasks) or (n,); NaN is "not measured" and ignored.
-    p : predictions of the same shape.
-    tasks : their names; a metric that is about one task is NaN for the others.
-    units : the unit of each row (n,), for metrics that need it.
+    y
+        Labels (n, tasks) or (n,); NaN is "not measured" and ignored.
+    p
+        Predictions of the same shape.
+    tasks
+        Their names; a metric that is about one task is NaN for the others.
+    units
+        The unit of each row (n,), for metrics that need it.
 
     Returns
     -------
@@ -95,7 +106,7 @@ def score_tasks(
     Raises
     ------
     ValueError
-        for shapes that differ, a prediction that is not finite, or a class other than 0 and 1; row
+        For shapes that differ, a prediction that is not finite, or a class other than 0 and 1; row
         and column are named.
     """
     metric = METRICS[metric] if isinstance(metric, str) else metric
@@ -139,7 +150,7 @@ def margin(metric: str | Metric, baseline_value: float | None = None) -> float:
     Raises
     ------
     ValueError
-        where the margin is a share of the baseline's value and that is missing or not finite.
+        Where the margin is a share of the baseline's value and that is missing or not finite.
     """
     metric = METRICS[metric] if isinstance(metric, str) else metric
     if not metric.relative_margin:

@@ -39,10 +39,13 @@ class Predictions:
 
     Attributes
     ----------
-    targets : (n, tasks), NaN = not measured; (sites, tasks) where a row has several.
-    arrays : ``test/<repeat>/<fold>`` → lines of ``targets`` in test (m,), and
+    targets
+        (n, tasks), NaN = not measured; (sites, tasks) where a row has several.
+    arrays
+        ``test/<repeat>/<fold>`` → lines of ``targets`` in test (m,), and
         ``<model>/<condition>/<repeat>/<fold>`` → predictions (m, tasks).
-    units : the dataset's row that each line of ``targets`` belongs to, where a row has several.
+    units
+        The dataset's row that each line of ``targets`` belongs to, where a row has several.
     """
 
     targets: np.ndarray
@@ -55,7 +58,7 @@ class Predictions:
         Raises
         ------
         UnknownNameError
-            if the model has no predictions under this condition and repeat.
+            If the model has no predictions under this condition and repeat.
         """
         out = np.full(self.targets.shape, np.nan)
         parts = [k for k in self.arrays if k.startswith(f"{model}/{condition}/{repeat}/")]
@@ -73,8 +76,10 @@ class Result:
 
     Attributes
     ----------
-    card : everything that its card records.
-    path : the card's file; the predictions lie beside it and are read when they are asked for.
+    card
+        Everything that its card records.
+    path
+        The card's file; the predictions lie beside it and are read when they are asked for.
     """
 
     card: Card
@@ -175,7 +180,7 @@ class Result:
         Raises
         ------
         CardError
-            if the file is not the one that the card was written with.
+            If the file is not the one that the card was written with.
         """
         file = self.path.parent / self.card.predictions.file
         digest = _sha256(file)
@@ -232,7 +237,7 @@ def write_result(content: Mapping[str, Any], predictions: Predictions, folder: P
     Raises
     ------
     CardError
-        if the card does not keep its form.
+        If the card does not keep its form.
     """
     folder = Path(folder)
     file = f"{content['study']}.npz"
@@ -256,9 +261,9 @@ def read_result(path: Path) -> Result:
     Raises
     ------
     FileNotFoundError
-        if there is no such file.
+        If there is no such file.
     CardError
-        if it is no JSON or does not keep its form.
+        If it is no JSON or does not keep its form.
     """
     path = Path(path)
     try:
@@ -277,8 +282,10 @@ def find_results(
 
     Parameters
     ----------
-    studies : their names; all that have a result when left out.
-    folder : with the cards of a run.
+    studies
+        Their names; all that have a result when left out.
+    folder
+        With the cards of a run.
     """
     paths = [(data_dir() / "results" / profile) for profile in PROFILES]
     files = [file for place in paths for file in sorted(place.glob("[!.]*.json"))]
@@ -302,7 +309,7 @@ def find_result(study: str, folder: Path | None = None) -> Result:
     Raises
     ------
     FileNotFoundError
-        if the study neither ran nor was recorded.
+        If the study neither ran nor was recorded.
     """
     results = find_results([study], folder)
     if study not in results:
@@ -316,9 +323,9 @@ def record_results(source: Path, profile: str) -> list[Path]:
     Raises
     ------
     CardError
-        if a card is invalid, of another profile, or its predictions are not its own.
+        If a card is invalid, of another profile, or its predictions are not its own.
     FileNotFoundError
-        if ``source`` has no cards.
+        If ``source`` has no cards.
     """
     if profile not in PROFILES:
         raise CardError(str(UnknownNameError("profile", profile, PROFILES)))

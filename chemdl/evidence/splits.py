@@ -31,7 +31,7 @@ class Split:
     Raises
     ------
     ValueError
-        for an empty side, a negative or repeated row, or a row on two sides; the rows are named.
+        For an empty side, a negative or repeated row, or a row on two sides; the rows are named.
     """
 
     train: Rows
@@ -79,12 +79,17 @@ class Protocol:
 
     Attributes
     ----------
-    name, parameters : the rule and its settings (share of valid, cutoff, groups by fold, …).
-    splits : repeat by repeat, fold by fold.
-    repeats, folds, seed : as asked for; the seed is ``None`` where the rule has none.
-    index_sha256 : over all index arrays; equal hashes mean equal splits.
-    duplicates : molecules that stand in test while one with the same key stands in train or valid,
-        in at least one split, by ``inchikey`` and by its first block (``inchikey_no_stereo``).
+    name, parameters
+        The rule and its settings (share of valid, cutoff, groups by fold, …).
+    splits
+        Repeat by repeat, fold by fold.
+    repeats, folds, seed
+        As asked for; the seed is ``None`` where the rule has none.
+    index_sha256
+        Over all index arrays; equal hashes mean equal splits.
+    duplicates
+        Molecules that stand in test while one with the same key stands in train or valid, in at
+        least one split, by ``inchikey`` and by its first block (``inchikey_no_stereo``).
     """
 
     name: str
@@ -106,7 +111,7 @@ class Protocol:
         Raises
         ------
         ValueError
-            for fewer than one, or more than there are.
+            For fewer than one, or more than there are.
         """
         repeats = self.repeats if repeats is None else repeats
         folds = self.folds if folds is None else folds
@@ -134,9 +139,12 @@ def random(
 
     Parameters
     ----------
-    repeats, folds : number of times the set is dealt anew, and test folds of each.
-    valid : share of the rows outside test that is cut off as valid.
-    seed : root seed; repeats and folds take seeds spawned from it by name.
+    repeats, folds
+        Number of times the set is dealt anew, and test folds of each.
+    valid
+        Share of the rows outside test that is cut off as valid.
+    seed
+        Root seed; repeats and folds take seeds spawned from it by name.
     """
     return resampled("random", dataset, dealing.AtRandom(), repeats, folds, valid, seed)
 
@@ -154,7 +162,7 @@ def stratified(
     Raises
     ------
     ValueError
-        for several regression targets, which have no common strata.
+        For several regression targets, which have no common strata.
     """
     rule = dealing.Stratified(dealing.strata(dataset))
     return resampled("stratified", dataset, rule, repeats, folds, valid, seed)
@@ -178,7 +186,7 @@ def grouped(
     Raises
     ------
     ValueError
-        where there is no such column, or it holds fewer groups than folds.
+        Where there is no such column, or it holds fewer groups than folds.
     """
     rule = dealing.Grouped(_column_codes(dataset, column)[1], f"groups of {column!r}")
     return resampled("grouped", dataset, rule, repeats, folds, valid, seed, column=column)
@@ -196,7 +204,7 @@ def published(dataset: Any, *, repeats: int = 1, seed: int = 0, valid: float = 0
     Raises
     ------
     ValueError
-        where there is no column "set", or it holds another word than train, valid, test.
+        Where there is no column "set", or it holds another word than train, valid, test.
     """
     sides = _published_sides(dataset)
     test, kept, train = (np.flatnonzero(sides == side) for side in ("test", "valid", "train"))
@@ -228,7 +236,7 @@ def leave_group_out(
     Raises
     ------
     ValueError
-        where there is no such column, or it holds fewer than three groups.
+        Where there is no such column, or it holds fewer than three groups.
     """
     names, codes = _column_codes(dataset, column)
     if len(names) < 3:

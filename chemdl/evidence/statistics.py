@@ -29,11 +29,16 @@ class Ranks:
 
     Attributes
     ----------
-    names, average : models and their average ranks.
-    p : of Friedman's test that all rank alike (Wilcoxon's for two models).
-    critical_difference : average ranks closer than this do not differ (Nemenyi).
-    pairwise : Nemenyi p values, shape (models, models), in the order of ``names``.
-    n : number of data sets.
+    names, average
+        Models and their average ranks.
+    p
+        Of Friedman's test that all rank alike (Wilcoxon's for two models).
+    critical_difference
+        Average ranks closer than this do not differ (Nemenyi).
+    pairwise
+        Nemenyi p values, shape (models, models), in the order of ``names``.
+    n
+        Number of data sets.
     """
 
     names: tuple[str, ...]
@@ -61,14 +66,17 @@ def corrected_interval(
 
     Parameters
     ----------
-    differences : (J,), one per fold, positive where a is better.
-    test_train_ratio : n_test / n_train of the fit; of several the mean is taken.
-    confidence : of the interval.
+    differences
+        (J,), one per fold, positive where a is better.
+    test_train_ratio
+        n_test / n_train of the fit; of several the mean is taken.
+    confidence
+        Of the interval.
 
     Raises
     ------
     ValueError
-        for fewer than two differences, one that is not finite, or a ratio that is not positive.
+        For fewer than two differences, one that is not finite, or a ratio that is not positive.
     """
     values = finite(differences, "difference", least=2)
     ratio = _ratio(test_train_ratio)
@@ -100,20 +108,26 @@ def paired_bootstrap(
 
     Parameters
     ----------
-    y : labels (n, tasks) or (n,), NaN where not measured.
-    a, b : predictions (seeds, n, tasks), (seeds, n), or of y's shape for a single fit. With
-        equally many seeds they are paired; with different numbers taken as independent. With one
-        seed on a side that side's seed adds no variance: right for a model without one.
-    metric : a name or a :class:`~chemdl.evidence.metrics.Metric`.
-    units : label of the unit of each row (scaffold cluster, protein), shape (n,); without it each
-        row is a unit.
-    tasks : names of the columns, for metrics that are about one of them.
-    resamples, seed : number of resamples, and the seed of their drawing.
+    y
+        Labels (n, tasks) or (n,), NaN where not measured.
+    a, b
+        Predictions (seeds, n, tasks), (seeds, n), or of y's shape for a single fit. With equally
+        many seeds they are paired; with different numbers taken as independent. With one seed on a
+        side that side's seed adds no variance: right for a model without one.
+    metric
+        A name or a :class:`~chemdl.evidence.metrics.Metric`.
+    units
+        Label of the unit of each row (scaffold cluster, protein), shape (n,); without it each row
+        is a unit.
+    tasks
+        Names of the columns, for metrics that are about one of them.
+    resamples, seed
+        Number of resamples, and the seed of their drawing.
 
     Raises
     ------
     ValueError
-        for shapes that do not fit, predictions that are not finite, fewer than two units, or a
+        For shapes that do not fit, predictions that are not finite, fewer than two units, or a
         metric that is undefined for every task.
     """
     metric = METRICS[metric] if isinstance(metric, str) else metric
@@ -153,7 +167,7 @@ def wilcoxon(differences: ArrayLike, confidence: float = 0.95) -> Interval:
     Raises
     ------
     ValueError
-        for fewer than two differences, or one that is not finite.
+        For fewer than two differences, or one that is not finite.
     """
     from scipy import stats
 
@@ -187,13 +201,15 @@ def compare_ranks(
 
     Parameters
     ----------
-    table : scores (sets, models), one mean per data set; ties share their rank.
-    names : of the models.
+    table
+        Scores (sets, models), one mean per data set; ties share their rank.
+    names
+        Of the models.
 
     Raises
     ------
     ValueError
-        for a shape that does not fit the names, fewer than two sets or models, or a missing score.
+        For a shape that does not fit the names, fewer than two sets or models, or a missing score.
     """
     import scikit_posthocs
     from scipy import stats
@@ -271,7 +287,7 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     Raises
     ------
     ValueError
-        unless 0 ≤ k ≤ n and n ≥ 1.
+        Unless 0 ≤ k ≤ n and n ≥ 1.
     """
     from statsmodels.stats.proportion import proportion_confint
 

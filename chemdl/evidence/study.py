@@ -51,17 +51,27 @@ class Study:
 
     Parameters
     ----------
-    name : names the card and the replicas; claims refer to it.
-    dataset, protocol : what is learned, and on which rows.
-    models : estimators by name; each says its ``kind`` (classical when it does not).
-    metrics : names; the first is the one that tuning and the card's ``value`` use.
-    settings : of the run; ``settings.models`` says which models to compute now.
-    conditions : :class:`Condition` s, each run for every model.
-    reference : the model that all others are compared with.
-    unit : ``fold`` for resampled folds, ``task`` for one difference per task, ``target`` for one
-        per fold that leaves a target out, else the unit of the fixed test set (``molecule``).
-    untuned : models that are a recipe as published, and stay it where others are tuned.
-    chapter : the chapter's name (``toxicity``); that of the settings when left out.
+    name
+        Names the card and the replicas; claims refer to it.
+    dataset, protocol
+        What is learned, and on which rows.
+    models
+        Estimators by name; each says its ``kind`` (classical when it does not).
+    metrics
+        Names; the first is the one that tuning and the card's ``value`` use.
+    settings
+        Of the run; ``settings.models`` says which models to compute now.
+    conditions
+        :class:`Condition` s, each run for every model.
+    reference
+        The model that all others are compared with.
+    unit
+        ``fold`` for resampled folds, ``task`` for one difference per task, ``target`` for one per
+        fold that leaves a target out, else the unit of the fixed test set (``molecule``).
+    untuned
+        Models that are a recipe as published, and stay it where others are tuned.
+    chapter
+        The chapter's name (``toxicity``); that of the settings when left out.
     """
 
     def __init__(
@@ -110,13 +120,13 @@ class Study:
         Warns
         -----
         UserWarning
-            for a model from outside this package that names no revision: its replicas are
-            computed anew in every run.
+            For a model from outside this package that names no revision: its replicas are computed
+            anew in every run.
 
         Raises
         ------
         RuntimeError
-            if no replica is stored and none was asked for.
+            If no replica is stored and none was asked for.
         """
         self._say_what_is_not_stored()
         self._tune()

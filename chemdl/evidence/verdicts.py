@@ -49,7 +49,7 @@ def judge_difference(low: float, high: float, reported: float | None, margin: fl
     Raises
     ------
     ValueError
-        if the interval is not a finite low ≤ high.
+        If the interval is not a finite low ≤ high.
     """
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise ValueError(f"an interval needs finite low ≤ high, not [{low}, {high}]")

@@ -116,7 +116,7 @@ class Product(nn.Linear):
     Raises
     ------
     ValueError
-        for an unknown precision.
+        For an unknown precision.
     """
 
     def __init__(

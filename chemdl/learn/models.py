@@ -39,16 +39,25 @@ class ModelInfo:
 
     Attributes
     ----------
-    name : the name that claims, chapters and cards use.
-    family : one of ``FAMILIES``.
-    reads : what the model sees of an input, in words.
-    method : the model in a few words.
-    paper : whose model it is, and of which year.
-    makers : for each kind of targets that it can learn (classification, regression, labelling),
-        what makes the unfitted estimator from further parameters.
-    inputs : kinds of input that it takes, as in :mod:`chemdl.data.inputs`.
-    parameters : those that tell it from other models of the same class.
-    defined_by : the class that a net is defined by.
+    name
+        The name that claims, chapters and cards use.
+    family
+        One of ``FAMILIES``.
+    reads
+        What the model sees of an input, in words.
+    method
+        The model in a few words.
+    paper
+        Whose model it is, and of which year.
+    makers
+        For each kind of targets that it can learn (classification, regression, labelling), what
+        makes the unfitted estimator from further parameters.
+    inputs
+        Kinds of input that it takes, as in :mod:`chemdl.data.inputs`.
+    parameters
+        Those that tell it from other models of the same class.
+    defined_by
+        The class that a net is defined by.
     """
 
     name: str
@@ -76,7 +85,7 @@ class ModelInfo:
         Raises
         ------
         UnknownNameError
-            for targets that it cannot learn.
+            For targets that it cannot learn.
         """
         if kind not in self.makers:
             raise UnknownNameError(f"kind of dataset for {self.name}", kind, self.makers)
@@ -109,11 +118,14 @@ def net(
 
     Parameters
     ----------
-    name, family, reads, method, paper, inputs, learns : as in :class:`ModelInfo`.
-    revision : a whole number, raised by hand whenever predictions change: replicas are stored and
-        found again by it. One number for the class. A net of this package has 1 where none is
-        given; replicas of one from outside are then not stored.
-    parameters : those that make the net of this name.
+    name, family, reads, method, paper, inputs, learns
+        As in :class:`ModelInfo`.
+    revision
+        A whole number, raised by hand whenever predictions change: replicas are stored and found
+        again by it. One number for the class. A net of this package has 1 where none is given;
+        replicas of one from outside are then not stored.
+    parameters
+        Those that make the net of this name.
     """
 
     def decorate(cls: T) -> T:
@@ -193,7 +205,7 @@ def make_net(name: str, kind: str, **changes: Any) -> Any:
     Raises
     ------
     UnknownNameError
-        for an unknown name, or a kind that the net cannot learn, with the near misses.
+        For an unknown name, or a kind that the net cannot learn, with the near misses.
     """
     return NETS[name].estimator(kind, **changes)
 
@@ -224,7 +236,7 @@ def make_baseline(name: str, dataset: Dataset, **changes: Any) -> Any:
     Raises
     ------
     UnknownNameError
-        for a name that no model of such inputs has, or targets that it cannot learn.
+        For a name that no model of such inputs has, or targets that it cannot learn.
     """
     return BASELINES[f"{dataset.card['input']}/{name}"].estimator(dataset.kind, **changes)
 
@@ -235,7 +247,7 @@ def find_model(name: str, kind_of_input: str) -> ModelInfo:
     Raises
     ------
     UnknownNameError
-        for a name that stands for no such model, with the near misses.
+        For a name that stands for no such model, with the near misses.
     """
     if name in NETS:
         return NETS[name]

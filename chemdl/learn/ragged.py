@@ -35,14 +35,17 @@ class Ragged:
 
     Attributes
     ----------
-    values : (total, …); row i is ``values[offsets[i]:offsets[i + 1]]``.
-    offsets : (n + 1,) whole numbers that begin with 0.
-    layout : how a batch reaches the network, :class:`Packed` or :class:`Padded`.
+    values
+        (total, …); row i is ``values[offsets[i]:offsets[i + 1]]``.
+    offsets
+        (n + 1,) whole numbers that begin with 0.
+    layout
+        How a batch reaches the network, :class:`Packed` or :class:`Padded`.
 
     Raises
     ------
     ValueError
-        where the offsets do not cover the values.
+        Where the offsets do not cover the values.
     """
 
     values: np.ndarray
@@ -87,10 +90,13 @@ class Packed(NamedTuple):
 
     Attributes
     ----------
-    values : (P, …); padding is zero.
-    row : (P,) the row in the batch that a value belongs to; B for padding.
-    start : (B + 1,) where each row begins; the last entry is the first padding value, and there
-        is always one.
+    values
+        (P, …); padding is zero.
+    row
+        (P,) the row in the batch that a value belongs to; B for padding.
+    start
+        (B + 1,) where each row begins; the last entry is the first padding value, and there is
+        always one.
     """
 
     values: Tensor
@@ -103,8 +109,10 @@ class Padded(NamedTuple):
 
     Attributes
     ----------
-    values : (B, L, …) with L the longest row; padding is zero.
-    mask : (B, L) true where a value is no padding.
+    values
+        (B, L, …) with L the longest row; padding is zero.
+    mask
+        (B, L) true where a value is no padding.
     """
 
     values: Tensor
@@ -122,7 +130,7 @@ class DeviceFeatures:
     Raises
     ------
     ValueError
-        for NaN or infinite features, with name and place.
+        For NaN or infinite features, with name and place.
     """
 
     def __init__(self, features: Features, device: str | torch.device) -> None:

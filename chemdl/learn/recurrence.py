@@ -25,8 +25,10 @@ class GatedRecurrence(nn.Module):
 
     Parameters
     ----------
-    n_inputs : numbers at each step.
-    width : numbers of a state, in each direction.
+    n_inputs
+        Numbers at each step.
+    width
+        Numbers of a state, in each direction.
     """
 
     def __init__(self, n_inputs: int, width: int) -> None:
@@ -45,8 +47,10 @@ class GatedRecurrence(nn.Module):
 
         Parameters
         ----------
-        x : (2, L, B, n_inputs), see :func:`both_ways`.
-        real : (2, L, B) true where a step is no padding.
+        x
+            (2, L, B, n_inputs), see :func:`both_ways`.
+        real
+            (2, L, B) true where a step is no padding.
         """
         width = self.U.shape[1]
         inputs = torch.baddbmm(self.b, x.flatten(1, 2), self.W).unflatten(1, x.shape[1:3])

@@ -43,12 +43,17 @@ class TaskwiseBaseline(BaseEstimator):
 
     Parameters
     ----------
-    estimator : fitted anew for each task; its ``random_state``, if any, is spawned from ``seed``.
-    representation : what the estimator reads, by a name that the subclass knows.
-    space : values to draw from when the model is tuned, by parameter of ``estimator``.
-    kind : ``classical`` or ``trivial``.
-    standardised : centre and scale each column by the rows that are fitted; for dense columns of
-        unequal size. Trees do without.
+    estimator
+        Fitted anew for each task; its ``random_state``, if any, is spawned from ``seed``.
+    representation
+        What the estimator reads, by a name that the subclass knows.
+    space
+        Values to draw from when the model is tuned, by parameter of ``estimator``.
+    kind
+        ``classical`` or ``trivial``.
+    standardised
+        Centre and scale each column by the rows that are fitted; for dense columns of unequal size.
+        Trees do without.
     """
 
     kind: str = "classical"
@@ -89,7 +94,7 @@ class TaskwiseBaseline(BaseEstimator):
         Raises
         ------
         ValueError
-            if a task has no measured row at all.
+            If a task has no measured row at all.
         """
         targets = np.asarray(y, dtype=np.float64)
         targets = targets[:, None] if targets.ndim == 1 else targets

@@ -103,19 +103,24 @@ def train(
 
     Parameters
     ----------
-    build : makes the network; called under each replica's seed. Its forward takes the features
-        of (batch, …) rows, the :class:`Noise` (``None`` outside training) and the rows' weights
-        (batch,), zero for padding, and returns (batch, tasks); a network whose attribute
-        ``sites`` names a padded feature returns (batch, longest, tasks), one line for each of its
-        values. If it has ``fit_scaling(batch)`` that is called once with the replica's train rows;
-        with ``needs_targets`` it is given their targets as well.
-    features : arrays with n rows each, or rows of unequal length
-        (:class:`chemdl.learn.ragged.Ragged`); they lie on the device once, whatever the replicas.
-    targets : (n, tasks), NaN = not measured and masked in the loss; padded ragged rows (sites,
-        tasks) for a network with sites.
-    loss : ``bce`` on logits, ``mse`` on targets scaled by each replica's own train rows, or a
+    build
+        Makes the network; called under each replica's seed. Its forward takes the features of
+        (batch, …) rows, the :class:`Noise` (``None`` outside training) and the rows' weights
+        (batch,), zero for padding, and returns (batch, tasks); a network whose attribute ``sites``
+        names a padded feature returns (batch, longest, tasks), one line for each of its values. If
+        it has ``fit_scaling(batch)`` that is called once with the replica's train rows; with
+        ``needs_targets`` it is given their targets as well.
+    features
+        Arrays with n rows each, or rows of unequal length (:class:`chemdl.learn.ragged.Ragged`);
+        they lie on the device once, whatever the replicas.
+    targets
+        (n, tasks), NaN = not measured and masked in the loss; padded ragged rows (sites, tasks) for
+        a network with sites.
+    loss
+        ``bce`` on logits, ``mse`` on targets scaled by each replica's own train rows, or a
         :class:`Loss`.
-    stack : force stacks (or none); by default as the device makes it pay.
+    stack
+        Force stacks (or none); by default as the device makes it pay.
 
     Yields
     ------
@@ -124,9 +129,9 @@ def train(
     Raises
     ------
     ValueError
-        for a replica without train rows or without a measured train target, or NaN features.
+        For a replica without train rows or without a measured train target, or NaN features.
     DivergedError
-        for training that ends in NaN.
+        For training that ends in NaN.
     """
     on_device = DeviceFeatures(features, device)
     y = Targets(targets, device)

@@ -50,11 +50,14 @@ class Elements:
 
     Attributes
     ----------
-    names : one for each property; in pymatgen's words and units, then the electrons beyond the
-        noble gas and the places left among them, by orbital and in all.
-    values : (103, properties) by atomic number from hydrogen on; a property that an element lacks
-        is the mean over the others.
-    valence : (103, 4) electrons beyond the noble gas in s, p, d and f.
+    names
+        One for each property; in pymatgen's words and units, then the electrons beyond the noble
+        gas and the places left among them, by orbital and in all.
+    values
+        (103, properties) by atomic number from hydrogen on; a property that an element lacks is the
+        mean over the others.
+    valence
+        (103, 4) electrons beyond the noble gas in s, p, d and f.
     """
 
     def __init__(self) -> None:
@@ -96,7 +99,7 @@ def composition_descriptors(inputs: Sequence[str]) -> NDArray[np.float32]:
     Raises
     ------
     FormulaError
-        for text that is no formula; the message names its row.
+        For text that is no formula; the message names its row.
     """
     import pymatgen.core
 

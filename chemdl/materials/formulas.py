@@ -36,7 +36,7 @@ def parse_formula(text: str) -> dict[int, float]:
     Raises
     ------
     FormulaError
-        for an unknown element, a negative amount, brackets that do not match, other text, or
+        For an unknown element, a negative amount, brackets that do not match, other text, or
         nothing at all.
     """
     amounts: dict[int, float] = defaultdict(float)

@@ -38,10 +38,14 @@ def attributions(
 
     Parameters
     ----------
-    model : a fitted net over molecular graphs; its ensemble is averaged.
-    smiles : n molecules; all bonds and the atoms' neighbourhoods are held as they are.
-    steps : points at which the gradient is taken (midpoints of equal parts of 0 to 1).
-    task : of several.
+    model
+        A fitted net over molecular graphs; its ensemble is averaged.
+    smiles
+        N molecules; all bonds and the atoms' neighbourhoods are held as they are.
+    steps
+        Points at which the gradient is taken (midpoints of equal parts of 0 to 1).
+    task
+        Of several.
 
     Returns
     -------
@@ -51,11 +55,11 @@ def attributions(
     Raises
     ------
     TypeError
-        for a model that reads no molecular graphs.
+        For a model that reads no molecular graphs.
     ValueError
-        for a SMILES that cannot be read, a task that the model has not, or no steps.
+        For a SMILES that cannot be read, a task that the model has not, or no steps.
     sklearn.exceptions.NotFittedError
-        for a model that was not fitted.
+        For a model that was not fitted.
     """
     _check(model, steps, task)
     features = model.featurize(as_smiles(smiles))

@@ -64,7 +64,7 @@ class _OverMolecules(TaskwiseBaseline):
         Raises
         ------
         ValueError
-            for an unknown representation, or none for an estimator that reads its input.
+            For an unknown representation, or none for an estimator that reads its input.
         """
         if self.representation == "none":
             if not isinstance(self.estimator, DummyClassifier | DummyRegressor):
@@ -132,7 +132,7 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> MoleculeClassif
     Raises
     ------
     ValueError
-        for an unknown name, with the near misses.
+        For an unknown name, with the near misses.
     """
     settings: dict[str, tuple[Any, str, dict[str, list[Any]]]] = {
         "random_forest": (
@@ -190,7 +190,7 @@ def regressor(
     Raises
     ------
     ValueError
-        for an unknown name, with the near misses.
+        For an unknown name, with the near misses.
     """
     settings: dict[str, tuple[Any, str, dict[str, list[Any]]]] = {
         "random_forest": (

@@ -42,7 +42,7 @@ def read_tox21_challenge(files: Mapping[str, Path], options: Mapping[str, Any]) 
     Raises
     ------
     DatasetError
-        for a sample without SMILES, or a label that the two disagree about.
+        For a sample without SMILES, or a label that the two disagree about.
     """
     tasks: Mapping[str, str] = options["targets"]
     file = options["table"]
@@ -99,7 +99,7 @@ def read_keyed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> R
     Raises
     ------
     DatasetError
-        as :func:`read_table` does, and where no row has a structure.
+        As :func:`read_table` does, and where no row has a structure.
     """
     file, wanted, lists = options["table"], dict(options["targets"]), options["structures"]
     lines = delimited_rows(file, files[file], options.get("delimiter", ","))
@@ -132,7 +132,7 @@ def read_tables_by_task(files: Mapping[str, Path], options: Mapping[str, Any]) -
     Raises
     ------
     DatasetError
-        as :func:`read_table` does, and for a task whose file is not there.
+        As :func:`read_table` does, and for a task whose file is not there.
     """
     tasks = tuple(options["targets"])
     parts = []
@@ -171,7 +171,7 @@ def read_merck(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     Raises
     ------
     DatasetError
-        where the tables have other columns than each other.
+        Where the tables have other columns than each other.
     """
     import pandas as pd
 
@@ -270,16 +270,20 @@ def from_csv(
 
     Parameters
     ----------
-    path : a comma separated table with a header; ``.gz`` is unpacked.
-    smiles : the column with the molecules.
-    targets : the columns with the targets, or a mapping of task names to columns; an empty cell
-        is a value that was not measured.
-    kind, unit, name, tolerance : as in :class:`Dataset`, :func:`clean_smiles`.
+    path
+        A comma separated table with a header; ``.gz`` is unpacked.
+    smiles
+        The column with the molecules.
+    targets
+        The columns with the targets, or a mapping of task names to columns; an empty cell is a
+        value that was not measured.
+    kind, unit, name, tolerance
+        As in :class:`Dataset`, :func:`clean_smiles`.
 
     Warns
     -----
     UserWarning
-        when molecules were left out, naming file, line and remedy.
+        When molecules were left out, naming file, line and remedy.
     """
     file = Path(path)
     raw = read_table({file.name: file}, {"smiles": smiles, "targets": targets})

@@ -71,14 +71,16 @@ def depictions(
 
     Parameters
     ----------
-    size : pixels on each side.
-    resolution : Å per pixel.
+    size
+        Pixels on each side.
+    resolution
+        Å per pixel.
 
     Raises
     ------
     ValueError
-        for an empty set, an unparsable SMILES (row and text are named), a size below 8 pixels or
-        a resolution that is not positive.
+        For an empty set, an unparsable SMILES (row and text are named), a size below 8 pixels or a
+        resolution that is not positive.
     """
     if size < 8 or not resolution > 0:
         raise ValueError(

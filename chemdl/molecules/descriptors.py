@@ -31,14 +31,18 @@ class Descriptors2D(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    missing : ``"median"`` puts the column's median over the rows seen by ``fit`` (0 where all are
+    missing
+        ``"median"`` puts the column's median over the rows seen by ``fit`` (0 where all are
         missing); ``"keep"`` leaves NaN, for models that take it; ``"error"`` raises.
-    n_jobs : worker processes; ``None`` takes every core for 400 new molecules and more, else one.
+    n_jobs
+        Worker processes; ``None`` takes every core for 400 new molecules and more, else one.
 
     Attributes
     ----------
-    feature_names : names of the p columns.
-    medians_ : float32, shape (p,), set by ``fit``.
+    feature_names
+        Names of the p columns.
+    medians_
+        float32, shape (p,), set by ``fit``.
     """
 
     def __init__(self, missing: str = "median", n_jobs: int | None = None) -> None:
@@ -67,10 +71,10 @@ class Descriptors2D(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            for an empty set or an unparsable SMILES, and with ``missing="error"`` for a missing
+            For an empty set or an unparsable SMILES, and with ``missing="error"`` for a missing
             value: row, column and remedy are named.
         sklearn.exceptions.NotFittedError
-            with ``missing="median"`` before ``fit``.
+            With ``missing="median"`` before ``fit``.
         """
         if self.missing == "median":
             check_is_fitted(self, "medians_")

@@ -33,12 +33,15 @@ class DirectedParts(NamedTuple):
 
     Attributes
     ----------
-    parts : (q, 2) height and atom of each part, by rising height.
-    links : (m, 5) height and place of the part that owns the link, the bond, and height and place
-        of the part below. Places count the molecule's parts of one height. A bond between two
-        atoms equally far from the root leads to neither: both own it, and nothing is below it,
-        which height 0 says.
-    roots : (a, 2) height and place of the part that is the whole molecule directed to that atom.
+    parts
+        (q, 2) height and atom of each part, by rising height.
+    links
+        (m, 5) height and place of the part that owns the link, the bond, and height and place of
+        the part below. Places count the molecule's parts of one height. A bond between two atoms
+        equally far from the root leads to neither: both own it, and nothing is below it, which
+        height 0 says.
+    roots
+        (a, 2) height and place of the part that is the whole molecule directed to that atom.
     """
 
     parts: NDArray[np.int32]
@@ -57,7 +60,7 @@ def directed_graphs(smiles: Sequence[str]) -> dict[str, Ragged]:
     Raises
     ------
     ValueError
-        naming row and SMILES, for what RDKit cannot read.
+        Naming row and SMILES, for what RDKit cannot read.
     """
     molecules = describe_each(smiles, directed_parts)
     parts, links = (Ragged.of([m[i] for m in molecules]) for i in (0, 1))

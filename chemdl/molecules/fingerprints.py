@@ -31,12 +31,17 @@ class ECFP(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    radius : bonds around each atom.
-    size : number of columns, a multiple of 8.
-    counts : how often a neighbourhood occurs instead of whether it does; counts above 255 read 255.
-    packed : leave eight bits in a byte, the first column lowest: an eighth of the memory, for
+    radius
+        Bonds around each atom.
+    size
+        Number of columns, a multiple of 8.
+    counts
+        How often a neighbourhood occurs instead of whether it does; counts above 255 read 255.
+    packed
+        Leave eight bits in a byte, the first column lowest: an eighth of the memory, for
         :func:`unpacked` to open by the batch. 437,929 molecules take 112 MB.
-    n_jobs : worker processes. Starting them takes seconds, so ``None`` takes them from 50,000 new
+    n_jobs
+        Worker processes. Starting them takes seconds, so ``None`` takes them from 50,000 new
         molecules on.
 
     Examples
@@ -72,7 +77,7 @@ class ECFP(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            for an empty set, or an unparsable SMILES (row and text are named).
+            For an empty set, or an unparsable SMILES (row and text are named).
         """
         if self.radius < 0 or self.size < 8 or self.size % 8:
             raise ValueError(

@@ -52,7 +52,7 @@ def ranks(result: Result, metric: str | None = None) -> stats.Ranks:
     Raises
     ------
     ValueError
-        with fewer than two models or two targets.
+        With fewer than two models or two targets.
     """
     name = metric or result.metric
     scores = _target_scores(result, name)
@@ -143,7 +143,7 @@ def cliff_pair(dataset: Dataset, task: str, similarity: float = 0.75) -> tuple[i
     Raises
     ------
     ValueError
-        where no two molecules are that similar.
+        Where no two molecules are that similar.
     """
     values = dataset.targets[:, dataset.tasks.index(task)]
     rows = np.flatnonzero(np.isfinite(values))
@@ -169,7 +169,7 @@ def cliff_table(
     Raises
     ------
     ValueError
-        if ``dataset`` does not hold the rows that the study ran on.
+        If ``dataset`` does not hold the rows that the study ran on.
     """
     check_rows(result, dataset)
     group = np.where(_is_flagged(dataset, flag), "cliff", "other")

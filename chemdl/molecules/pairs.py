@@ -27,9 +27,11 @@ class AtomPairs(NamedTuple):
 
     Attributes
     ----------
-    pairs : (p, 13 + d + 1) bits: the bond's as in :class:`~chemdl.molecules.graphs.MolecularGraph`
+    pairs
+        (p, 13 + d + 1) bits: the bond's as in :class:`~chemdl.molecules.graphs.MolecularGraph`
         (zero where there is none), whether the distance is at most 1 … d, in the same ring.
-    pair_ends : (p, 2) the two atoms, numbered within the molecule, the lower number first.
+    pair_ends
+        (p, 2) the two atoms, numbered within the molecule, the lower number first.
     """
 
     pairs: NDArray[np.uint8]
@@ -44,7 +46,7 @@ def atom_pairs(smiles: Sequence[str], max_distance: int = 2) -> dict[str, Ragged
     Raises
     ------
     ValueError
-        naming row and SMILES, for what RDKit cannot read; for a distance below one.
+        Naming row and SMILES, for what RDKit cannot read; for a distance below one.
     """
     if max_distance < 1:
         raise ValueError(f"max_distance counts bonds and is at least 1, not {max_distance}")

@@ -26,7 +26,7 @@ def tanimoto(a: ArrayLike, b: ArrayLike, counts: bool = False) -> NDArray[np.flo
     Raises
     ------
     ValueError
-        where the widths differ, or bits were asked for and a value is above 1.
+        Where the widths differ, or bits were asked for and a value is above 1.
     """
     left, right = np.atleast_2d(np.asarray(a)), np.atleast_2d(np.asarray(b))
     if left.shape[1] != right.shape[1]:
@@ -48,10 +48,12 @@ class TanimotoGram:
 
     Parameters
     ----------
-    radius, size, counts : of the fingerprints, see :class:`~chemdl.molecules.fingerprints.ECFP`.
-    tabulated : inputs are rows of counts, see
-        :func:`~chemdl.molecules.tabulated.read_tabulated`.
-    most : number of molecules above which :meth:`prepare` refuses.
+    radius, size, counts
+        Of the fingerprints, see :class:`~chemdl.molecules.fingerprints.ECFP`.
+    tabulated
+        Inputs are rows of counts, see :func:`~chemdl.molecules.tabulated.read_tabulated`.
+    most
+        Number of molecules above which :meth:`prepare` refuses.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class TanimotoGram:
         Raises
         ------
         ValueError
-            for more than ``most`` different molecules; the remedy is a linear machine.
+            For more than ``most`` different molecules; the remedy is a linear machine.
         """
         distinct = self.distinct(smiles)
         if all(text in self._places for text in distinct):

@@ -37,7 +37,7 @@ def as_smiles(inputs: Any) -> list[str]:
     Raises
     ------
     ValueError
-        for an empty set, more than one column, or an entry that is no text (its row is named).
+        For an empty set, more than one column, or an entry that is no text (its row is named).
     """
     values = np.asarray(inputs, dtype=object)
     if values.ndim != 1:
@@ -60,7 +60,7 @@ def parse(smiles: Sequence[str], *, flat: bool = False) -> list[Chem.Mol]:
     Raises
     ------
     ValueError
-        naming row and SMILES, for text that RDKit cannot read or that holds no atom.
+        Naming row and SMILES, for text that RDKit cannot read or that holds no atom.
     """
     with rdBase.BlockLogs():
         molecules: list[Any] = list(map(_read_flat if flat else Chem.MolFromSmiles, smiles))

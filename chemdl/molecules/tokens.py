@@ -84,7 +84,7 @@ def smiles_tokens(smiles: Sequence[str], *, variants: int = 1, seed: int = 0) ->
     Raises
     ------
     ValueError
-        for fewer than one variant, and naming row and SMILES for what RDKit cannot read.
+        For fewer than one variant, and naming row and SMILES for what RDKit cannot read.
     """
     if variants < 1:
         raise ValueError(f"a molecule has one variant or more, not {variants}")

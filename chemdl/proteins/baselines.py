@@ -163,10 +163,14 @@ class WindowBaseline(SiteBaseline):
 
     Parameters
     ----------
-    estimator : of scikit-learn, fitted anew for each task.
-    window : residues around a site, an odd number.
-    profile : whether profiles are read beside the residues.
-    most : fit on so many sites, chosen at random by ``seed``, where there are more.
+    estimator
+        Of scikit-learn, fitted anew for each task.
+    window
+        Residues around a site, an odd number.
+    profile
+        Whether profiles are read beside the residues.
+    most
+        Fit on so many sites, chosen at random by ``seed``, where there are more.
     """
 
     revision: ClassVar[int] = 1
@@ -232,7 +236,8 @@ class LinearField(FieldLabeller):
 
     Parameters
     ----------
-    window : residues around a site, an odd number.
+    window
+        Residues around a site, an odd number.
     """
 
     revision: ClassVar[int] = 1
@@ -264,14 +269,17 @@ def baseline(
 
     Parameters
     ----------
-    classes, profile : as the nets have them; ``gor`` and the majorities read no profile.
-    rounds, most : trees of ``gradient_boosting``, and sites at most that it is fitted on.
-    changes : to any other parameter of the model.
+    classes, profile
+        As the nets have them; ``gor`` and the majorities read no profile.
+    rounds, most
+        Trees of ``gradient_boosting``, and sites at most that it is fitted on.
+    changes
+        To any other parameter of the model.
 
     Raises
     ------
     ValueError
-        for an unknown name, with the near misses.
+        For an unknown name, with the near misses.
     """
     if name == "logistic":
         linear = LogisticRegression(C=0.1, max_iter=1000, tol=3e-3)

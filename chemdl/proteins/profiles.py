@@ -76,7 +76,7 @@ def profile(alignment: Sequence[str]) -> np.ndarray:
     Raises
     ------
     DatasetError
-        for no sequence, or sequences of unequal length.
+        For no sequence, or sequences of unequal length.
     """
     if not alignment or len({len(row) for row in alignment}) != 1:
         lengths = sorted({len(row) for row in alignment})
@@ -111,7 +111,7 @@ def profile_levels(text: str, length: int) -> np.ndarray:
     Raises
     ------
     DatasetError
-        for text that is no profile of so many residues.
+        For text that is no profile of so many residues.
     """
     try:
         levels = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)

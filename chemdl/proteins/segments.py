@@ -15,8 +15,10 @@ class Segments(NamedTuple):
 
     Attributes
     ----------
-    of_site : (n,) the number of the run that each site belongs to.
-    start, length, state : (runs,) of each run.
+    of_site
+        (n,) the number of the run that each site belongs to.
+    start, length, state
+        (runs,) of each run.
     """
 
     of_site: NDArray[np.int64]
@@ -81,10 +83,14 @@ def recall_by_length(
 
     Parameters
     ----------
-    y, p : observed and predicted states (n,).
-    units : the unit (n,) of each site, such as its chain.
-    state : whose segments.
-    edges : the least length of each class.
+    y, p
+        Observed and predicted states (n,).
+    units
+        The unit (n,) of each site, such as its chain.
+    state
+        Whose segments.
+    edges
+        The least length of each class.
     """
     observed = segments(y, units)
     right = np.bincount(observed.of_site, weights=(p == y), minlength=len(observed.start))

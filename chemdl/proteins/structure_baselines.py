@@ -41,8 +41,10 @@ class PairBoosting(BaseEstimator):
 
     Parameters
     ----------
-    rounds : trees.
-    seed : of the trees.
+    rounds
+        Trees.
+    seed
+        Of the trees.
     """
 
     revision: ClassVar[int] = 1

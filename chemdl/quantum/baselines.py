@@ -50,7 +50,7 @@ class GeometryBaseline(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            for text that is no geometry, or a target that was not measured.
+            For text that is no geometry, or a target that was not measured.
         """
         targets = np.asarray(y, dtype=np.float64)
         targets = targets[:, None] if targets.ndim == 1 else targets
@@ -70,7 +70,7 @@ class GeometryBaseline(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            for a molecule with an element that no fitted molecule has.
+            For a molecule with an element that no fitted molecule has.
         """
         inputs = np.asarray(X, dtype=object)
         values: Floats = composition(inputs, self.elements_) @ self.atomic_
@@ -131,11 +131,16 @@ class KernelRidge(_OverDistances):
 
     Parameters
     ----------
-    representation : ``eigenvalues``, ``sorted`` or ``bonds``, see :mod:`chemdl.quantum.coulomb`.
-    kernel : ``laplacian`` or ``gaussian``.
-    scales : tried for σ, in units of the median distance between fitted molecules.
-    ridges : tried for λ.
-    tuning_rows : of the fitted rows, so many at most are used to choose.
+    representation
+        ``eigenvalues``, ``sorted`` or ``bonds``, see :mod:`chemdl.quantum.coulomb`.
+    kernel
+        ``laplacian`` or ``gaussian``.
+    scales
+        Tried for σ, in units of the median distance between fitted molecules.
+    ridges
+        Tried for λ.
+    tuning_rows
+        Of the fitted rows, so many at most are used to choose.
     """
 
     revision: ClassVar[int] = 1

@@ -49,7 +49,7 @@ def coulomb_matrices(inputs: Inputs, size: int) -> Floats:
     Raises
     ------
     ValueError
-        for a molecule of more than ``size`` atoms; the message names it.
+        For a molecule of more than ``size`` atoms; the message names it.
     """
     out = np.zeros((len(inputs), size, size), np.float32)
     for row, text in enumerate(inputs):
@@ -98,7 +98,7 @@ def bag_of_bonds(inputs: Inputs, sizes: Bags) -> Floats:
     Raises
     ------
     ValueError
-        for a molecule with a bag that ``sizes`` lacks, or a longer one; the message names it.
+        For a molecule with a bag that ``sizes`` lacks, or a longer one; the message names it.
     """
     start = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
     out = np.zeros((len(inputs), sum(sizes.values())), np.float32)

@@ -168,7 +168,7 @@ def with_fixed_split(data: Dataset, *, train: int, valid: int, test: int, seed: 
     Raises
     ------
     DatasetError
-        where the dataset has fewer rows.
+        Where the dataset has fewer rows.
     """
     sizes = {"test": test, "valid": valid, "train": train}
     if sum(sizes.values()) > len(data):

@@ -39,8 +39,10 @@ class Geometry(NamedTuple):
 
     Attributes
     ----------
-    numbers : (atoms,) atomic numbers.
-    xyz : (atoms, 3) positions in Å.
+    numbers
+        (atoms,) atomic numbers.
+    xyz
+        (atoms, 3) positions in Å.
     """
 
     numbers: NDArray[np.uint8]
@@ -54,7 +56,7 @@ def geometry(text: str) -> Geometry:
     Raises
     ------
     ValueError
-        for text of another form, an unknown element, a coordinate that is not a finite number, or
+        For text of another form, an unknown element, a coordinate that is not a finite number, or
         two atoms at one position; the message names the molecule.
     """
     text = str(text)  # numpy's own kind of text shows its type in messages
@@ -103,8 +105,10 @@ def geometry_text(atoms: ArrayLike, xyz: ArrayLike) -> str:
 
     Parameters
     ----------
-    atoms : (atoms,) atomic numbers or symbols.
-    xyz : (atoms, 3) positions in Å.
+    atoms
+        (atoms,) atomic numbers or symbols.
+    xyz
+        (atoms, 3) positions in Å.
 
     Examples
     --------
@@ -130,7 +134,7 @@ def composition(
     Raises
     ------
     ValueError
-        for an element that is not among ``seen``, since nothing was learned of it; the message
+        For an element that is not among ``seen``, since nothing was learned of it; the message
         names the molecule.
     """
     column = {number: place for place, number in enumerate(seen)}

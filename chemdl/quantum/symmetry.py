@@ -33,10 +33,12 @@ class SymmetryFunctions:
 
     Attributes
     ----------
-    radial_shells, radial_cutoff : number of R_s from 0.7 Å on, and R_c in Å, of G^r.
-    angular_shells, angular_sections, angular_cutoff : of R_s, of θ_s between 0 and π, and R_c of
-        G^a.
-    zeta : ζ. η is 1 / (2 δ²), δ half the distance between shells.
+    radial_shells, radial_cutoff
+        Number of R_s from 0.7 Å on, and R_c in Å, of G^r.
+    angular_shells, angular_sections, angular_cutoff
+        Of R_s, of θ_s between 0 and π, and R_c of G^a.
+    zeta
+        ζ. η is 1 / (2 δ²), δ half the distance between shells.
     """
 
     elements: tuple[int, ...]
@@ -60,7 +62,7 @@ class SymmetryFunctions:
         Raises
         ------
         ValueError
-            naming the molecule, for an element that is not among :attr:`elements`.
+            Naming the molecule, for an element that is not among :attr:`elements`.
         """
         rows = []
         for text in inputs:

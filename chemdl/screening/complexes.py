@@ -23,9 +23,12 @@ class DockedSample:
 
     Attributes
     ----------
-    target : its name, such as ``akt1``.
-    ligands : those with a pose, actives first.
-    failed : how many got no pose on the way, by label.
+    target
+        Its name, such as ``akt1``.
+    ligands
+        Those with a pose, actives first.
+    failed
+        How many got no pose on the way, by label.
     """
 
     target: str
@@ -46,7 +49,7 @@ def docked_sample(
     Raises
     ------
     chemdl.screening.poses.MissingPoseError
-        where the docking has not come to its end.
+        Where the docking has not come to its end.
     """
     chosen: dict[int, list[Ligand]] = {1: [], 0: []}
     failed = {1: 0, 0: 0}
@@ -79,9 +82,9 @@ def docked_set(
     Raises
     ------
     chemdl.screening.receptors.DockingError
-        where ``rows`` is empty.
+        Where ``rows`` is empty.
     chemdl.screening.poses.MissingPoseError
-        where a docking has not come to its end.
+        Where a docking has not come to its end.
     """
     if not rows:
         raise DockingError("no targets; name one or more that were docked")

@@ -48,10 +48,14 @@ def dock(
 
     Parameters
     ----------
-    rows : (SMILES, label) to draw from; 1 is an active, 0 a decoy.
-    actives, decoys : how many of each must get a pose; one that fails is replaced by the next.
-    seed : draws the sample. The search has a seed of its own, so that a pose does not depend on it.
-    engine : from a receptor to the function that docks a ligand into it; Vina where none is given.
+    rows
+        (SMILES, label) to draw from; 1 is an active, 0 a decoy.
+    actives, decoys
+        How many of each must get a pose; one that fails is replaced by the next.
+    seed
+        Draws the sample. The search has a seed of its own, so that a pose does not depend on it.
+    engine
+        From a receptor to the function that docks a ligand into it; Vina where none is given.
 
     Yields
     ------
@@ -60,9 +64,9 @@ def dock(
     Raises
     ------
     DockingError
-        where there are too few ligands.
+        Where there are too few ligands.
     MissingExtraError
-        where a ligand is to be docked and the packages of the extra ``dock`` are not there.
+        Where a ligand is to be docked and the packages of the extra ``dock`` are not there.
     """
     find: Engine | None = None
     for ligand in ligands_to_dock(target, rows, actives=actives, decoys=decoys, seed=seed):
@@ -90,7 +94,7 @@ def ligands_to_dock(
     Raises
     ------
     DockingError
-        where there are too few ligands.
+        Where there are too few ligands.
     """
     streams = {label: in_random_order(rows, label, seed) for label in (1, 0)}
     wanted = {1: actives, 0: decoys}
@@ -113,7 +117,7 @@ def vina(protein: Receptor) -> Engine:
     Raises
     ------
     MissingExtraError
-        where Vina is not installed.
+        Where Vina is not installed.
     """
     try:
         from vina import Vina
@@ -142,9 +146,9 @@ def pdbqt(smiles: str) -> str:
     Raises
     ------
     DockingError
-        when no conformer is found or Meeko cannot type an atom.
+        When no conformer is found or Meeko cannot type an atom.
     MissingExtraError
-        where Meeko is not installed.
+        Where Meeko is not installed.
     """
     try:
         with _quiet():

@@ -90,7 +90,7 @@ def similarity_to_actives(
     Raises
     ------
     ValueError
-        where there are not as many actives as were predicted.
+        Where there are not as many actives as were predicted.
     """
     predictions = result.predictions
     rows = np.flatnonzero(predictions.targets[:, task] == 1)

@@ -49,9 +49,9 @@ def read_ligands(target: str, folder: Path | None = None) -> list[tuple[str, int
     Raises
     ------
     DockingError
-        for an unknown target, or files that are not there.
+        For an unknown target, or files that are not there.
     chemdl.data.UnavailableError
-        where DUD-E cannot be fetched.
+        Where DUD-E cannot be fetched.
     """
     set_folder, files = _FILES[ligand_set(target)]
     if folder is None and set_folder == "dude" and not os.environ.get("CHEMDL_MIRROR"):
@@ -78,7 +78,7 @@ def neutral(smiles: str) -> tuple[str, str]:
     Raises
     ------
     DockingError
-        for SMILES that RDKit cannot read.
+        For SMILES that RDKit cannot read.
     """
     from rdkit.Chem.MolStandardize import rdMolStandardize
 
@@ -103,7 +103,7 @@ def as_one_task(dataset: Dataset, *, as_stored: bool = False) -> Dataset:
     Raises
     ------
     DockingError
-        for a set without the column ``target``.
+        For a set without the column ``target``.
     """
     if "target" not in dataset.columns:
         raise DockingError(f"{dataset.name} has no column 'target'; take a set such as dude")

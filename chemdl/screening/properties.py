@@ -26,7 +26,7 @@ def physical_properties(smiles: Any) -> NDArray[np.float32]:
     Raises
     ------
     ValueError
-        for an empty set or an unparsable SMILES; row and text are named.
+        For an empty set or an unparsable SMILES; row and text are named.
     """
     return cached_rows("properties", {}, as_smiles(smiles), _properties)
 

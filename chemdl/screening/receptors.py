@@ -45,9 +45,12 @@ class Atoms:
 
     Attributes
     ----------
-    types : (n,) AutoDock's atom types, str.
-    elements : (n,) symbols.
-    xyz : (n, 3) float32, in Å.
+    types
+        (n,) AutoDock's atom types, str.
+    elements
+        (n,) symbols.
+    xyz
+        (n, 3) float32, in Å.
     """
 
     types: NDArray[np.str_]
@@ -72,10 +75,14 @@ class Receptor:
 
     Attributes
     ----------
-    target : its name in the ligand set (``akt1``); ``title`` says what it is.
-    atoms : all its atoms, cofactors and metals included.
-    center, size : of the box that is searched, three numbers each in Å.
-    path : the PDBQT file in the cache.
+    target
+        Its name in the ligand set (``akt1``); ``title`` says what it is.
+    atoms
+        All its atoms, cofactors and metals included.
+    center, size
+        Of the box that is searched, three numbers each in Å.
+    path
+        The PDBQT file in the cache.
     """
 
     target: str
@@ -98,7 +105,7 @@ def ligand_set(target: str) -> str:
     Raises
     ------
     DockingError
-        for an unknown target, with the near misses.
+        For an unknown target, with the near misses.
     """
     return _entry(target)["ligands"]
 
@@ -109,9 +116,9 @@ def receptor(target: str, progress: bool = True) -> Receptor:
     Raises
     ------
     DockingError
-        for an unknown target, or a file that is no receptor or no box.
+        For an unknown target, or a file that is no receptor or no box.
     chemdl.data.DatasetError
-        when the archive cannot be had or is not the one registered.
+        When the archive cannot be had or is not the one registered.
     """
     entry = _entry(target)
     pdbqt = _fetched(f"{entry['receptor']}_target.pdbqt", entry["pdbqt_sha256"], progress)
@@ -127,7 +134,7 @@ def read_pdbqt(text: str, source: str = "the text") -> Atoms:
     Raises
     ------
     DockingError
-        when it holds no atom, or one of an unknown type or without coordinates.
+        When it holds no atom, or one of an unknown type or without coordinates.
     """
     types, xyz = [], []
     for line in text.splitlines():
@@ -148,7 +155,7 @@ def atoms(types: Any, xyz: Any, source: str = "the atoms") -> Atoms:
     Raises
     ------
     DockingError
-        for a type of no known element.
+        For a type of no known element.
     """
     unknown = sorted({t for t in types if t.upper() not in _ELEMENTS})
     if unknown:
@@ -166,7 +173,7 @@ def read_box(
     Raises
     ------
     DockingError
-        when one of the six numbers is missing or no number, or a size is not positive.
+        When one of the six numbers is missing or no number, or a size is not positive.
     """
     parts = (line.partition("=") for line in text.splitlines())
     values = {name.strip(): value for name, _, value in parts}

@@ -49,7 +49,7 @@ def show(
     Raises
     ------
     ValueError
-        for an empty ``alt``, or one that only repeats the caption.
+        For an empty ``alt``, or one that only repeats the caption.
     """
     from IPython.display import HTML, display
 

@@ -37,10 +37,14 @@ class CrystalBatch(NamedTuple):
 
     Attributes
     ----------
-    numbers : (P,) atomic numbers, 0 for padding.
-    crystal : (P,) which crystal a site belongs to, B for padding.
-    distance, centre, other : (Q,); padding joins a padding site to itself.
-    size : B.
+    numbers
+        (P,) atomic numbers, 0 for padding.
+    crystal
+        (P,) which crystal a site belongs to, B for padding.
+    distance, centre, other
+        (Q,); padding joins a padding site to itself.
+    size
+        B.
     """
 
     numbers: Tensor

@@ -182,12 +182,16 @@ class Multitask(NeuralEstimator):
 
     Parameters
     ----------
-    hidden, dropout, activation, batch_norm, initial_bias : of the network; a pair of dropout rates
-        is for the input and for every hidden layer.
-    counts, radius, size : of the fingerprint.
-    tabulated, standardised : read the descriptors that the data set brings instead.
-    shared : one network for all tasks; ``False`` trains one for each task.
-    networks : average so many networks, trained from seeds of their own.
+    hidden, dropout, activation, batch_norm, initial_bias
+        Of the network; a pair of dropout rates is for the input and for every hidden layer.
+    counts, radius, size
+        Of the fingerprint.
+    tabulated, standardised
+        Read the descriptors that the data set brings instead.
+    shared
+        One network for all tasks; ``False`` trains one for each task.
+    networks
+        Average so many networks, trained from seeds of their own.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

@@ -151,8 +151,10 @@ class PictureCNN(NeuralEstimator):
 
     Parameters
     ----------
-    width, blocks, dropout : of the network.
-    size, resolution : of the depictions, in pixels a side and in Å a pixel.
+    width, blocks, dropout
+        Of the network.
+    size, resolution
+        Of the depictions, in pixels a side and in Å a pixel.
     """
 
     # Above 40,000 parameters replicas train one after another on a CPU: stacked, that is with

@@ -71,7 +71,8 @@ class SmilesCNN(SmilesEstimator):
 
     Parameters
     ----------
-    filters, widths : of the network: filters of each width, widths in tokens.
+    filters, widths
+        Of the network: filters of each width, widths in tokens.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

@@ -80,9 +80,12 @@ class SmilesEstimator(NeuralEstimator):
 
     Parameters
     ----------
-    embedding : numbers that stand for a token.
-    dropout : of the string's vector.
-    variants : SMILES of each molecule.
+    embedding
+        Numbers that stand for a token.
+    dropout
+        Of the string's vector.
+    variants
+        SMILES of each molecule.
     """
 
     embedding: int = 32

@@ -23,9 +23,12 @@ class Transferred(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    net : the unfitted net. It learns the molecules of ``source`` that are not in ``without``.
-    source : name of the data set that the net learns from.
-    without : name of the data set that is predicted: none of its molecules is learned from.
+    net
+        The unfitted net. It learns the molecules of ``source`` that are not in ``without``.
+    source
+        Name of the data set that the net learns from.
+    without
+        Name of the data set that is predicted: none of its molecules is learned from.
     """
 
     kind: ClassVar[str] = "deep"

@@ -156,8 +156,10 @@ class UGRNN(GraphEstimator):
 
     Parameters
     ----------
-    width, hidden, dropout : of the network.
-    networks : average so many networks, trained from seeds of their own.
+    width, hidden, dropout
+        Of the network.
+    networks
+        Average so many networks, trained from seeds of their own.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

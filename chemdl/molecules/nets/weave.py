@@ -205,8 +205,10 @@ class Weave(NeuralEstimator):
 
     Parameters
     ----------
-    width, modules, length, histogram, hidden, dropout : of the network.
-    max_distance : bonds between the atoms of a pair, at most.
+    width, modules, length, histogram, hidden, dropout
+        Of the network.
+    max_distance
+        Bonds between the atoms of a pair, at most.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

@@ -107,8 +107,10 @@ class ChainLabeller(NeuralLabeller):
 
     Parameters
     ----------
-    classes : of each task the number of its classes, 0 for a task of values.
-    profile : whether profiles are read beside the residues.
+    classes
+        Of each task the number of its classes, 0 for a task of values.
+    profile
+        Whether profiles are read beside the residues.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

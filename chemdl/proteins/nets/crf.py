@@ -23,9 +23,12 @@ def log_partition(scores: Tensor, steps: Tensor, mask: Tensor) -> Tensor:
 
     Parameters
     ----------
-    scores : (g, n, L, S) of each state at each site.
-    steps : (g, S, S) from the state before to the state.
-    mask : (n, L) or (g, n, L), true for sites; each chain's sites come first, padding after.
+    scores
+        (g, n, L, S) of each state at each site.
+    steps
+        (g, S, S) from the state before to the state.
+    mask
+        (n, L) or (g, n, L), true for sites; each chain's sites come first, padding after.
     """
     top = scores.amax(3, keepdim=True).detach()
     local = (scores - top).exp()

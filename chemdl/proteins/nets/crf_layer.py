@@ -98,9 +98,12 @@ def field_probabilities(
 
     Parameters
     ----------
-    outputs : (sites, k + Σ classes²) of a :class:`FieldNetwork`, chain after chain.
-    lengths : sites of each chain.
-    block : how many chains are padded to one length and worked out together.
+    outputs
+        (sites, k + Σ classes²) of a :class:`FieldNetwork`, chain after chain.
+    lengths
+        Sites of each chain.
+    block
+        How many chains are padded to one length and worked out together.
     """
     chains = np.split(outputs, np.cumsum(lengths)[:-1])
     probabilities: list[list[np.ndarray]] = [[] for _ in classes]

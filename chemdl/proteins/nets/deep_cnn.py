@@ -60,8 +60,10 @@ class DeepCNN(FieldLabeller):
 
     Parameters
     ----------
-    width, depth, kernel, dropout : of the network.
-    field : put a linear-chain field on top (:class:`chemdl.proteins.nets.crf_layer.FieldNetwork`).
+    width, depth, kernel, dropout
+        Of the network.
+    field
+        Put a linear-chain field on top (:class:`chemdl.proteins.nets.crf_layer.FieldNetwork`).
     """
 
     width: int = 96

@@ -61,8 +61,10 @@ class TwoStageNet(ChainLabeller):
 
     Parameters
     ----------
-    windows, hidden : residues that each stage sees, and its hidden units.
-    dropout : of the hidden units of both.
+    windows, hidden
+        Residues that each stage sees, and its hidden units.
+    dropout
+        Of the hidden units of both.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

@@ -146,10 +146,12 @@ class WindowNet(ChainLabeller):
 
     Parameters
     ----------
-    window : residues that the first layer sees, an odd number.
-    width, depth, dropout : of the hidden layers.
-    pretrained : start from layers that were trained as autoencoders
-        (:class:`PretrainedWindowNetwork`).
+    window
+        Residues that the first layer sees, an odd number.
+    width, depth, dropout
+        Of the hidden layers.
+    pretrained
+        Start from layers that were trained as autoencoders (:class:`PretrainedWindowNetwork`).
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

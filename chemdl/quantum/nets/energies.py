@@ -48,9 +48,12 @@ class PaddedAtoms(NamedTuple):
 
     Attributes
     ----------
-    numbers : (B, L) atomic numbers, 0 for padding.
-    real : (B, L) 1 for atoms, 0 for padding.
-    xyz : (B, L, 3) positions in Å.
+    numbers
+        (B, L) atomic numbers, 0 for padding.
+    real
+        (B, L) 1 for atoms, 0 for padding.
+    xyz
+        (B, L, 3) positions in Å.
     """
 
     numbers: Tensor
@@ -70,9 +73,11 @@ class Pairs(NamedTuple):
 
     Attributes
     ----------
-    distance : (B, L, L) in Å, without meaning for padding.
-    near : (B, L, L) a smooth cutoff, (cos(π d / cutoff) + 1) / 2 for two different atoms nearer
-        than the cutoff, else 0.
+    distance
+        (B, L, L) in Å, without meaning for padding.
+    near
+        (B, L, L) a smooth cutoff, (cos(π d / cutoff) + 1) / 2 for two different atoms nearer than
+        the cutoff, else 0.
     """
 
     distance: Tensor
@@ -199,7 +204,7 @@ class GeometryNet(NeuralEstimator):
     Raises
     ------
     ValueError
-        in ``predict``, for a molecule with an element that no train row has.
+        In ``predict``, for a molecule with an element that no train row has.
     """
 
     _loss: ClassVar[Any] = ABSOLUTE_ERROR

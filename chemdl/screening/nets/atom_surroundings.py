@@ -73,8 +73,10 @@ class AtomSurroundings(NeuralEstimator):
 
     Parameters
     ----------
-    width : units of each layer.
-    dropout : rate after the first layer over atoms and after the hidden layer.
+    width
+        Units of each layer.
+    dropout
+        Rate after the first layer over atoms and after the hidden layer.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

@@ -66,9 +66,12 @@ class LigandOnly(NeuralEstimator):
 
     Parameters
     ----------
-    representation : ``ecfp`` or ``properties``, as in :func:`ligand_features`.
-    width : units of the hidden layer.
-    dropout : rate after it.
+    representation
+        ``ecfp`` or ``properties``, as in :func:`ligand_features`.
+    width
+        Units of the hidden layer.
+    dropout
+        Rate after it.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

@@ -163,10 +163,14 @@ class Voxels(NeuralEstimator):
 
     Parameters
     ----------
-    width : channels of the first convolution; the others have twice as many.
-    size : cells along each side of the box.
-    resolution : side of a cell, in Å.
-    dropout : rate before the output.
+    width
+        Channels of the first convolution; the others have twice as many.
+    size
+        Cells along each side of the box.
+    resolution
+        Side of a cell, in Å.
+    dropout
+        Rate before the output.
     """
 
     # Wide enough that replicas train one after another on a CPU: stacked, that is with
