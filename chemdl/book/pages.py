@@ -1,23 +1,23 @@
-"""The pages that are made from records: what was found, the ledger, data sets, runs, reference."""
+"""The pages that are made from records: what was found, the ledger, data sets, runs."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from chemdl import data as datasets
-from chemdl.book import ledger_page, reference
+from chemdl.book import ledger_page
 from chemdl.book.markdown import escape, table
 from chemdl.book.run import chapter_name, read_run
 from chemdl.evidence.ledger import ledger_rows
 from chemdl.evidence.result import find_results
 
 
-def write_pages(source: Path, output: Path, chapters: Sequence[str], toc: dict[str, Any]) -> None:
-    """Write the generated pages into ``source`` and add the reference's pages to ``toc``."""
+def write_pages(source: Path, output: Path, chapters: Sequence[str]) -> None:
+    """Write the generated pages into ``source``."""
     rows = ledger_rows(output / "cards")
     titles = chapter_titles(source)
     texts = {
@@ -26,16 +26,10 @@ def write_pages(source: Path, output: Path, chapters: Sequence[str], toc: dict[s
         "pages/datasets.md": datasets_text(_cleanings(output)),
         "pages/runs.md": runs_text([r for c in chapters if (r := read_run(output, c))], titles),
     }
-    names = reference.module_names()
-    texts["pages/reference.md"] = reference.reference_text(names)
-    texts |= {f"pages/reference/{name}.md": reference.module_text(name) for name in names}
     for name, text in texts.items():
         path = source / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    entry = _toc_entry(toc, "pages/reference")
-    if entry is not None:
-        entry["sections"] = [{"file": f"pages/reference/{name}"} for name in names]
 
 
 # data sets
@@ -160,15 +154,3 @@ def chapter_titles(source: Path) -> dict[str, tuple[str, str]]:
         title = heading[1].strip() if heading else name
         titles[name] = (title, path.relative_to(source).as_posix())
     return titles
-
-
-def _toc_entry(node: Any, file: str) -> dict[str, Any] | None:
-    """Return the entry of a table of contents that names ``file``."""
-    children: Iterable[Any] = ()
-    if isinstance(node, dict):
-        if node.get("file") == file:
-            return node
-        children = node.values()
-    elif isinstance(node, list):
-        children = node
-    return next((found for child in children if (found := _toc_entry(child, file))), None)

@@ -101,9 +101,8 @@ def assemble(root: Path, output: Path, source: Path) -> Path:
     chapters = chapters_of(root / "_toc.yml")
     for chapter in chapters:
         _place_chapter(root, output, source, chapter)
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    pages.write_pages(source, output, [chapter_name(chapter) for chapter in chapters], toc)
-    _write_yaml(source / "_toc.yml", toc)
+    pages.write_pages(source, output, [chapter_name(chapter) for chapter in chapters])
+    shutil.copyfile(root / "_toc.yml", source / "_toc.yml")
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     _write_yaml(source / "_config.yml", with_address(config, repository_address(root)))
     return source

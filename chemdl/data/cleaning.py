@@ -42,7 +42,7 @@ def keep_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None =
     table
         Rows as the files hold them, each its own only site.
     kind
-        Of the targets, as in :class:`chemdl.data.Dataset`.
+        Of the targets, as in :class:`chemdl.data.dataset.Dataset`.
     parses
         Says whether an input can be used; rows that fail are left out and counted.
 

@@ -44,13 +44,13 @@ def read_ligands(target: str, folder: Path | None = None) -> list[tuple[str, int
     """Return (SMILES, label) of a target as its ligand set has them, actives first.
 
     Without the set's ``folder`` they are read from the folder that ``CHEMDL_MIRROR`` names. Without
-    that, :func:`chemdl.data.fetch` brings the files of DUD-E, but not those of DUD.
+    that, :func:`~chemdl.data.loading.fetch` brings the files of DUD-E, but not those of DUD.
 
     Raises
     ------
     DockingError
         For an unknown target, or files that are not there.
-    chemdl.data.UnavailableError
+    chemdl.data.errors.UnavailableError
         Where DUD-E cannot be fetched.
     """
     set_folder, files = _FILES[ligand_set(target)]

@@ -117,7 +117,7 @@ def receptor(target: str, progress: bool = True) -> Receptor:
     ------
     DockingError
         For an unknown target, or a file that is no receptor or no box.
-    chemdl.data.DatasetError
+    chemdl.data.errors.DatasetError
         When the archive cannot be had or is not the one registered.
     """
     entry = _entry(target)
