@@ -24,7 +24,7 @@ class UsageError(ValueError):
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that answers in one line and names near misses."""
+    """A parser whose error messages are one line and list similar names."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)

@@ -1,4 +1,4 @@
-"""Registries: the domains bring readers, metrics, models … under names; the spine looks them up.
+"""Registries: the domains register readers, metrics, models … by name for the rest of the package.
 
 A domain is a subpackage with a module ``domain`` that holds a :class:`Domain`, or another
 package's object of that kind under the entry point ``chemdl.domains``.
@@ -20,16 +20,16 @@ ENTRY_POINTS = "chemdl.domains"
 
 
 class UnknownNameError(ValueError):
-    """A name that stands for nothing; the message lists the near misses and all known names.
+    """A name that is not registered; the message lists similar names and all known names.
 
     Parameters
     ----------
     kind
-        What the name should stand for, such as ``metric``.
+        Kind of thing that was looked for, such as ``metric``.
     name
-        What was given.
+        The unknown name.
     known
-        All names that stand for something.
+        All known names.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
@@ -41,16 +41,16 @@ class UnknownNameError(ValueError):
 
 @dataclass(frozen=True)
 class Domain:
-    """Which modules of a domain register what, by their full names.
+    """The full names of a domain's modules, by what they register.
 
-    A package stands for all modules in it, so that a new file registers by being there. They are
-    imported when a name of their kind is first asked for, so that listing data sets, say,
-    imports no network.
+    A package stands for all modules in it, so a new file needs no entry of its own. The modules are
+    imported when a name of their kind is first looked up; listing data sets, for example, imports
+    no network.
 
     Attributes
     ----------
     name
-        Of the domain.
+        Name of the domain.
     data
         Modules that register readers of files and kinds of input.
     splits
@@ -75,14 +75,14 @@ class Domain:
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """What is registered under names of one kind, by the spine and by every domain.
+    """What this package and every domain registered under names of one kind.
 
     Parameters
     ----------
     kind
-        What a name stands for; error messages use it.
+        Kind of thing that the names stand for; error messages use it.
     part
-        The field of :class:`Domain` that names the modules which register such names.
+        Field of :class:`Domain` that lists the modules which register such names.
     """
 
     def __init__(self, kind: str, part: str) -> None:
@@ -91,12 +91,12 @@ class Registry(Mapping[str, T], Generic[T]):
         self._complete = False
 
     def add(self, name: str, value: T) -> None:
-        """Register a value; what is defined again, by a notebook's cell say, replaces the earlier.
+        """Register a value; defining it again, as in a notebook, replaces the earlier one.
 
         Raises
         ------
         ValueError
-            Where the name stands for something else already.
+            If the name is already registered for something else.
         """
         if _definition(self._values.get(name, value)) != _definition(value):
             raise ValueError(f"{self.kind} {name!r} is registered twice")

@@ -66,9 +66,9 @@ def bounded(most: int | None = None) -> Iterator[None]:
     Parameters
     ----------
     most
-        Threads of each library; 1 for a fit beside others. ``None``, for a fit that has the machine
-        to itself: every core that this process may use, but one thread of OpenMP and torch where
-        waiting threads spin.
+        Largest number of threads of each library; 1 for a fit that runs beside others. ``None``,
+        for a fit that runs alone, allows every core of this process, but only one thread of OpenMP
+        and torch if their waiting threads do not sleep.
     """
     if most is None:
         bound = _Bound(cores(), cores() if waiting_threads_sleep() else 1)

@@ -1,4 +1,4 @@
-"""Look at the built book: a build that passes may still hold broken pages."""
+"""Check the pages of the built book: a build without errors may still contain broken pages."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def check_book(html_dir: Path | None = None, source_dir: Path | None = None) -> 
     Raises
     ------
     NoBookError
-        When there is none.
+        If no book was built.
     """
     build = (project_root() or Path.cwd()) / "_build"
     html_dir, source_dir = html_dir or build / "html", source_dir or build / "source"
@@ -238,7 +238,7 @@ def unresolved_citations(source_dir: Path, pages: Iterable[_Page]) -> Iterator[s
 
 
 def remote_addresses(page: _Page) -> Iterator[str]:
-    """Name what a page needs from elsewhere to render: it has to read the same offline."""
+    """Name what a page loads from other servers: the book must look the same offline."""
     for element in page.soup.find_all(list(_LOADING)):
         for attribute in _LOADING[element.name]:
             for address in str(element.get(attribute) or "").split(", "):

@@ -39,11 +39,11 @@ _BROUGHT_BY = {"deepchem": "deepchem", "pymatgen": "materials"}
 
 
 class UnknownChapterError(ValueError):
-    """A chapter that does not exist; the message lists the near misses."""
+    """A chapter that does not exist; the message lists similar names."""
 
 
 class UnknownParameterError(ValueError):
-    """A parameter that the chapter does not have; the message lists the near misses."""
+    """A parameter that the chapter does not have; the message lists similar names."""
 
 
 class ChapterFailedError(RuntimeError):
@@ -63,7 +63,7 @@ class ChapterFailedError(RuntimeError):
 
 @dataclass(frozen=True)
 class ChapterRun:
-    """What came of running one chapter.
+    """The outcome of running one chapter.
 
     ``studies`` name the cards it wrote, ``unchanged`` says that an earlier run with the same key
     was kept.
@@ -100,7 +100,7 @@ def find_chapter(chapter: str | Path) -> Path:
     Raises
     ------
     UnknownChapterError
-        Naming the near misses.
+        If there is no such chapter; the message lists similar names.
     """
     path = Path(chapter)
     if path.suffix == ".ipynb" and path.is_file():
@@ -125,7 +125,7 @@ def run_chapters(
     skip_unchanged: bool = False,
     **parameters: Any,
 ) -> list[ChapterRun]:
-    """Run chapters one after the other and return what came of each.
+    """Run chapters one after the other and return the outcome of each.
 
     Parameters
     ----------
@@ -137,21 +137,22 @@ def run_chapters(
         Folder for the executed notebooks, cards and replicas; by default ``_build/runs/<profile>``
         in a checkout, else ``chemdl-output/<profile>``.
     skip_unchanged
-        Keep an earlier run in ``output`` whose key (sources, data records, seed, profile, versions)
-        is the same.
+        Whether to keep an earlier run in ``output`` whose key (sources, data records, seed,
+        profile, versions) is the same.
     parameters
-        Any further parameter that a chapter declares in its parameters cell.
+        Any other parameter that the chapters declare in their parameters cell.
 
     Raises
     ------
     UnknownChapterError
-        Before anything runs.
+        For a chapter that does not exist; raised before anything runs.
     UnknownParameterError
-        Before anything runs.
+        For a parameter that a chapter does not have; raised before anything runs.
     chemdl.settings.SettingsError
-        Before anything runs.
+        For a value that a parameter cannot take; raised before anything runs.
     ChapterFailedError
-        For the first chapter that fails; its unfinished study leaves no card.
+        If a chapter fails; the chapters after it do not run, and its unfinished study leaves no
+        card.
     """
     notebooks = [find_chapter(chapter) for chapter in chapters]
     given = {"profile": profile, "seed": seed, "device": device, "output": str(output or "")}
@@ -307,7 +308,7 @@ def _text(error: Any) -> str:
 def _cards(output: Path, chapter: str) -> dict[str, Path]:
     """Return the chapter's cards in ``output`` by study.
 
-    What a killed run left half-written is hidden and none.
+    Hidden files, which a killed run left half-written, do not count.
     """
     results = map(read_result, sorted((output / "cards").glob("[!.]*.json")))
     return {result.study: result.path for result in results if result.chapter == chapter}

@@ -37,7 +37,7 @@ def checkout() -> Path:
     Raises
     ------
     BookError
-        Where chemdl is installed without its book.
+        If chemdl is installed without the checkout that holds the book.
     """
     root = project_root()
     if root is None:
@@ -116,7 +116,7 @@ def build_html(source: Path, html: Path) -> Path:
     Raises
     ------
     BookError
-        With what jupyter-book said.
+        If jupyter-book fails or warns; the message quotes its output.
     """
     if html.parts[-2:] != ("_build", "html"):
         raise BookError(f"Jupyter Book builds into <folder>/_build/html, not {html}")

@@ -25,32 +25,34 @@ class Dataset:
     Attributes
     ----------
     name
-        The registry's name of the set.
+        Name of the set in the registry.
     inputs
-        Object array of str, shape (n,): SMILES as the source wrote them.
+        Text of each row, object array of str, shape (n,): for molecules the SMILES as the source
+        wrote them.
     targets
-        float64, shape (n, tasks), or (sites, tasks) back to back in the order of the rows; NaN
-        where nothing was measured. Classes are 0 and 1.
+        float64, shape (n, tasks), or (sites, tasks) with the sites of all rows one after the other;
+        NaN where nothing was measured. Classes are 0 and 1.
     tasks
         One name per column of ``targets``.
     kind
-        ``classification``, ``regression``, or ``labelling``, where each task has numbers of its own
-        kind: states numbered from 0, or values.
+        ``classification``, ``regression`` or ``labelling``. In a labelling set each task has either
+        states numbered from 0 or real values.
     unit
-        Unit of the targets, or what class 1 means.
+        Unit of the targets, or the meaning of class 1.
     card
-        Title, source, licence, citation (a key of references.bib), input, content_sha256, n, and
-        cleaning {raw, unparsable, unlabelled, duplicate, conflicting, kept, …, examples}.
+        Description of the set: title, source, licence, citation (a key of references.bib), input,
+        content_sha256, n, and the counts of the cleaning {raw, unparsable, unlabelled, duplicate,
+        conflicting, kept, …, examples}.
     columns
-        Further arrays aligned by row: ``set`` (train, valid or test) and ``fold`` (-1 is none) of a
-        published split, ``id`` as the source names the row.
+        Further arrays of n entries: ``set`` (train, valid or test) and ``fold`` (-1: none) of a
+        published split, and ``id``, the source's name of the row.
     lengths
-        Sites of each row, shape (n,); ``None`` where a row is its own only site.
+        Number of sites of each row, shape (n,); ``None`` where each row has one line of targets.
 
     Raises
     ------
     DatasetError
-        When the parts do not fit together, naming the sizes that clash.
+        If the arrays do not have matching lengths; the message names the sizes.
     """
 
     name: str
@@ -108,7 +110,7 @@ class Dataset:
         Raises
         ------
         DatasetError
-            For no rows, or a row that the set does not have.
+            If no row is chosen, or a row that the set does not have.
         """
         index = self._row_index(rows)
         return Dataset(
@@ -129,7 +131,7 @@ class Dataset:
 
     @property
     def offsets(self) -> np.ndarray:
-        """Where each row's sites begin, and after the last row their number: shape (n + 1,)."""
+        """Index of the first site of each row, then the number of all sites, shape (n + 1,)."""
         lengths = np.ones(len(self), np.int64) if self.lengths is None else self.lengths
         return np.concatenate([[0], np.cumsum(lengths)])
 
@@ -181,15 +183,16 @@ class Dataset:
         Parameters
         ----------
         train, valid, test
-            Rows of ``columns["set"]`` that stay; when left out, valid rows become fewer in
-            proportion to the train rows, and all test rows stay.
+            Number of rows of each subset in ``columns["set"]`` to keep. By default all test rows
+            stay, and valid rows are reduced in the same proportion as train rows.
         seed
-            Chooses the rows of each subset anew; of a generator, one subset after the other.
+            Seed, from which the rows of each subset are drawn independently, or a generator, from
+            which they are drawn one subset after the other.
 
         Raises
         ------
         DatasetError
-            For a set without a published split.
+            If the set has no published split.
         """
         if "set" not in self.columns:
             raise DatasetError(f"{self.name}: no column 'set', so no published split; use sample")

@@ -1,7 +1,7 @@
 """Feature rows computed once per molecule: in memory by input, on disk by content.
 
-Rows are computed in blocks. Each block is a file as soon as it is there, so that a long
-featurisation that was stopped goes on after its last whole block, and a bar shows how far it is.
+Rows are computed in blocks. Each block is written to a file when it is finished, so that a long
+featurisation that was stopped continues after its last complete block; a bar shows the progress.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ class RowCache:
     Parameters
     ----------
     name, parameters
-        What the rows are; with RDKit's version and a block's inputs they make the name of a file in
-        ``cache_dir()/features``.
+        What the rows are. The name of a file in ``cache_dir()/features`` is made from them, RDKit's
+        version and the inputs of the block.
     compute
-        Maps m input strings to an array whose first axis is m. Rows must not depend on the other
-        inputs.
+        Function from m input strings to an array whose first axis has length m. A row must not
+        depend on the other inputs.
     bound
-        Bytes that the matrix may take. Rows beyond it are computed (or read from disk) at each call
-        and not kept in memory.
+        Largest size of the matrix in bytes. Rows beyond it are computed (or read from disk) at each
+        call and not kept in memory.
     block
-        Rows that are computed, and kept on disk, at once.
+        Number of rows that are computed, and stored in one file, at once.
     """
 
     def __init__(

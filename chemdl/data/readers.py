@@ -104,8 +104,8 @@ def read_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     Raises
     ------
     DatasetError
-        For a missing column, a row with too few or too many cells, or a target that is no number,
-        naming file, line, column and value.
+        For a missing column, a row with too few or too many cells, or a target that is not a
+        number; the message names the file, the line, the column and the value.
     """
     targets = options["targets"]
     wanted = dict(targets) if isinstance(targets, Mapping) else {t: t for t in targets}

@@ -39,11 +39,11 @@ Number = int | float
 
 
 class ClaimError(ValueError):
-    """A record of claims.yml that does not keep its form; it names the record and the field."""
+    """A record of claims.yml with an invalid form; the message names the record and the field."""
 
 
 class Record(BaseModel):
-    """A part of a claim: no field more, no value of another type, no NaN."""
+    """A part of a claim: extra fields, values of another type and NaN are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -195,7 +195,7 @@ def load_claims(path: Path | None = None) -> dict[str, Claim]:
     Raises
     ------
     ClaimError
-        For a record that does not keep its form, or an id that stands twice.
+        For a record with an invalid form, or an id that occurs twice.
     """
     path = path or data_dir() / "claims.yml"
     return dict(_read(path, path.stat().st_mtime_ns))
@@ -214,7 +214,7 @@ def for_study(study: str) -> list[Claim]:
 
 
 def get(name: str) -> Claim:
-    """Return one claim; an unknown id is an error with the near misses."""
+    """Return one claim; for an unknown id the error lists similar ids."""
     found = load_claims()
     if name not in found:
         raise ClaimError(str(UnknownNameError("claim", name, found)))
@@ -222,7 +222,7 @@ def get(name: str) -> Claim:
 
 
 def orphans(claims: Iterable[Claim], chapters: Collection[str] = CHAPTERS) -> list[str]:
-    """Name the claims that nothing judges: no test and no reason, or a chapter that is not."""
+    """Name the claims that nothing judges: no test and no reason, or a chapter that does not exist."""
     found = []
     for claim in claims:
         if claim.test is None and not claim.reason:
@@ -290,7 +290,7 @@ def parse(record: Any) -> Claim:
     Raises
     ------
     ClaimError
-        Naming the record and the field that breaks the form.
+        If the form is invalid; the message names the record and the field.
     """
     name = record.get("id", "without id") if isinstance(record, Mapping) else repr(record)
     try:

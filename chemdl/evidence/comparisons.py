@@ -27,11 +27,11 @@ SEVERAL = ("task", "target")
 class Evidence:
     """What comparisons are drawn from: one row per replica, and the predictions.
 
-    ``unit`` is the unit of resampling: ``fold`` for resampled folds of one dataset, ``task`` or
-    ``target`` for several targets with one mean difference each (a target is a task of its own, or
-    the fold that leaves it out), any other (``molecule``, …) for a fixed test set whose units
-    ``groups`` labels (None: those of the predictions, else each row its own).
-    ``folds`` is the number of replicas in one whole repeat.
+    ``unit`` is the unit of resampling: ``fold`` for resampled folds of one dataset; ``task`` or
+    ``target`` for several targets with one mean difference each (a target is either a task, or left
+    out in one fold); any other name (``molecule``, …) for a fixed test set. The units of a fixed
+    test set are labelled by ``groups`` (None: by the units of the predictions, or each row is a
+    unit). ``folds`` is the number of replicas in one whole repeat.
     """
 
     scores: Sequence[Row]
@@ -97,7 +97,7 @@ def against(evidence: Evidence, reference: str, models: Sequence[str], metric: s
 
 
 def judge(claim: Claim, evidence: Evidence, profile: str) -> tuple[Row, Row | None]:
-    """Judge a claim that names this study: its verdict row, and the comparison behind it.
+    """Judge a claim that names this study; return its verdict row and the comparison behind it.
 
     A verdict from less than one whole repeat of the protocol is provisional, and says so.
     """

@@ -1,4 +1,4 @@
-"""The ledger: each claim beside what the results say of it, computed once for every page."""
+"""The ledger: each claim with what the results say about it, computed once for all pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chemdl.evidence.verdicts import MEANING, is_in_agreement
 
 @dataclass(frozen=True)
 class Finding:
-    """What one result says of one claim.
+    """What one result says about one claim.
 
     ``value``, ``low`` and ``high`` are the reproduced difference or level with its interval;
     ``p`` is the comparison's own p value, before any correction; ``shortfall`` says what of its
@@ -47,7 +47,7 @@ class Row:
 
     @property
     def finding(self) -> Finding | None:
-        """The finding that counts: the recorded one, else the run's."""
+        """The recorded finding if there is one, else the finding of the run."""
         return self.recorded or self.own
 
     @property
@@ -69,13 +69,14 @@ def ledger_rows(folder: Path | None = None, claims: Mapping[str, Claim] | None =
     Parameters
     ----------
     folder
-        With the cards of a run, which stand beside the recorded ones.
+        Folder with the cards of a run, which are shown beside the recorded ones.
     claims
-        By id; all on record when left out.
+        Claims by their id; all recorded claims by default.
 
     Returns
     -------
-    rows whose ``adjusted_p`` is adjusted by Benjamini and Hochberg over all that have a p value.
+    list of Row
+        ``adjusted_p`` is adjusted by Benjamini and Hochberg over all rows with a p value.
     """
     claims = load_claims() if claims is None else claims
     recorded = findings(find_results().values(), claims)

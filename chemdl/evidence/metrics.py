@@ -28,22 +28,23 @@ class Metric:
     Attributes
     ----------
     name, unit
-        The unit is "" for a pure number, "target" for that of the data set's targets.
+        Name and unit of the metric. The unit is "" for a pure number and "target" for the unit of
+        the data set's targets.
     higher_is_better
-        Which way is better; read here and nowhere else.
+        Whether a higher value is better. All code reads the direction from here.
     margin
-        Differences below it do not matter; with ``relative_margin`` a share of the other model's
-        value.
+        Differences smaller than this do not matter. With ``relative_margin`` it is a share of the
+        other model's value.
     kind
-        "classification" (y in {0, 1}, p the probability of 1), "regression", or "labelling" (y and
-        p numbers of states).
+        "classification" (y is 0 or 1, p the probability of 1), "regression", or "labelling" (y and
+        p are numbers of states).
     weighted
-        (y (n,), p (n,), w (r, n)) -> (r,), see the module.
+        Function of y (n,), p (n,) and w (r, n) that returns (r,); see the module.
     task
-        The one task that the metric is about; it is NaN for others. "": every task.
+        The only task for which the metric is defined; it is NaN for others. "" means every task.
     by_unit
-        ``weighted`` takes as its last argument the unit (n,) of each row, such as the chain of a
-        residue; rows of a unit stand together, in order.
+        Whether ``weighted`` takes the unit (n,) of each row, such as the chain of a residue, as its
+        last argument; rows of a unit follow each other.
     """
 
     name: str
@@ -90,24 +91,25 @@ def score_tasks(
     Parameters
     ----------
     y
-        Labels (n, tasks) or (n,); NaN is "not measured" and ignored.
+        Labels, (n, tasks) or (n,); NaN means not measured and is ignored.
     p
-        Predictions of the same shape.
+        Predictions, of the same shape as ``y``.
     tasks
-        Their names; a metric that is about one task is NaN for the others.
+        Names of the tasks; a metric that is defined for one task is NaN for the others.
     units
-        The unit of each row (n,), for metrics that need it.
+        Unit of each row, (n,), for metrics that need it.
 
     Returns
     -------
-    NaN for a task where the metric is undefined (one class only, nothing measured);
-    :func:`mean_of_defined` counts those.
+    numpy.ndarray
+        The scores (tasks,); NaN for a task where the metric is undefined (one class only, nothing
+        measured). :func:`mean_of_defined` counts those.
 
     Raises
     ------
     ValueError
-        For shapes that differ, a prediction that is not finite, or a class other than 0 and 1; row
-        and column are named.
+        For shapes that differ, a prediction that is not finite, or a class other than 0 and 1; the
+        message names row and column.
     """
     metric = METRICS[metric] if isinstance(metric, str) else metric
     labels, predictions = check_scored(y, p, metric.kind)
@@ -150,7 +152,7 @@ def margin(metric: str | Metric, baseline_value: float | None = None) -> float:
     Raises
     ------
     ValueError
-        Where the margin is a share of the baseline's value and that is missing or not finite.
+        If the margin is a share of the baseline's value, and this value is missing or not finite.
     """
     metric = METRICS[metric] if isinstance(metric, str) else metric
     if not metric.relative_margin:

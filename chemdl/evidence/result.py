@@ -35,17 +35,19 @@ SCORE_COLUMNS = (
 
 @dataclass(frozen=True)
 class Predictions:
-    """Test predictions of a study, the source of every figure of errors.
+    """Test predictions of a study, from which all figures of errors are drawn.
 
     Attributes
     ----------
     targets
-        (n, tasks), NaN = not measured; (sites, tasks) where a row has several.
+        Measured values, (n, tasks), or (sites, tasks) where rows have several sites; NaN means not
+        measured.
     arrays
-        ``test/<repeat>/<fold>`` → lines of ``targets`` in test (m,), and
-        ``<model>/<condition>/<repeat>/<fold>`` → predictions (m, tasks).
+        Arrays by name: ``test/<repeat>/<fold>`` holds the indices (m,) of the test lines in
+        ``targets``, ``<model>/<condition>/<repeat>/<fold>`` the predictions (m, tasks).
     units
-        The dataset's row that each line of ``targets`` belongs to, where a row has several.
+        Row of the dataset that each line of ``targets`` belongs to, (sites,), where rows have
+        several sites.
     """
 
     targets: np.ndarray
@@ -77,9 +79,10 @@ class Result:
     Attributes
     ----------
     card
-        Everything that its card records.
+        Content of the card.
     path
-        The card's file; the predictions lie beside it and are read when they are asked for.
+        File of the card. The file of predictions is in the same folder and is read when it is first
+        needed.
     """
 
     card: Card
@@ -97,7 +100,7 @@ class Result:
 
     @property
     def profile(self) -> str:
-        """How much work the run did: smoke, quick or full."""
+        """Profile of the run, which sets how much work it did (smoke, quick or full)."""
         return self.card.profile
 
     @property
@@ -107,7 +110,7 @@ class Result:
 
     @property
     def metric(self) -> str:
-        """The metric that the study puts first: what tuning and summaries use."""
+        """The study's first metric, which tuning and summaries use."""
         return self.card.metrics[0].name
 
     @property
@@ -141,7 +144,7 @@ class Result:
         return self.card.protocol.groups is not None
 
     def model(self, name: str) -> ModelRow:
-        """Return what the card says of a model; an unknown name is an error with near misses."""
+        """Return what the card says about a model; unknown names raise an error."""
         for row in self.card.models:
             if row.name == name:
                 return row
@@ -230,14 +233,13 @@ class Result:
 def write_result(content: Mapping[str, Any], predictions: Predictions, folder: Path) -> Result:
     """Write ``<study>.npz`` and then ``<study>.json`` into ``folder``.
 
-    The card carries the hash of the predictions, and is written last: a run that is killed
-    between the two leaves the old pair or a pair that is refused when it is read, never a wrong
-    one.
+    The card contains the hash of the predictions and is written last. A run that is killed between
+    the two leaves either the old pair or a pair that is refused when it is read.
 
     Raises
     ------
     CardError
-        If the card does not keep its form.
+        If the form of the card is invalid.
     """
     folder = Path(folder)
     file = f"{content['study']}.npz"
@@ -263,7 +265,7 @@ def read_result(path: Path) -> Result:
     FileNotFoundError
         If there is no such file.
     CardError
-        If it is no JSON or does not keep its form.
+        If the file is not JSON or its form is invalid.
     """
     path = Path(path)
     try:
@@ -283,9 +285,9 @@ def find_results(
     Parameters
     ----------
     studies
-        Their names; all that have a result when left out.
+        Names of the studies; by default all that have a result.
     folder
-        With the cards of a run.
+        Folder with the cards of a run.
     """
     paths = [(data_dir() / "results" / profile) for profile in PROFILES]
     files = [file for place in paths for file in sorted(place.glob("[!.]*.json"))]
@@ -309,7 +311,7 @@ def find_result(study: str, folder: Path | None = None) -> Result:
     Raises
     ------
     FileNotFoundError
-        If the study neither ran nor was recorded.
+        If there is no result of the study, neither from this run nor recorded.
     """
     results = find_results([study], folder)
     if study not in results:
@@ -323,7 +325,7 @@ def record_results(source: Path, profile: str) -> list[Path]:
     Raises
     ------
     CardError
-        If a card is invalid, of another profile, or its predictions are not its own.
+        If a card is invalid or of another profile, or if its predictions have another hash.
     FileNotFoundError
         If ``source`` has no cards.
     """

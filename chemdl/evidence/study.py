@@ -1,8 +1,8 @@
 """A study: dataset × models × protocol × conditions × metrics, run replica by replica.
 
-Each replica is stored when it ends, so a stopped run goes on where it was, and parts computed on
-different machines are joined by copying their replicas together. The card is assembled from the
-stored replicas.
+Each replica is stored when it ends, so that a stopped run can continue. Parts that were computed on
+different machines are joined by copying their replicas into one folder. The card is assembled from
+the stored replicas.
 """
 
 from __future__ import annotations
@@ -52,26 +52,28 @@ class Study:
     Parameters
     ----------
     name
-        Names the card and the replicas; claims refer to it.
+        Name of the study, which card and replicas carry and to which claims refer.
     dataset, protocol
-        What is learned, and on which rows.
+        The data set, and the protocol that splits it.
     models
-        Estimators by name; each says its ``kind`` (classical when it does not).
+        Estimators by name; the attribute ``kind`` of each is used (``classical`` if it has none).
     metrics
-        Names; the first is the one that tuning and the card's ``value`` use.
+        Names of the metrics; tuning and the card's ``value`` use the first.
     settings
-        Of the run; ``settings.models`` says which models to compute now.
+        Settings of the run; ``settings.models`` says which models to compute now.
     conditions
-        :class:`Condition` s, each run for every model.
+        Objects of :class:`~chemdl.evidence.conditions.Condition`; every model runs under each of
+        them.
     reference
         The model that all others are compared with.
     unit
-        ``fold`` for resampled folds, ``task`` for one difference per task, ``target`` for one per
-        fold that leaves a target out, else the unit of the fixed test set (``molecule``).
+        Unit of the statistics: ``fold`` for resampled folds, ``task`` for one difference per task,
+        ``target`` for one per fold that leaves a target out, else the unit of the fixed test set
+        (``molecule``).
     untuned
-        Models that are a recipe as published, and stay it where others are tuned.
+        Models that keep their published settings while others are tuned.
     chapter
-        The chapter's name (``toxicity``); that of the settings when left out.
+        Name of the chapter (``toxicity``); by default the chapter of the settings.
     """
 
     def __init__(
@@ -120,13 +122,13 @@ class Study:
         Warns
         -----
         UserWarning
-            For a model from outside this package that names no revision: its replicas are computed
-            anew in every run.
+            For a model from outside this package without a revision: its replicas are computed anew
+            in every run.
 
         Raises
         ------
         RuntimeError
-            If no replica is stored and none was asked for.
+            If no replica is stored and none is to be computed.
         """
         self._say_what_is_not_stored()
         self._tune()

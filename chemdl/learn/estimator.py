@@ -1,4 +1,4 @@
-"""The estimator around a network: scikit-learn's contract over raw inputs."""
+"""The estimator around a network: scikit-learn's interface over raw inputs."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Trained:
 class NeuralEstimator(BaseEstimator):
     """What every net shares; a net is a subclass with :meth:`featurize` and :meth:`build`.
 
-    Parameters are fields; those below make up the training recipe
-    (:class:`chemdl.learn.training.Recipe`), and a net gives them defaults of its own. ``fit`` takes
-    raw inputs (n,) and targets (n,) or (n, tasks) with NaN where nothing was measured; ``valid``
-    names the rows that stop the training (10 % drawn by seed when left out).
+    Parameters are dataclass fields. The fields below make up the training recipe
+    (:class:`chemdl.learn.training.Recipe`); each net sets its own defaults. ``fit`` takes raw
+    inputs (n,) and targets (n,) or (n, tasks) with NaN where nothing was measured; ``valid`` names
+    the rows that stop the training (by default 10 % of the rows, drawn by seed).
     """
 
     kind: ClassVar[str] = "deep"

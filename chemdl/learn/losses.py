@@ -1,4 +1,4 @@
-"""Losses over a stack of replicas: what was not measured, and padding, has weight zero."""
+"""Losses over a stack of replicas; padding and targets not measured have weight zero."""
 
 from __future__ import annotations
 

@@ -36,16 +36,17 @@ class Ragged:
     Attributes
     ----------
     values
-        (total, …); row i is ``values[offsets[i]:offsets[i + 1]]``.
+        Values of all rows, (total, …); row i is ``values[offsets[i]:offsets[i + 1]]``.
     offsets
-        (n + 1,) whole numbers that begin with 0.
+        Index at which each row begins, (n + 1,) whole numbers from 0 to total.
     layout
-        How a batch reaches the network, :class:`Packed` or :class:`Padded`.
+        How a batch reaches the network: ``packed`` (:class:`Packed`) or ``padded``
+        (:class:`Padded`).
 
     Raises
     ------
     ValueError
-        Where the offsets do not cover the values.
+        If the offsets do not begin with 0 or do not end with the number of values.
     """
 
     values: np.ndarray
@@ -91,12 +92,12 @@ class Packed(NamedTuple):
     Attributes
     ----------
     values
-        (P, …); padding is zero.
+        Values of all rows, (P, …); padding is zero.
     row
-        (P,) the row in the batch that a value belongs to; B for padding.
+        Row in the batch that each value belongs to, (P,); B for padding.
     start
-        (B + 1,) where each row begins; the last entry is the first padding value, and there is
-        always one.
+        Index at which each row begins, (B + 1,). The last entry is the index of the first padding
+        value; there is always one.
     """
 
     values: Tensor
@@ -110,9 +111,9 @@ class Padded(NamedTuple):
     Attributes
     ----------
     values
-        (B, L, …) with L the longest row; padding is zero.
+        Values, (B, L, …) with L the length of the longest row; padding is zero.
     mask
-        (B, L) true where a value is no padding.
+        Boolean, (B, L); true where a value is not padding.
     """
 
     values: Tensor
@@ -130,7 +131,7 @@ class DeviceFeatures:
     Raises
     ------
     ValueError
-        For NaN or infinite features, with name and place.
+        For NaN or infinite features; the message says where.
     """
 
     def __init__(self, features: Features, device: str | torch.device) -> None:

@@ -12,7 +12,7 @@ _CLOSED = 1e4
 class GatedRecurrence(nn.Module):
     """A gated recurrence (Cho et al. 2014, arXiv:1406.1078) in both directions at once.
 
-    With x_t the input at step t, and h = 0 before the first,
+    With x_t the input at step t, and h = 0 before the first::
 
         r   = σ(W_r x_t + U_r h + b_r)                 what of the past enters the new state
         z   = σ(W_z x_t + U_z h + b_z)                 how much of the past stays
@@ -26,9 +26,9 @@ class GatedRecurrence(nn.Module):
     Parameters
     ----------
     n_inputs
-        Numbers at each step.
+        Number of inputs at each step.
     width
-        Numbers of a state, in each direction.
+        Size of the state in each direction.
     """
 
     def __init__(self, n_inputs: int, width: int) -> None:
@@ -48,9 +48,9 @@ class GatedRecurrence(nn.Module):
         Parameters
         ----------
         x
-            (2, L, B, n_inputs), see :func:`both_ways`.
+            Inputs in both directions, (2, L, B, n_inputs); see :func:`both_ways`.
         real
-            (2, L, B) true where a step is no padding.
+            Boolean, (2, L, B); true where a step is not padding.
         """
         width = self.U.shape[1]
         inputs = torch.baddbmm(self.b, x.flatten(1, 2), self.W).unflatten(1, x.shape[1:3])

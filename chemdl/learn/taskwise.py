@@ -44,16 +44,17 @@ class TaskwiseBaseline(BaseEstimator):
     Parameters
     ----------
     estimator
-        Fitted anew for each task; its ``random_state``, if any, is spawned from ``seed``.
+        Estimator of scikit-learn, fitted anew for each task; its ``random_state``, if any, is
+        derived from ``seed``.
     representation
-        What the estimator reads, by a name that the subclass knows.
+        Name of the representation that the estimator reads; the subclass defines the names.
     space
-        Values to draw from when the model is tuned, by parameter of ``estimator``.
+        For each parameter of ``estimator`` to tune, the values to draw from.
     kind
-        ``classical`` or ``trivial``.
+        Kind of the model, ``classical`` or ``trivial``.
     standardised
-        Centre and scale each column by the rows that are fitted; for dense columns of unequal size.
-        Trees do without.
+        Whether to centre and scale each column by the fitted rows, for dense columns of unequal
+        size. Trees do not need it.
     """
 
     kind: str = "classical"
@@ -94,7 +95,7 @@ class TaskwiseBaseline(BaseEstimator):
         Raises
         ------
         ValueError
-            If a task has no measured row at all.
+            If a task has no measured row.
         """
         targets = np.asarray(y, dtype=np.float64)
         targets = targets[:, None] if targets.ndim == 1 else targets

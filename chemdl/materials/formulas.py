@@ -36,8 +36,8 @@ def parse_formula(text: str) -> dict[int, float]:
     Raises
     ------
     FormulaError
-        For an unknown element, a negative amount, brackets that do not match, other text, or
-        nothing at all.
+        For an unknown element, a negative amount, brackets that do not match, other text, or an
+        empty formula.
     """
     amounts: dict[int, float] = defaultdict(float)
     for part in _parts(text):

@@ -64,7 +64,7 @@ class _OverMolecules(TaskwiseBaseline):
         Raises
         ------
         ValueError
-            For an unknown representation, or none for an estimator that reads its input.
+            For an unknown representation, or for ``none`` if the estimator reads its input.
         """
         if self.representation == "none":
             if not isinstance(self.estimator, DummyClassifier | DummyRegressor):
@@ -132,7 +132,7 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> MoleculeClassif
     Raises
     ------
     ValueError
-        For an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     """
     settings: dict[str, tuple[Any, str, dict[str, list[Any]]]] = {
         "random_forest": (
@@ -190,7 +190,7 @@ def regressor(
     Raises
     ------
     ValueError
-        For an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     """
     settings: dict[str, tuple[Any, str, dict[str, list[Any]]]] = {
         "random_forest": (

@@ -42,7 +42,7 @@ def read_tox21_challenge(files: Mapping[str, Path], options: Mapping[str, Any]) 
     Raises
     ------
     DatasetError
-        For a sample without SMILES, or a label that the two disagree about.
+        For a sample without SMILES, or a label that differs between the two sources.
     """
     tasks: Mapping[str, str] = options["targets"]
     file = options["table"]
@@ -99,7 +99,7 @@ def read_keyed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> R
     Raises
     ------
     DatasetError
-        As :func:`read_table` does, and where no row has a structure.
+        For a table that :func:`read_table` refuses, or if no row has a structure.
     """
     file, wanted, lists = options["table"], dict(options["targets"]), options["structures"]
     lines = delimited_rows(file, files[file], options.get("delimiter", ","))
@@ -132,7 +132,7 @@ def read_tables_by_task(files: Mapping[str, Path], options: Mapping[str, Any]) -
     Raises
     ------
     DatasetError
-        As :func:`read_table` does, and for a task whose file is not there.
+        For a table that :func:`read_table` refuses, or a task whose file is missing.
     """
     tasks = tuple(options["targets"])
     parts = []
@@ -171,7 +171,7 @@ def read_merck(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     Raises
     ------
     DatasetError
-        Where the tables have other columns than each other.
+        If the columns of the tables differ.
     """
     import pandas as pd
 
@@ -271,19 +271,19 @@ def from_csv(
     Parameters
     ----------
     path
-        A comma separated table with a header; ``.gz`` is unpacked.
+        Comma-separated table with a header; ``.gz`` is unpacked.
     smiles
-        The column with the molecules.
+        Column with the SMILES.
     targets
-        The columns with the targets, or a mapping of task names to columns; an empty cell is a
-        value that was not measured.
+        Columns with the targets, or a mapping of task names to columns. An empty cell means not
+        measured.
     kind, unit, name, tolerance
-        As in :class:`Dataset`, :func:`clean_smiles`.
+        As in :class:`~chemdl.data.dataset.Dataset` and :func:`clean_smiles`.
 
     Warns
     -----
     UserWarning
-        When molecules were left out, naming file, line and remedy.
+        If molecules were left out; the message names file, line and remedy.
     """
     file = Path(path)
     raw = read_table({file.name: file}, {"smiles": smiles, "targets": targets})

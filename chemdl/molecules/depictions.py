@@ -2,8 +2,8 @@
 
 Drawn as Goh et al. 2017 have it (Chemception, arXiv:1706.06689): half an Å per pixel. The four
 channels are those of their augmented depictions (arXiv:1710.02238): atomic number, bond order,
-partial charge, hybridisation. Atoms are soft spots and bonds smooth lines, so that a molecule
-moved by part of a pixel looks nearly the same.
+partial charge, hybridisation. Atoms are soft spots and bonds smooth lines, so that a molecule moved
+by part of a pixel looks nearly the same.
 
 A drawing is flat: enantiomers and isotopes of a molecule look alike, or nearly so.
 """
@@ -72,15 +72,15 @@ def depictions(
     Parameters
     ----------
     size
-        Pixels on each side.
+        Number of pixels on each side.
     resolution
-        Å per pixel.
+        Size of a pixel in Å.
 
     Raises
     ------
     ValueError
-        For an empty set, an unparsable SMILES (row and text are named), a size below 8 pixels or a
-        resolution that is not positive.
+        For an empty set, SMILES that RDKit cannot read (the message names row and text), a size
+        below 8 pixels, or a resolution that is not positive.
     """
     if size < 8 or not resolution > 0:
         raise ValueError(

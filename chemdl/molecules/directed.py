@@ -34,14 +34,15 @@ class DirectedParts(NamedTuple):
     Attributes
     ----------
     parts
-        (q, 2) height and atom of each part, by rising height.
+        Height and atom of each part, (q, 2), sorted by height.
     links
-        (m, 5) height and place of the part that owns the link, the bond, and height and place of
-        the part below. Places count the molecule's parts of one height. A bond between two atoms
-        equally far from the root leads to neither: both own it, and nothing is below it, which
-        height 0 says.
+        For each link, (m, 5): height and place of the part that owns it, the bond, and height and
+        place of the part below. A place is the number of a part among the molecule's parts of the
+        same height. A bond between two atoms at equal distance from the root leads to neither of
+        them: both own it, and the height below is 0, since nothing is below.
     roots
-        (a, 2) height and place of the part that is the whole molecule directed to that atom.
+        For each atom, (a, 2): height and place of the part that is the whole molecule directed to
+        it.
     """
 
     parts: NDArray[np.int32]
@@ -60,7 +61,7 @@ def directed_graphs(smiles: Sequence[str]) -> dict[str, Ragged]:
     Raises
     ------
     ValueError
-        Naming row and SMILES, for what RDKit cannot read.
+        For SMILES that RDKit cannot read; the message names the row and the SMILES.
     """
     molecules = describe_each(smiles, directed_parts)
     parts, links = (Ragged.of([m[i] for m in molecules]) for i in (0, 1))

@@ -45,7 +45,7 @@ class ESOLEquation(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Naming row and SMILES, for what RDKit cannot read.
+            For SMILES that RDKit cannot read; the message names the row and the SMILES.
         """
         terms = cached_rows("esol-terms", {"rotatable": "strict"}, as_smiles(X), _terms)
         return 0.16 + terms @ np.array([-0.63, -0.0062, 0.066, -0.74])

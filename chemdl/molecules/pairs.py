@@ -28,10 +28,11 @@ class AtomPairs(NamedTuple):
     Attributes
     ----------
     pairs
-        (p, 13 + d + 1) bits: the bond's as in :class:`~chemdl.molecules.graphs.MolecularGraph`
-        (zero where there is none), whether the distance is at most 1 … d, in the same ring.
+        Bits of each pair, (p, 13 + d + 1): those of the bond as in
+        :class:`~chemdl.molecules.graphs.MolecularGraph` (zero if there is none), whether the
+        distance is at most 1 … d bonds, and whether both atoms are in the same ring.
     pair_ends
-        (p, 2) the two atoms, numbered within the molecule, the lower number first.
+        The two atoms of each pair, (p, 2), numbered within the molecule, the lower number first.
     """
 
     pairs: NDArray[np.uint8]
@@ -46,7 +47,8 @@ def atom_pairs(smiles: Sequence[str], max_distance: int = 2) -> dict[str, Ragged
     Raises
     ------
     ValueError
-        Naming row and SMILES, for what RDKit cannot read; for a distance below one.
+        For SMILES that RDKit cannot read (the message names the row and the SMILES), or a distance
+        below 1.
     """
     if max_distance < 1:
         raise ValueError(f"max_distance counts bonds and is at least 1, not {max_distance}")

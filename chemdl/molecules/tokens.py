@@ -78,13 +78,15 @@ def smiles_tokens(smiles: Sequence[str], *, variants: int = 1, seed: int = 0) ->
 
     Returns
     -------
-    Ragged of uint8 (total, variants). A molecule is as long as the longest of its variants; the
-    others end in ``PADDING``.
+    Ragged
+        uint8, (total, variants). A molecule is as long as the longest of its variants; shorter
+        variants end in ``PADDING``.
 
     Raises
     ------
     ValueError
-        For fewer than one variant, and naming row and SMILES for what RDKit cannot read.
+        For fewer than one variant, or SMILES that RDKit cannot read; the message names row and
+        SMILES.
     """
     if variants < 1:
         raise ValueError(f"a molecule has one variant or more, not {variants}")

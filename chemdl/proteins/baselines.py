@@ -67,7 +67,7 @@ class SiteBaseline(BaseEstimator):
 
 
 class MajorityState(SiteBaseline):
-    """The commonest state: of all residues, or of each kind of residue."""
+    """The most frequent state of all residues, or of each kind of residue."""
 
     revision: ClassVar[int] = 1
 
@@ -91,7 +91,7 @@ class MajorityState(SiteBaseline):
 class GOR(SiteBaseline):
     """Information theory: what pairs of residues around a site say of its state (GOR IV).
 
-    With R_m the residue m places on, -8 ≤ m ≤ 8, and S against every other state S',
+    With R_m the residue m places on, -8 ≤ m ≤ 8, and S against every other state S'::
 
         I(S) = 2/17 Σ_(m<n) log P(S, R_m, R_n) / P(S', R_m, R_n)
              - 15/17 Σ_m log P(S, R_m) / P(S', R_m),
@@ -164,13 +164,13 @@ class WindowBaseline(SiteBaseline):
     Parameters
     ----------
     estimator
-        Of scikit-learn, fitted anew for each task.
+        Classifier of scikit-learn, fitted anew for each task.
     window
-        Residues around a site, an odd number.
+        Number of residues in the window around a site, odd.
     profile
         Whether profiles are read beside the residues.
     most
-        Fit on so many sites, chosen at random by ``seed``, where there are more.
+        Largest number of sites to fit on; if there are more, they are chosen at random by ``seed``.
     """
 
     revision: ClassVar[int] = 1
@@ -237,7 +237,7 @@ class LinearField(FieldLabeller):
     Parameters
     ----------
     window
-        Residues around a site, an odd number.
+        Number of residues in the window around a site, odd.
     """
 
     revision: ClassVar[int] = 1
@@ -270,16 +270,17 @@ def baseline(
     Parameters
     ----------
     classes, profile
-        As the nets have them; ``gor`` and the majorities read no profile.
+        As in :class:`~chemdl.proteins.nets.chain_net.ChainLabeller`; ``gor`` and the majority
+        models read no profile.
     rounds, most
-        Trees of ``gradient_boosting``, and sites at most that it is fitted on.
+        Number of trees of ``gradient_boosting``, and largest number of sites that it is fitted on.
     changes
-        To any other parameter of the model.
+        New values for other parameters of the model.
 
     Raises
     ------
     ValueError
-        For an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     """
     if name == "logistic":
         linear = LogisticRegression(C=0.1, max_iter=1000, tol=3e-3)

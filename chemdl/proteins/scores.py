@@ -74,7 +74,7 @@ def scores_by_chain(
     Raises
     ------
     ValueError
-        For a metric that is no weighted mean over chains, such as a correlation.
+        For a metric that is not a weighted mean over chains, such as a correlation.
     """
     scored = METRICS[metric]
     y, p, chains = measured_sites(result, model, task or scored.task or result.tasks[0], condition)

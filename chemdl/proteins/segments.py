@@ -16,9 +16,9 @@ class Segments(NamedTuple):
     Attributes
     ----------
     of_site
-        (n,) the number of the run that each site belongs to.
+        Number of the run that each site belongs to, (n,).
     start, length, state
-        (runs,) of each run.
+        First site, length and state of each run, (runs,) each.
     """
 
     of_site: NDArray[np.int64]
@@ -40,7 +40,7 @@ def segments(states: ArrayLike, units: ArrayLike) -> Segments:
 def overlap(y: Floats, p: Floats, w: Floats, units: NDArray[np.int64]) -> Floats:
     """Segment overlap in per cent, as redefined in 1999 (Zemla et al. 1999).
 
-    For observed segments s1 and predicted s2 of the same state that share a residue,
+    For observed segments s1 and predicted s2 of the same state that share a residue::
 
         Sov = 100 / N Σ_(s1, s2) (minov + δ) / maxov · |s1|,
         δ = min(maxov - minov, minov, ⌊|s1| / 2⌋, ⌊|s2| / 2⌋),
@@ -84,13 +84,13 @@ def recall_by_length(
     Parameters
     ----------
     y, p
-        Observed and predicted states (n,).
+        Observed and predicted states, (n,) each.
     units
-        The unit (n,) of each site, such as its chain.
+        Unit of each site, such as its chain, (n,).
     state
-        Whose segments.
+        State whose segments are counted.
     edges
-        The least length of each class.
+        Smallest length of each class, in sites.
     """
     observed = segments(y, units)
     right = np.bincount(observed.of_site, weights=(p == y), minlength=len(observed.start))

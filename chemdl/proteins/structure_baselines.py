@@ -42,9 +42,9 @@ class PairBoosting(BaseEstimator):
     Parameters
     ----------
     rounds
-        Trees.
+        Number of trees.
     seed
-        Of the trees.
+        Random seed of the trees.
     """
 
     revision: ClassVar[int] = 1

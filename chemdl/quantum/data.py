@@ -168,7 +168,7 @@ def with_fixed_split(data: Dataset, *, train: int, valid: int, test: int, seed: 
     Raises
     ------
     DatasetError
-        Where the dataset has fewer rows.
+        If the dataset has fewer rows than are asked for.
     """
     sizes = {"test": test, "valid": valid, "train": train}
     if sum(sizes.values()) > len(data):

@@ -33,7 +33,7 @@ class DistanceTable:
     Parameters
     ----------
     representation
-        ``eigenvalues``, ``sorted`` or ``bonds``.
+        Name of the representation: ``eigenvalues``, ``sorted`` or ``bonds``.
     norm
         1 for the sum of absolute differences, 2 for the Euclidean distance.
     """
@@ -97,7 +97,7 @@ def shared_table(representation: Representation, norm: float) -> DistanceTable:
     Raises
     ------
     UnknownNameError
-        For an unknown representation.
+        For an unknown name of a representation.
     """
     if representation not in REPRESENTATIONS:
         raise UnknownNameError("representation", representation, REPRESENTATIONS)

@@ -40,9 +40,9 @@ class Geometry(NamedTuple):
     Attributes
     ----------
     numbers
-        (atoms,) atomic numbers.
+        Atomic numbers, (atoms,).
     xyz
-        (atoms, 3) positions in Å.
+        Positions in Å, (atoms, 3).
     """
 
     numbers: NDArray[np.uint8]
@@ -106,9 +106,9 @@ def geometry_text(atoms: ArrayLike, xyz: ArrayLike) -> str:
     Parameters
     ----------
     atoms
-        (atoms,) atomic numbers or symbols.
+        Atomic numbers or symbols, (atoms,).
     xyz
-        (atoms, 3) positions in Å.
+        Positions in Å, (atoms, 3).
 
     Examples
     --------
@@ -134,7 +134,7 @@ def composition(
     Raises
     ------
     ValueError
-        For an element that is not among ``seen``, since nothing was learned of it; the message
+        For an element that is not in ``seen``, since nothing was learned about it; the message
         names the molecule.
     """
     column = {number: place for place, number in enumerate(seen)}

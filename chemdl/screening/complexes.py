@@ -24,11 +24,11 @@ class DockedSample:
     Attributes
     ----------
     target
-        Its name, such as ``akt1``.
+        Name of the target, such as ``akt1``.
     ligands
-        Those with a pose, actives first.
+        Ligands with a pose, actives first.
     failed
-        How many got no pose on the way, by label.
+        Number of ligands for which docking failed, by label.
     """
 
     target: str
@@ -49,7 +49,7 @@ def docked_sample(
     Raises
     ------
     chemdl.screening.poses.MissingPoseError
-        Where the docking has not come to its end.
+        If the docking is not finished.
     """
     chosen: dict[int, list[Ligand]] = {1: [], 0: []}
     failed = {1: 0, 0: 0}
@@ -82,9 +82,9 @@ def docked_set(
     Raises
     ------
     chemdl.screening.receptors.DockingError
-        Where ``rows`` is empty.
+        If ``rows`` is empty.
     chemdl.screening.poses.MissingPoseError
-        Where a docking has not come to its end.
+        If a docking is not finished.
     """
     if not rows:
         raise DockingError("no targets; name one or more that were docked")

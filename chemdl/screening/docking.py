@@ -49,24 +49,27 @@ def dock(
     Parameters
     ----------
     rows
-        (SMILES, label) to draw from; 1 is an active, 0 a decoy.
+        Ligands to draw from, as (SMILES, label); label 1 is an active, 0 a decoy.
     actives, decoys
-        How many of each must get a pose; one that fails is replaced by the next.
+        Number of actives and of decoys that must get a pose; a ligand that fails is replaced by the
+        next.
     seed
-        Draws the sample. The search has a seed of its own, so that a pose does not depend on it.
+        Seed of the sample. The pose search has its own seed, so that a pose does not depend on this
+        one.
     engine
-        From a receptor to the function that docks a ligand into it; Vina where none is given.
+        Function from a receptor to the function that docks a ligand into it; Vina by default.
 
     Yields
     ------
-    (ligand, "" or why it has no pose).
+    tuple
+        The ligand, and "" or the reason why it has no pose.
 
     Raises
     ------
     DockingError
-        Where there are too few ligands.
+        If there are too few ligands.
     MissingExtraError
-        Where a ligand is to be docked and the packages of the extra ``dock`` are not there.
+        If a ligand must be docked and the packages of the extra ``dock`` are not installed.
     """
     find: Engine | None = None
     for ligand in ligands_to_dock(target, rows, actives=actives, decoys=decoys, seed=seed):
@@ -94,7 +97,7 @@ def ligands_to_dock(
     Raises
     ------
     DockingError
-        Where there are too few ligands.
+        If there are too few ligands.
     """
     streams = {label: in_random_order(rows, label, seed) for label in (1, 0)}
     wanted = {1: actives, 0: decoys}
@@ -117,7 +120,7 @@ def vina(protein: Receptor) -> Engine:
     Raises
     ------
     MissingExtraError
-        Where Vina is not installed.
+        If Vina is not installed.
     """
     try:
         from vina import Vina
@@ -146,9 +149,9 @@ def pdbqt(smiles: str) -> str:
     Raises
     ------
     DockingError
-        When no conformer is found or Meeko cannot type an atom.
+        If no conformer is found, or if Meeko does not know the type of an atom.
     MissingExtraError
-        Where Meeko is not installed.
+        If Meeko is not installed.
     """
     try:
         with _quiet():

@@ -90,7 +90,7 @@ def similarity_to_actives(
     Raises
     ------
     ValueError
-        Where there are not as many actives as were predicted.
+        If the number of actives differs from the number that was predicted.
     """
     predictions = result.predictions
     rows = np.flatnonzero(predictions.targets[:, task] == 1)

@@ -49,9 +49,9 @@ def read_ligands(target: str, folder: Path | None = None) -> list[tuple[str, int
     Raises
     ------
     DockingError
-        For an unknown target, or files that are not there.
+        For an unknown target, or missing files.
     chemdl.data.errors.UnavailableError
-        Where DUD-E cannot be fetched.
+        If DUD-E cannot be fetched.
     """
     set_folder, files = _FILES[ligand_set(target)]
     if folder is None and set_folder == "dude" and not os.environ.get("CHEMDL_MIRROR"):

@@ -53,7 +53,7 @@ def split_input(text: str) -> tuple[str, str]:
     Raises
     ------
     DockingError
-        For text that is no target, space and SMILES, or names an unknown target.
+        For text that is not "target, space, SMILES", or an unknown target.
     """
     target, _, smiles = str(text).partition(" ")
     if not smiles:
@@ -99,9 +99,9 @@ def poses(inputs: Iterable[str]) -> list[Pose]:
     Raises
     ------
     MissingPoseError
-        When one has no pose, naming it and the command that computes it.
+        If a complex has no pose; the message names it and the command that computes it.
     DockingError
-        For text that is no complex.
+        For text that is not a complex.
     """
     docked: dict[str, Mapping[str, Pose | None]] = {}
     complexes = []

@@ -26,7 +26,7 @@ def physical_properties(smiles: Any) -> NDArray[np.float32]:
     Raises
     ------
     ValueError
-        For an empty set or an unparsable SMILES; row and text are named.
+        For an empty set, or SMILES that RDKit cannot read; the message names row and text.
     """
     return cached_rows("properties", {}, as_smiles(smiles), _properties)
 

@@ -46,11 +46,11 @@ class Atoms:
     Attributes
     ----------
     types
-        (n,) AutoDock's atom types, str.
+        AutoDock's atom types, str, (n,).
     elements
-        (n,) symbols.
+        Symbols of the elements, str, (n,).
     xyz
-        (n, 3) float32, in Å.
+        Coordinates in Å, float32, (n, 3).
     """
 
     types: NDArray[np.str_]
@@ -76,13 +76,13 @@ class Receptor:
     Attributes
     ----------
     target
-        Its name in the ligand set (``akt1``); ``title`` says what it is.
+        Name of the target in the ligand set (``akt1``); ``title`` is its full name.
     atoms
-        All its atoms, cofactors and metals included.
+        All atoms, including cofactors and metals.
     center, size
-        Of the box that is searched, three numbers each in Å.
+        Centre and side lengths of the box that is searched, three numbers each, in Å.
     path
-        The PDBQT file in the cache.
+        PDBQT file in the cache.
     """
 
     target: str
@@ -105,7 +105,7 @@ def ligand_set(target: str) -> str:
     Raises
     ------
     DockingError
-        For an unknown target, with the near misses.
+        For an unknown target; the message lists similar names.
     """
     return _entry(target)["ligands"]
 
@@ -116,9 +116,9 @@ def receptor(target: str, progress: bool = True) -> Receptor:
     Raises
     ------
     DockingError
-        For an unknown target, or a file that is no receptor or no box.
+        For an unknown target, or a file that is not a valid receptor or box.
     chemdl.data.errors.DatasetError
-        When the archive cannot be had or is not the one registered.
+        If the archive cannot be obtained or does not have the registered SHA-256.
     """
     entry = _entry(target)
     pdbqt = _fetched(f"{entry['receptor']}_target.pdbqt", entry["pdbqt_sha256"], progress)
@@ -134,7 +134,7 @@ def read_pdbqt(text: str, source: str = "the text") -> Atoms:
     Raises
     ------
     DockingError
-        When it holds no atom, or one of an unknown type or without coordinates.
+        If the file has no atom, an atom of an unknown type, or an atom without coordinates.
     """
     types, xyz = [], []
     for line in text.splitlines():
@@ -155,7 +155,7 @@ def atoms(types: Any, xyz: Any, source: str = "the atoms") -> Atoms:
     Raises
     ------
     DockingError
-        For a type of no known element.
+        For an atom type whose element is not known.
     """
     unknown = sorted({t for t in types if t.upper() not in _ELEMENTS})
     if unknown:
@@ -173,7 +173,7 @@ def read_box(
     Raises
     ------
     DockingError
-        When one of the six numbers is missing or no number, or a size is not positive.
+        If one of the six numbers is missing or invalid, or if a size is not positive.
     """
     parts = (line.partition("=") for line in text.splitlines())
     values = {name.strip(): value for name, _, value in parts}

@@ -65,7 +65,7 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
     Raises
     ------
     ValueError
-        For an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     """
     if name == "vina":
         return VinaScore()

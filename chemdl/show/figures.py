@@ -43,13 +43,13 @@ def show(
 ) -> None:
     """Emit a figure with its alternative text and a caption that names its card.
 
-    The only way for a chapter to show a figure: image, description and caption travel together,
-    in JupyterLab, on Colab and in the book.
+    Chapters show every figure with this function, so that image, description and caption stay
+    together in JupyterLab, on Colab and in the book.
 
     Raises
     ------
     ValueError
-        For an empty ``alt``, or one that only repeats the caption.
+        If ``alt`` is empty or only repeats the caption.
     """
     from IPython.display import HTML, display
 

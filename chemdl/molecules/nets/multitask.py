@@ -183,15 +183,17 @@ class Multitask(NeuralEstimator):
     Parameters
     ----------
     hidden, dropout, activation, batch_norm, initial_bias
-        Of the network; a pair of dropout rates is for the input and for every hidden layer.
+        As in :class:`FullyConnected`; two dropout rates are for the input and for every hidden
+        layer.
     counts, radius, size
-        Of the fingerprint.
+        As in :class:`~chemdl.molecules.fingerprints.ECFP`.
     tabulated, standardised
-        Read the descriptors that the data set brings instead.
+        Whether to read the data set's own descriptors instead of fingerprints, and whether to
+        centre and scale them by the train rows.
     shared
-        One network for all tasks; ``False`` trains one for each task.
+        Whether one network learns all tasks; ``False`` trains one network for each task.
     networks
-        Average so many networks, trained from seeds of their own.
+        Number of networks to average, each trained from its own seed.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

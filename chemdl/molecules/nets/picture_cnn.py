@@ -31,7 +31,7 @@ class DepictionConvolution(nn.Module):
     """Residual convolutions over depictions (B, 4, S, S) → (B, tasks).
 
     With N batch normalisation (Ioffe and Szegedy 2015) of each channel, * a convolution with
-    padding, and x the levels of the depiction above those of an empty one,
+    padding, and x the levels of the depiction above those of an empty one::
 
         h = relu(N(W_s * x))        5 × 5 pixels, every second:           (width, S/2, S/2)
         h = relu(h + W_b * relu(W_a * h))      3 × 3, ``blocks`` times,
@@ -152,9 +152,9 @@ class PictureCNN(NeuralEstimator):
     Parameters
     ----------
     width, blocks, dropout
-        Of the network.
+        As in :class:`DepictionConvolution`: channels, residual layers, dropout rate.
     size, resolution
-        Of the depictions, in pixels a side and in Å a pixel.
+        Pixels on each side of the depictions, and size of a pixel in Å.
     """
 
     # Above 40,000 parameters replicas train one after another on a CPU: stacked, that is with

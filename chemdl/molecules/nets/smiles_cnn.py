@@ -17,7 +17,7 @@ from chemdl.molecules.tokens import PADDING
 class SmilesConvolution(SmilesNet):
     """Filters of several widths over the string, each read at its maximum.
 
-    With x_t the vector of token t and w an odd width of ``widths``,
+    With x_t the vector of token t and w an odd width of ``widths``::
 
         c_t^w = relu(W_w [x_(t - (w - 1) / 2), …, x_(t + (w - 1) / 2)] + b_w),   (filters,)
         s     = [max over t of c_t^w, for every w],           (filters × widths,)
@@ -72,7 +72,7 @@ class SmilesCNN(SmilesEstimator):
     Parameters
     ----------
     filters, widths
-        Of the network: filters of each width, widths in tokens.
+        Number of filters of each width, and the widths in tokens (odd).
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

@@ -81,11 +81,11 @@ class SmilesEstimator(NeuralEstimator):
     Parameters
     ----------
     embedding
-        Numbers that stand for a token.
+        Size of the vector of a token.
     dropout
-        Of the string's vector.
+        Dropout rate of the string's vector.
     variants
-        SMILES of each molecule.
+        Number of different SMILES of each molecule.
     """
 
     embedding: int = 32

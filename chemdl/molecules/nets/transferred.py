@@ -24,11 +24,11 @@ class Transferred(RegressorMixin, BaseEstimator):
     Parameters
     ----------
     net
-        The unfitted net. It learns the molecules of ``source`` that are not in ``without``.
+        Unfitted net. It learns the molecules of ``source`` that are not in ``without``.
     source
         Name of the data set that the net learns from.
     without
-        Name of the data set that is predicted: none of its molecules is learned from.
+        Name of the data set that is predicted; the net does not learn from its molecules.
     """
 
     kind: ClassVar[str] = "deep"

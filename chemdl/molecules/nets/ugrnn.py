@@ -1,13 +1,13 @@
 """The recursive net over directed molecules, UG-RNN (Lusci, Pollastri and Baldi 2013).
 
 doi:10.1021/ci400187y. A molecule of a atoms is directed towards each atom r in turn: every bond
-leads to the end that is nearer to r. From the leaves to the root, atom v gets the state
+leads to the end that is nearer to r. From the leaves to the root, atom v gets the state::
 
     h_v^r = M_G(x_v, sum over children c of [h_c^r, e_cv], sum over sideways s of e_sv)
 
 with M_G(·) = tanh(W_o relu(W_x x_v + sum of (W_h h_c + W_c e_cv) + sum of W_s e_sv)); children are
 the neighbours one bond farther from r, sideways neighbours are as far as v itself. The root's
-states are summed, and an output net M_O reads them:
+states are summed, and an output net M_O reads them::
 
     f = M_O(sum over r of h_r^r)
 
@@ -157,9 +157,9 @@ class UGRNN(GraphEstimator):
     Parameters
     ----------
     width, hidden, dropout
-        Of the network.
+        Sizes of states and of hidden layers as in :class:`RecursiveNet`, and the dropout rate.
     networks
-        Average so many networks, trained from seeds of their own.
+        Number of networks to average, each trained from its own seed.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

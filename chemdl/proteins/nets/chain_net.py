@@ -108,7 +108,7 @@ class ChainLabeller(NeuralLabeller):
     Parameters
     ----------
     classes
-        Of each task the number of its classes, 0 for a task of values.
+        Number of classes of each task, 0 for a task with real values.
     profile
         Whether profiles are read beside the residues.
     """

@@ -99,11 +99,11 @@ def field_probabilities(
     Parameters
     ----------
     outputs
-        (sites, k + Σ classes²) of a :class:`FieldNetwork`, chain after chain.
+        Outputs of a :class:`FieldNetwork`, (sites, k + Σ classes²), chain after chain.
     lengths
-        Sites of each chain.
+        Number of sites of each chain.
     block
-        How many chains are padded to one length and worked out together.
+        Number of chains that are padded to one length and computed together.
     """
     chains = np.split(outputs, np.cumsum(lengths)[:-1])
     probabilities: list[list[np.ndarray]] = [[] for _ in classes]

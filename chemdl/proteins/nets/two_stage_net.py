@@ -62,9 +62,9 @@ class TwoStageNet(ChainLabeller):
     Parameters
     ----------
     windows, hidden
-        Residues that each stage sees, and its hidden units.
+        Number of residues in the window of each stage, and number of hidden units of each stage.
     dropout
-        Of the hidden units of both.
+        Dropout rate of the hidden units of both stages.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

@@ -2,7 +2,7 @@
 
 A molecule has as many Coulomb matrices as orders of its atoms. Rows are sorted by their norm plus
 normal noise, new each time that the molecule is seen, and each entry c becomes several soft steps,
-since a sigmoid layer resolves numbers near one:
+since a sigmoid layer resolves numbers near one::
 
     x = tanh((c - θ_k) / w_k),  k = 1 … levels
     E = Σ_i a_Z(i) + s W_3 σ(W_2 σ(W_1 x))

@@ -49,11 +49,11 @@ class PaddedAtoms(NamedTuple):
     Attributes
     ----------
     numbers
-        (B, L) atomic numbers, 0 for padding.
+        Atomic numbers, (B, L); 0 for padding.
     real
-        (B, L) 1 for atoms, 0 for padding.
+        1 for atoms and 0 for padding, (B, L).
     xyz
-        (B, L, 3) positions in Å.
+        Positions in Å, (B, L, 3).
     """
 
     numbers: Tensor
@@ -74,10 +74,10 @@ class Pairs(NamedTuple):
     Attributes
     ----------
     distance
-        (B, L, L) in Å, without meaning for padding.
+        Distances in Å, (B, L, L); undefined for padding.
     near
-        (B, L, L) a smooth cutoff, (cos(π d / cutoff) + 1) / 2 for two different atoms nearer than
-        the cutoff, else 0.
+        Smooth cutoff, (B, L, L): (cos(π d / cutoff) + 1) / 2 for two different atoms that are
+        nearer than the cutoff, else 0.
     """
 
     distance: Tensor
@@ -204,7 +204,7 @@ class GeometryNet(NeuralEstimator):
     Raises
     ------
     ValueError
-        In ``predict``, for a molecule with an element that no train row has.
+        In ``predict``, for a molecule with an element that does not occur in the train rows.
     """
 
     _loss: ClassVar[Any] = ABSOLUTE_ERROR

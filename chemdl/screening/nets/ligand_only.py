@@ -67,11 +67,12 @@ class LigandOnly(NeuralEstimator):
     Parameters
     ----------
     representation
-        ``ecfp`` or ``properties``, as in :func:`ligand_features`.
+        Name of the representation, ``ecfp`` or ``properties``, as in
+        :func:`~chemdl.screening.complex_features.ligand_features`.
     width
-        Units of the hidden layer.
+        Number of units of the hidden layer.
     dropout
-        Rate after it.
+        Dropout rate after the hidden layer.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

@@ -39,7 +39,7 @@ class VoxelConvolution(nn.Module):
 
     Each atom's unit mass is shared by the eight cells nearest to it, in proportion to how near
     their middles are, in one of eight channels (ligand C, N, O, other; the same for the protein).
-    Over this grid x (8, S, S, S), * being a convolution of 3 × 3 × 3 cells with padding,
+    Over this grid x (8, S, S, S), * being a convolution of 3 × 3 × 3 cells with padding::
 
         h = relu(W_1 * x), every second cell          (width, S/2 …),
         h = relu(W_2 * h), every second cell          (2 width, S/4 …),
@@ -164,13 +164,13 @@ class Voxels(NeuralEstimator):
     Parameters
     ----------
     width
-        Channels of the first convolution; the others have twice as many.
+        Number of channels of the first convolution; the others have twice as many.
     size
-        Cells along each side of the box.
+        Number of cells along each side of the box.
     resolution
-        Side of a cell, in Å.
+        Length of a cell's side in Å.
     dropout
-        Rate before the output.
+        Dropout rate before the output.
     """
 
     # Wide enough that replicas train one after another on a CPU: stacked, that is with
