@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
     0: done · 1: a chapter, a check or a transfer failed · 2: what was asked for does not exist or
-    cannot be. Errors that the package raises for its users are shown without a traceback; any
+    is impossible. Errors that the package raises for its users are shown without a traceback; any
     other exception is a defect and passes through.
     """
     parser = _parser()

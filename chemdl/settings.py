@@ -72,7 +72,7 @@ class Settings:
         return smoke if self.profile == "smoke" and smoke is not None else quick
 
     def part(self, dataset: Any, *, quick: int | None, smoke: int | None = None) -> Any:
-        """Return the dataset in ``full``, and a fixed sample of so many rows in a smaller profile.
+        """Return the whole dataset in ``full``, and a fixed sample of it in a smaller profile.
 
         The sample is the same for every seed of the run, so that its numbers can be compared.
         """

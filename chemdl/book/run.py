@@ -1,4 +1,4 @@
-"""Execute chapters through papermill, strictly, in one process each after the other."""
+"""Execute chapters with papermill, one after the other, each in its own process."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def _execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], chap
 class _FinishedLines(io.TextIOBase):
     """A stream that hands on whole lines, each as a terminal would show it in the end.
 
-    A progress bar draws itself anew after each carriage return; in a log one line of it is enough.
+    A progress bar is redrawn after each carriage return; a log needs only its last state.
     """
 
     def __init__(self, stream: TextIO) -> None:

@@ -137,7 +137,7 @@ def build_html(source: Path, html: Path) -> Path:
 def repository_address(root: Path) -> str:
     """Return the repository's address on GitHub, or "" where none is known.
 
-    It stands in ``_config.yml``; where that is empty, a git remote ``origin`` on GitHub counts.
+    It is read from ``_config.yml``; if that is empty, a git remote ``origin`` on GitHub is used.
     """
     import yaml
 
@@ -197,7 +197,7 @@ def write_address(url: str) -> list[Path]:
 
 
 class AddressError(ValueError):
-    """An address that is no GitHub repository's."""
+    """An address that is not the address of a GitHub repository."""
 
 
 def _place_chapter(root: Path, output: Path, source: Path, chapter: str) -> None:

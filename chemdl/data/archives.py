@@ -23,9 +23,9 @@ _ZIPS = (".zip", ".whl")
 def extract(archive: Path, path: Sequence[str], target: Path, sha256: str) -> Path:
     """Write one member to ``target`` if it is complete and has this SHA-256; else write nothing.
 
-    ``path`` names the member; of several names each but the last is an archive in the one before.
-    A name with ``*`` stands for all members that match, sorted by name and joined back to back.
-    No other member is written, and no member's own path decides where anything is written.
+    ``path`` names the member; of several names each but the last is an archive in the one before. A
+    name with ``*`` stands for all members that match, sorted by name and joined back to back. No
+    other member is written, and the paths inside the archive never decide where a file is written.
 
     Raises
     ------

@@ -19,8 +19,8 @@ KINDS = ("classification", "regression", "labelling")
 class Dataset:
     """Inputs and targets of one cleaned set; its arrays are read-only.
 
-    A row has one line of targets, or, where ``lengths`` is given, one for each of its *sites*: the
-    residues of a chain, the atoms of a molecule.
+    A row has one line of targets. If ``lengths`` is given, it has one line for each of its *sites*,
+    such as the residues of a chain or the atoms of a molecule.
 
     Attributes
     ----------
@@ -151,9 +151,9 @@ class Dataset:
     def sample(self, n: int, seed: int = 0) -> Dataset:
         """Return ``n`` rows drawn by ``seed``, in the set's order; the whole set when n is larger.
 
-        Rows of a classification set are drawn in proportion from strata, a row's stratum being
-        the rarest task that it is positive in: so that a small sample keeps the positives of
-        sparse tasks. Where ``n`` allows, no stratum goes empty.
+        Rows of a classification set are drawn in proportion from strata. The stratum of a row is
+        the rarest task that it is positive in, so that a small sample keeps positives of rare
+        tasks. No stratum is left empty if ``n`` is large enough.
         """
         if n < 1:
             raise DatasetError(f"{self.name}: a sample needs at least one row, not {n}")

@@ -31,4 +31,4 @@ class HashMismatchError(DatasetError):
 
 
 class UnsafeArchiveError(DatasetError):
-    """An archive member whose path leads out of the archive, or that is no plain file."""
+    """An archive member whose path leads out of the archive, or that is not a plain file."""

@@ -35,7 +35,7 @@ Compute = Callable[[Sequence[str]], NDArray[Any]]
 
 
 class RowCache:
-    """One growing matrix with one row per input string that was ever asked for.
+    """A growing matrix with one row for each input string that was requested so far.
 
     Parameters
     ----------
@@ -72,9 +72,9 @@ class RowCache:
     def rows(self, inputs: Sequence[str], *, own: bool = True) -> NDArray[Any]:
         """Return the rows of ``inputs`` in their order.
 
-        They are a copy that the caller may change. With ``own=False`` they are read-only, and no
-        copy where the inputs are what the cache holds, in its order: a set of 437,929
-        fingerprints is then in memory once.
+        The result is a copy that the caller may change. With ``own=False`` it is read-only, and is
+        the cache's own memory if the inputs are exactly those in the cache in the same order; a set
+        of 437,929 fingerprints is then in memory once.
         """
         with self._lock:
             missing = list(dict.fromkeys(text for text in inputs if text not in self._places))
@@ -195,8 +195,9 @@ def cached_rows(
 ) -> NDArray[Any]:
     """Return ``compute(inputs)``, each row computed once for this name and these parameters.
 
-    All clones of an estimator share one :class:`RowCache`, so that the rows of a fold are a lookup
-    once the whole set was seen. ``block`` and ``own`` are as there.
+    All clones of an estimator share one :class:`RowCache`, so that after the first pass over the
+    data set the rows of a fold are only looked up. ``block`` and ``own`` are as in
+    :class:`RowCache`.
     """
     key = json.dumps([name, dict(parameters)], sort_keys=True)
     with _caches_lock:
@@ -225,7 +226,7 @@ def read_rows(path: Path, count: int) -> NDArray[Any] | None:
 
 
 def write_rows(path: Path, rows: NDArray[Any]) -> None:
-    """Write rows whole or not at all; a cache folder that takes no file is a warning only."""
+    """Write the rows completely or not at all; an unwritable cache folder only gives a warning."""
     try:
         with write_atomically(path) as temporary, temporary.open("wb") as handle:
             np.savez_compressed(handle, rows=rows)

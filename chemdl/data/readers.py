@@ -68,14 +68,14 @@ class RawTable:
         return np.bincount(row, weights=known, minlength=len(self.inputs)) > 0
 
     def sites(self, rows: np.ndarray) -> np.ndarray:
-        """Return where the targets of these rows stand, row by row."""
+        """Return the indices of the targets of these rows, row by row."""
         if self.lengths is None:
             return rows
         ends = np.cumsum(self.lengths)
         return np.concatenate([np.arange(ends[r] - self.lengths[r], ends[r]) for r in rows])
 
     def with_inactives(self, most: int, seed: int = 0) -> RawTable:
-        """Return all rows that are active in some task and at most so many others, by seed."""
+        """Return all rows that are active in some task and at most a given number of others."""
         is_active = (self.targets == 1).any(axis=1)
         others = np.flatnonzero(~is_active)
         drawn = np.random.default_rng(seed).permutation(others)[:most]
@@ -168,7 +168,7 @@ def column_positions(file: str, header: Sequence[str], names: Iterable[str]) -> 
 def parsed_numbers(
     cells: list[list[str]], tasks: Sequence[str], places: list[tuple[str, int]]
 ) -> np.ndarray:
-    """Turn text into float64 (n, tasks); text that is no number is an error that names it."""
+    """Turn text into float64 (n, tasks); an error names text that is not a number."""
     try:
         values = [[np.nan if t in MISSING else float(t) for t in texts] for texts in cells]
     except ValueError:

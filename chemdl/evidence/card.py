@@ -126,7 +126,7 @@ class Estimate(Record):
 
 
 class VerdictRow(Record):
-    """What the study says of a claim; ``estimate`` is ``None`` where nothing was measured."""
+    """What the study says about a claim; ``estimate`` is ``None`` where nothing was measured."""
 
     claim: Text
     verdict: Verdict

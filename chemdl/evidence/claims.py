@@ -222,7 +222,7 @@ def get(name: str) -> Claim:
 
 
 def orphans(claims: Iterable[Claim], chapters: Collection[str] = CHAPTERS) -> list[str]:
-    """Name the claims that nothing judges: no test and no reason, or a chapter that does not exist."""
+    """Name the claims without a test and a reason, or whose chapter does not exist."""
     found = []
     for claim in claims:
         if claim.test is None and not claim.reason:
@@ -300,7 +300,7 @@ def parse(record: Any) -> Claim:
 
 
 def _problem(error: ValidationError) -> str:
-    """Say what the first error is: where it stands, what stands there, and what may."""
+    """Describe the first error: the field, its value, and the allowed values."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"] if part not in ("int", "float", "bool")]
     where, kind, given = ".".join(place), first["type"], first["input"]

@@ -26,8 +26,8 @@ _DROPPED_BITS = 11
 def side_by_side(calls: list[tuple[Any, ...]]) -> Iterator[tuple[int, Replica]]:
     """Run the calls through joblib and yield results as they end.
 
-    Threads are a hint only: inside ``joblib.parallel_config(backend="dask")`` or ``"ray"`` the
-    replicas go to that cluster.
+    Threads are only the default: inside ``joblib.parallel_config(backend="dask")`` or ``"ray"`` the
+    replicas run on that cluster.
     """
     backend, n_jobs = joblib.parallel.get_active_backend(prefer="threads")
     streams = getattr(backend, "supports_return_generator", False)
@@ -80,7 +80,7 @@ def fit_and_predict(
 def predicted(
     model: Any, data: Dataset, rows: np.ndarray, fit_seconds: float, stack_size: int, device: str
 ) -> Replica:
-    """Predict these rows with a fitted model and wrap what a card says of it."""
+    """Predict these rows with a fitted model and wrap what a card says about it."""
     begun = time.perf_counter()
     predictions = predict_matrix(model, data.inputs[rows], data.kind, len(data.sites(rows)))
     return Replica(

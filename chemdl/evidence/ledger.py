@@ -52,14 +52,14 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The verdict that stands in the ledger."""
+        """The verdict in the ledger."""
         if self.finding:
             return self.finding.verdict
         return "not run" if self.claim.test else "not testable"
 
     @property
     def agrees(self) -> bool:
-        """Whether the verdict bears out what the source says."""
+        """Whether the verdict agrees with the source."""
         return is_in_agreement(self.verdict, self.claim.favours)
 
 
@@ -87,7 +87,7 @@ def ledger_rows(folder: Path | None = None, claims: Mapping[str, Claim] | None =
 
 
 def findings(results: Iterable[Result], claims: Mapping[str, Claim]) -> dict[str, Finding]:
-    """Return what results say of these claims, by claim."""
+    """Return what results say about these claims, by claim."""
     return {
         verdict.claim: _finding(result, verdict, claims[verdict.claim])
         for result in results

@@ -1,9 +1,9 @@
 """Metrics: what they measure, which way is better, and how much of a difference matters.
 
-Every metric is written once, for weighted rows: ``weighted(y, p, w)`` with w of shape (r, n) gives
-r values, one per row of weights. Unit weights give the metric itself; whole-number weights give it
-on a resample, so that a bootstrap is a few matrix operations. A metric that is undefined (one class
-only, a constant target) is NaN, never a substitute.
+Every metric is written once, for weighted rows: ``weighted(y, p, w)`` with w of shape (r, n)
+returns r values, one for each row of weights. Weights of one give the metric itself. Whole-number
+weights give the metric of a resample, so that a bootstrap is a few matrix operations. A metric that
+is undefined (only one class, a constant target) is NaN.
 """
 
 from __future__ import annotations
@@ -261,8 +261,8 @@ def _bedroc(y: Floats, p: Floats, w: Floats, alpha: float = 20.0) -> Floats:
 def _enrichment(y: Floats, p: Floats, w: Floats, fraction: float = 0.01) -> Floats:
     """Share of actives in the first 1 % of the ranking over their share in the whole.
 
-    The number taken is rounded up, as RDKit does. A group of equal predictions that is taken in
-    part gives the share that any order of it gives on the average.
+    The number of rows in 1 % is rounded up, as in RDKit. If only a part of a group of equal
+    predictions is taken, the average over all orders of the group counts.
     """
     positive, every = (v[:, ::-1] for v in _grouped_by_prediction(p, w * y, w))
     n, actives = every.sum(axis=1), positive.sum(axis=1)

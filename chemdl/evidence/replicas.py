@@ -22,7 +22,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error)
 
 @dataclass(frozen=True)
 class Replica:
-    """A computed replica: test predictions (m, tasks) and what a card says of it."""
+    """A computed replica: test predictions (m, tasks) and what a card says about it."""
 
     predictions: np.ndarray
     fit_seconds: float

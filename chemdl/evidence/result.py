@@ -130,7 +130,7 @@ class Result:
 
     @property
     def verdicts(self) -> list[VerdictRow]:
-        """What the study says of its claims."""
+        """What the study says about its claims."""
         return self.card.verdicts
 
     @property

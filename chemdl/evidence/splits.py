@@ -26,7 +26,7 @@ PROTOCOLS: Registry[Callable[..., Protocol]] = Registry("protocol", "splits")
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Three disjoint, non-empty, sorted index arrays, and where they stand in their protocol.
+    """Three disjoint, non-empty, sorted index arrays, and their repeat and fold.
 
     Raises
     ------

@@ -117,7 +117,7 @@ class Study:
 
     @bounded()
     def run(self) -> Result:
-        """Compute what is missing and asked for, write the card, and return the result.
+        """Compute the missing replicas, write the card, and return the result.
 
         Warns
         -----

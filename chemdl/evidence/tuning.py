@@ -48,7 +48,7 @@ class RandomSearch:
 
     @bounded()
     def best(self, name: str, preset: Any, *, run: bool) -> Any | None:
-        """Return the best configuration of a model, or ``None`` where the preset stands.
+        """Return the best configuration of a model, or ``None`` if the preset is kept.
 
         With ``run``, missing trials are computed. Without it (another machine computes this part)
         only stored trials are used, and the preset is kept until all trials are stored.

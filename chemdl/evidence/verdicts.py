@@ -71,7 +71,7 @@ def judge_level(low: float, high: float, reported: float, *, higher_is_better: b
 
 
 def is_in_agreement(verdict: str, favours: str) -> bool:
-    """Say whether a verdict bears its claim out: where neither is favoured, equivalence does."""
+    """Say whether a verdict agrees with its claim; equivalence does if neither side is favoured."""
     if favours == "neither":
         return verdict == "equivalent"
     return verdict in ("confirmed", "reproduced", "better")

@@ -1,4 +1,4 @@
-"""Binary classification as scikit-learn has it, from the probabilities of one or several tasks."""
+"""Binary classification with scikit-learn's interface, for one or several tasks."""
 
 from __future__ import annotations
 

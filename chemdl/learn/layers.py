@@ -1,4 +1,4 @@
-"""Layers whose randomness is passed in and that ignore padding, so that replicas stack."""
+"""Layers for stacks of replicas: random numbers are passed in, and padding is ignored."""
 
 from __future__ import annotations
 

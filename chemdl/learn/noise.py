@@ -32,7 +32,7 @@ class Noise:
 
 @functools.lru_cache(maxsize=64)
 def _counter_hash(count: int, device: torch.device) -> Tensor:
-    """Hash 0 … count - 1 once: the half of the work that no key changes."""
+    """Hash 0 … count - 1 once; this half of the work does not depend on the key."""
     return mix(torch.arange(count, dtype=torch.int32, device=device))
 
 

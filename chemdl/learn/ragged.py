@@ -238,9 +238,9 @@ def _to_device(name: str, array: np.ndarray, device: str | torch.device) -> Tens
 
 
 class _Shared:
-    """An array that nobody writes to, offered to PyTorch, which knows no read-only tensors.
+    """A read-only array in a form that PyTorch takes without a copy or a warning.
 
-    On a CPU the tensor is then the array's own memory; nothing here writes to features.
+    On a CPU the tensor shares the array's memory; nothing here writes to features.
     """
 
     def __init__(self, array: np.ndarray) -> None:

@@ -19,9 +19,9 @@ class GatedRecurrence(nn.Module):
         n   = tanh(W_n x_t + b_n + r (U_n h + b_h))    the new state
         h_t = (1 - z) n + z h,
 
-    r applied behind the product as in ``torch.nn.GRU`` (Cho et al.: before it), so that a step is
-    one product for all gates and both directions. Padding leaves the state as it is, so that the
-    way back begins at each sequence's own end.
+    where r is applied after the product, as in ``torch.nn.GRU`` (before it in Cho et al.), so that
+    a step is one product for all gates and both directions. Padding does not change the state, so
+    that the backward direction begins at the end of each sequence.
 
     Parameters
     ----------

@@ -171,8 +171,8 @@ class TaskwiseClassifier(BinaryClassifier, TaskwiseBaseline):
     def probabilities(self, X: Sequence[Any]) -> np.ndarray:
         """Return the score of the positive class: (n, tasks).
 
-        Margin classifiers have no probability: theirs is the logistic function of the margin,
-        which ranks as the margin does and is not calibrated.
+        Margin classifiers have no probability. For them this is the logistic function of the
+        margin, which gives the same ranking and is not calibrated.
         """
         return self._outputs(X, _positive_score)
 
@@ -180,7 +180,7 @@ class TaskwiseClassifier(BinaryClassifier, TaskwiseBaseline):
 class TaskwiseRegressor(RegressorMixin, TaskwiseBaseline):
     """Regression, one estimator per task, on targets scaled by the rows that it is fitted on.
 
-    So one setting of a penalty or of a margin means the same for kelvin and for log units.
+    With scaled targets a penalty or a margin means the same in kelvin and in log units.
     """
 
     def fit(self, X: Sequence[Any], y: np.ndarray) -> Self:

@@ -1,11 +1,12 @@
 """What each atom adds to a prediction: integrated gradients (Sundararajan et al. 2017).
 
-arXiv:1703.01365. Let F be a fitted graph net, x_v the features of atom v, and a·x the molecule
-whose atoms have their features times a, its bonds as they are. Atom v is given::
+arXiv:1703.01365. Let F be a fitted graph net, x_v the features of atom v, and a·x the molecule with
+all atom features multiplied by a and unchanged bonds. The contribution of atom v is::
 
     A_v = x_v · integral over a from 0 to 1 of dF/dx_v (a·x),
 
-and these sum to F(x) - F(0), the prediction less that for a skeleton of atoms without features.
+and the contributions sum to F(x) - F(0), where F(0) is the prediction for the same bonds with all
+atom features zero.
 """
 
 from __future__ import annotations

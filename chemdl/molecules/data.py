@@ -244,7 +244,7 @@ def rdkit_version() -> str:
 
 
 def molecule_identities(inputs: NDArray[np.object_]) -> dict[str, NDArray[np.str_]]:
-    """Return the InChIKey of each molecule, and its first block, which knows no stereochemistry."""
+    """Return the InChIKey of each molecule, and its first block, which ignores stereochemistry."""
     from chemdl.molecules.smiles import inchikeys
 
     keys = inchikeys(inputs)

@@ -50,8 +50,9 @@ _BLOCK = 256
 class _Drawing(NamedTuple):
     """What is seen of one molecule.
 
-    xy : (atoms, 2) in Å. atoms : (atoms, 3) atomic number, partial charge, number of hybrid
-    orbitals. ends : (bonds, 2) atoms. orders : (bonds,).
+    ``xy`` are coordinates in Å, (atoms, 2); ``atoms`` are atomic number, partial charge and number
+    of hybrid orbitals, (atoms, 3); ``ends`` are the atoms of each bond, (bonds, 2); ``orders`` are
+    the bond orders, (bonds,).
     """
 
     xy: NDArray[np.float64]
@@ -65,8 +66,8 @@ def depictions(
 ) -> NDArray[np.uint8]:
     """Draw n molecules: uint8 of shape (n, 4, size, size), channels as in ``CHANNELS``. Cached.
 
-    A molecule is drawn from its canonical SMILES, so that its spelling does not matter, in RDKit's
-    canonical orientation and in the middle. One that is larger than the depiction is scaled down
+    A molecule is drawn from its canonical SMILES, so that the given SMILES does not matter, in
+    RDKit's canonical orientation and in the middle. A molecule that is too large is scaled down
     until it fits.
 
     Parameters

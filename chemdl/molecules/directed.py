@@ -25,11 +25,12 @@ _KEPT = 2**15
 class DirectedParts(NamedTuple):
     """One molecule of a atoms, directed towards each of them in turn, equal parts held once.
 
-    Towards a root every bond leads to the atom that is nearer; an atom's children are its
-    neighbours one bond farther. What hangs below an atom is the same for many roots, such as all
-    those beyond a bond that is in no ring, so that a directed acyclic graph for each root would
-    hold most parts many times: 28 atoms on average, squared, against a hundred parts. The height
-    of a part is the length of its longest path down; those without children have height 1.
+    For a given root every bond points to the atom that is nearer to the root; the children of an
+    atom are its neighbours one bond farther away. The part below an atom is the same for many
+    roots, for example for all roots beyond a bond that is not in a ring. One graph for each root
+    would therefore store most parts many times: the square of 28 atoms on average, instead of a
+    hundred parts. The height of a part is the number of atoms on its longest path down; an atom
+    without children has height 1.
 
     Attributes
     ----------

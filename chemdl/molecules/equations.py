@@ -1,4 +1,4 @@
-"""Equations that somebody published: models with nothing left to fit."""
+"""Published equations, as models that are not fitted."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ESOLEquation(RegressorMixin, BaseEstimator):
 
     Delaney fitted it to the molecules of the ESOL set itself, so that no test fold is new to it. He
     used Daylight's cLogP; here log P is that of Wildman and Crippen (1999), and the coefficients
-    are not refitted. Over the whole set the predictions that he printed have a root mean square
-    error of 0.91, these of 1.10.
+    are not refitted. Over the whole set the published predictions have a root mean square error of
+    0.91, these of 1.10.
     """
 
     kind: ClassVar[str] = "classical"

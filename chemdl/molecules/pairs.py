@@ -42,7 +42,7 @@ class AtomPairs(NamedTuple):
 def atom_pairs(smiles: Sequence[str], max_distance: int = 2) -> dict[str, Ragged]:
     """Return pairs and pair_ends of n molecules as ragged rows.
 
-    Atoms of different fragments are no pair, and an atom is none with itself.
+    Atoms of different fragments do not form a pair, nor does an atom with itself.
 
     Raises
     ------

@@ -71,10 +71,10 @@ def token_places(smiles: str) -> NDArray[np.uint8]:
 def smiles_tokens(smiles: Sequence[str], *, variants: int = 1, seed: int = 0) -> Ragged:
     """Return the tokens of n molecules as places in ``VOCABULARY``, padded rows.
 
-    The first variant is RDKit's canonical SMILES, whatever spelling came in. The others begin at
-    other atoms and take other branches first (Bjerrum 2017, arXiv:1703.07076): the atoms are
-    renumbered at random, and written in that order. They depend on molecule and seed alone, and
-    more variants leave the first ones as they are.
+    The first variant is RDKit's canonical SMILES, for any given SMILES of the molecule. The others
+    begin at other atoms and take other branches first (Bjerrum 2017, arXiv:1703.07076): the atoms
+    are renumbered at random, and written in that order. They depend only on molecule and seed; with
+    more variants the first ones stay the same.
 
     Returns
     -------

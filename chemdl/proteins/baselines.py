@@ -89,7 +89,7 @@ class MajorityState(SiteBaseline):
 
 
 class GOR(SiteBaseline):
-    """Information theory: what pairs of residues around a site say of its state (GOR IV).
+    """GOR IV: what pairs of residues around a site say about its state (information theory).
 
     With R_m the residue m places on, -8 ≤ m ≤ 8, and S against every other state S'::
 

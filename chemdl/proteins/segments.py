@@ -45,9 +45,10 @@ def overlap(y: Floats, p: Floats, w: Floats, units: NDArray[np.int64]) -> Floats
         Sov = 100 / N Σ_(s1, s2) (minov + δ) / maxov · |s1|,
         δ = min(maxov - minov, minov, ⌊|s1| / 2⌋, ⌊|s2| / 2⌋),
 
-    with minov their common and maxov their joint length; N counts |s1| once for each pair, and
-    once for an observed segment without one. y, p are states (n,), w weights (r, n) that are equal
-    within a unit; sites that were not measured are left out beforehand.
+    with minov the length of their overlap and maxov that of their union. N counts the length of s1
+    once for each pair, and once for an observed segment without a pair. y and p are states (n,), w
+    are weights (r, n) that are equal within a unit. Sites that were not measured must be left out
+    before.
     """
     total, normal = overlap_parts(y, p, units)
     weighted = w @ normal

@@ -88,7 +88,7 @@ def dock(
 def ligands_to_dock(
     target: str, rows: Sequence[tuple[str, int]], *, actives: int, decoys: int, seed: int
 ) -> Iterator[Ligand]:
-    """Yield ligands until so many actives and decoys have a stored pose.
+    """Yield ligands until the given numbers of actives and decoys have a stored pose.
 
     The caller stores the pose of a ligand, or its failure, before it asks for the next; one that
     failed is replaced by the next of its label. Labels come in turn, in proportion to the numbers

@@ -1,10 +1,10 @@
 """Ligands of DUD-E and DUD: read from their files, made neutral, sampled by seed.
 
-The files write actives and decoys differently: of DUD-E's akt1 no active bears a charge and 85 % of
+The files write actives and decoys differently: for DUD-E's akt1 no active has a charge and 85 % of
 the decoys do, because the decoys are written as ZINC protonates them and the actives as ChEMBL
-stores them. A model that sees charges would tell them apart by that alone, and so would a docking,
-by its hydrogen bond donors. Here each molecule is its largest part, made neutral by adding or
-removing protons, in RDKit's canonical SMILES.
+stores them. A model that sees charges could separate them by the charge alone, and so could
+docking, by the number of hydrogen bond donors. Here each molecule is its largest part, made neutral
+by adding or removing protons, in RDKit's canonical SMILES.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A raw input is ``"akt1 CCO"``: a target, a space, a SMILES. The cache has a file for each target,
 with one line for each docked ligand; a pose is found there by the InChIKey of the neutral molecule.
-A line that a stop cut off is passed over, and its ligand is docked again.
+An incomplete line, left by a run that was stopped, is ignored, and its ligand is docked again.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 They are those of DOCKSTRING (García-Ortegón et al., J. Chem. Inf. Model. 62, 3486, 2022,
 doi:10.1021/acs.jcim.1c01334): structures of DUD-E's targets with polar hydrogens, typed for
-AutoDock, and a box around the site of the ligand that they were crystallised with. Which targets
-there are, and under which sha256, stands in data/receptors.yml.
+AutoDock, and a box around the site of the ligand that they were crystallised with. The targets and
+their SHA-256 are listed in data/receptors.yml.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Atoms:
         return len(self.xyz)
 
     def heavy(self) -> Atoms:
-        """Return the atoms that are no hydrogens."""
+        """Return the atoms that are not hydrogen."""
         return self.where(self.elements != "H")
 
     def where(self, mask: NDArray[np.bool_]) -> Atoms:

@@ -1,7 +1,7 @@
 """A convolutional net over depictions of molecules.
 
-The idea is Chemception's (Goh et al. 2017, arXiv:1706.06689): a net made for photographs looks at
-the structure that a chemist would draw, and is told no more chemistry than its pixels hold.
+The idea is Chemception's (Goh et al. 2017, arXiv:1706.06689): a net made for photographs reads a
+drawing of the structure and gets no chemical information except the pixels.
 """
 
 from __future__ import annotations

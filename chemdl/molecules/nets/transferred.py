@@ -1,7 +1,7 @@
-"""A net trained on one set and asked about another, through a line fitted to a few values there.
+"""A net trained on one data set that predicts another, through a fitted straight line.
 
-Computed efficiencies of solar cells are many and measured ones few. Does what a net learned from
-the first carry over to the second?
+There are many computed efficiencies of solar cells and few measured ones. These models test whether
+a net that learned the computed values helps to predict the measured ones.
 """
 
 from __future__ import annotations

@@ -94,10 +94,9 @@ class RecursiveNet(nn.Module):
 class _Height(NamedTuple):
     """The parts of one height in a batch, and their links.
 
-    atom : (k,) the atom of each part in the batch.
-    owner : (m,) the part of this height that a link belongs to.
-    bond : (m,) its bond in the batch; Q is added to it where the bond is sideways.
-    below : (m,) the row among all states of what hangs below.
+    ``atom`` (k,) is each part's atom in the batch. For each link, (m,), ``owner`` is the part of
+    this height that it belongs to, ``bond`` its bond in the batch (plus Q for a sideways bond),
+    and ``below`` the row of the part below among all states.
     """
 
     atom: Tensor

@@ -6,10 +6,10 @@ model. With A_v the state of atom v and P_vw = P_wv that of a pair, one module g
     A'_v  = f_A([f_AA(A_v), sum over w of f_PA(P_vw)])
     P'_vw = f_P([f_AP([A_v, A_w]) + f_AP([A_w, A_v]), f_PP(P_vw)])
 
-with layers f(x) = relu(norm(W x)), whatever the order of atoms. The pairs of the last module
-would be read by nobody and are left out. A last layer of atoms, x_v = norm(W A_v), follows, and a
-molecule is the fuzzy histogram of each of its columns: with eleven Gaussians (μ_k, σ_k) that cut
-a standard normal variable into parts of about equal weight::
+with layers f(x) = relu(norm(W x)), whatever the order of atoms. The pairs of the last module are
+left out, because nothing reads them. A last layer of atoms, x_v = norm(W A_v), follows, and a
+molecule is the fuzzy histogram of each of its columns: with eleven Gaussians (μ_k, σ_k) that cut a
+standard normal variable into parts of about equal weight::
 
     m_k(x) = exp(-(x - μ_k)² / 2σ_k²) / sum over j of exp(-(x - μ_j)² / 2σ_j²)
     f      = [sum over v of m_k(x_v), k = 1 … 11]
@@ -150,8 +150,8 @@ class WeaveNet(nn.Module):
     def fit_scaling(self, batch: Batch) -> None:
         """Take the most common value of each bit from the train rows.
 
-        A bit that is one in all rows would be a bias, and normalisation makes the gradient of a
-        bias zero but for rounding, of which Adam makes whole steps.
+        A bit that is one in all rows would act as a bias. Normalisation makes the gradient of a
+        bias zero except for rounding errors, which Adam would turn into full steps.
         """
         graph = _read(batch)
         atoms, pairs = batch["atoms"], batch["pairs"]

@@ -65,7 +65,8 @@ def field_loss(classes: Sequence[int]) -> Loss:
 def _sites(weight: Tensor) -> Tensor:
     """Return the mask (replicas, rows, L) up to each row's last measured site.
 
-    Unmeasured sites before it lie on the way; those after it change no likelihood.
+    Unmeasured sites before that site are needed for the steps; those after it do not change the
+    likelihood.
     """
     measured = (weight > 0).any(3)
     return measured.flip(2).cumsum(2).flip(2) > 0

@@ -33,7 +33,7 @@ ABSOLUTE_ERROR = replace(LOSSES["mae"], scaled=False)
 
 
 def energy_and_forces(share: float) -> Loss:
-    """Return the loss |E - Ê| + share · mean |F - F̂| of outputs (…, 1 + forces)."""
+    """Return the loss ``|E - Ê| + share · mean |F - F̂|`` of outputs (…, 1 + forces)."""
 
     def total(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         error = (output - target).abs()
