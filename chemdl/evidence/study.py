@@ -1,8 +1,7 @@
 """A study: dataset × models × protocol × conditions × metrics, run replica by replica.
 
-Each replica is stored when it ends, so that a stopped run can continue. Parts that were computed on
-different machines are joined by copying their replicas into one folder. The card is assembled from
-the stored replicas.
+Each replica is stored when it ends, so that a stopped run can continue; the card is assembled from
+the stored replicas. To join parts from several machines, copy their replicas into one folder.
 """
 
 from __future__ import annotations
@@ -51,29 +50,20 @@ class Study:
 
     Parameters
     ----------
-    name
-        Name of the study, which card and replicas carry and to which claims refer.
-    dataset, protocol
-        The data set, and the protocol that splits it.
-    models
-        Estimators by name; the attribute ``kind`` of each is used (``classical`` if it has none).
+    name, chapter
+        Name of the study, to which claims refer, and its chapter; by default that of ``settings``.
+    dataset, protocol, settings
+        The data set, its splits, and the run's settings, which name the models to compute now.
+    models, reference, untuned
+        Estimators by name (``classical`` if they have no attribute ``kind``); the name of the one
+        that all others are compared with; names of those that keep their published settings.
     metrics
         Names of the metrics; tuning and the card's ``value`` use the first.
-    settings
-        Settings of the run; ``settings.models`` says which models to compute now.
     conditions
-        Objects of :class:`~chemdl.evidence.conditions.Condition`; every model runs under each of
-        them.
-    reference
-        The model that all others are compared with.
+        Every model runs under each of these.
     unit
-        Unit of the statistics: ``fold`` for resampled folds, ``task`` for one difference per task,
-        ``target`` for one per fold that leaves a target out, else the unit of the fixed test set
-        (``molecule``).
-    untuned
-        Models that keep their published settings while others are tuned.
-    chapter
-        Name of the chapter (``toxicity``); by default the chapter of the settings.
+        ``fold`` (resampled folds), ``task`` (one difference per task), ``target`` (each fold leaves
+        one target out), or the unit of a fixed test set (``molecule``).
     """
 
     def __init__(
@@ -122,8 +112,7 @@ class Study:
         Warns
         -----
         UserWarning
-            For a model from outside this package without a revision: its replicas are computed anew
-            in every run.
+            If a model from outside this package has no revision; its replicas are not stored.
 
         Raises
         ------

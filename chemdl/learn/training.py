@@ -111,14 +111,12 @@ def train(
         for each of its values. A method ``fit_scaling(batch)`` is called once with the replica's
         train rows, and with their targets too if the network has ``needs_targets``.
     features
-        Arrays with n rows each, or rows of unequal length (:class:`chemdl.learn.ragged.Ragged`).
-        They are on the device once, for all replicas together.
+        Arrays or :class:`~chemdl.learn.ragged.Ragged` of n rows, shared by all replicas.
     targets
         Targets, (n, tasks), or padded ragged rows (sites, tasks) for a network with sites. NaN
         means not measured and is masked in the loss.
     loss
-        ``bce`` (on logits), ``mse`` (on targets scaled by each replica's own train rows), or a
-        :class:`Loss`.
+        ``bce`` of logits, ``mse`` of targets scaled by each replica's rows, or a :class:`Loss`.
     stack
         Whether to train replicas in stacks; by default this is so on devices where it is faster.
 
