@@ -1,8 +1,8 @@
 """The claims of the review *Deep Learning for Computational Chemistry*, tested.
 
-One way through: ``load`` a dataset, split it by a protocol, take models, run a study, read its
-card, draw a figure, judge the claims. Importing this package loads none of that: names are
-resolved when they are first used.
+The usual order of work: ``load`` a dataset, split it by a protocol, choose models, run a study,
+read its card, draw a figure, judge the claims. Importing this package imports none of the modules
+behind these steps: a name is looked up when it is first used.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["__version__", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a room, or one of a chapter's names, when it is first used."""
+    """Import a subpackage, or one of the names that chapters use, when it is first used."""
     if name in _LAZY:
         return pkgutil.resolve_name(_LAZY[name])
     raise AttributeError(f"module 'chemdl' has no attribute {name!r}")

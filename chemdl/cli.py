@@ -24,7 +24,7 @@ class UsageError(ValueError):
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that answers in one line and names near misses."""
+    """A parser whose error messages are one line and list similar names."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
     0: done · 1: a chapter, a check or a transfer failed · 2: what was asked for does not exist or
-    cannot be. Errors that the package raises for its users are shown without a traceback; any
+    is impossible. Errors that the package raises for its users are shown without a traceback; any
     other exception is a defect and passes through.
     """
     parser = _parser()

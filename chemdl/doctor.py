@@ -1,7 +1,7 @@
-"""What this installation has, what it lacks and what to type: behind ``chemdl doctor``.
+"""Check this installation and say what is missing and what to type (``chemdl doctor``).
 
-Packages are imported in a process of their own: a broken one may print, hang, or end Python, and
-none of that may reach the report. Nothing here asks the network or leaves a file.
+Packages are imported in a separate process, because a broken one may print, hang or end Python,
+which must not disturb the report. Nothing here uses the network or leaves a file.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ for name in sys.argv[2:]:
 class Trouble:
     """Something that is missing or broken.
 
-    ``command`` is what to type, "" where no command helps; ``stops`` says that no chapter can be
-    run until it is mended.
+    ``command`` is what to type ("" if no command helps); ``stops`` says that no chapter can run
+    until it is repaired.
     """
 
     what: str
@@ -162,7 +162,7 @@ class Outcome:
 def try_imports(names: Sequence[str]) -> dict[str, Outcome]:
     """Import modules, and call functions (``module:function``), in a process of their own.
 
-    One that ends the process, or does not end within minutes, costs only its own outcome.
+    A module that ends the process, or does not finish within minutes, does not affect the others.
     """
     outcomes: dict[str, Outcome] = {}
     while pending := [name for name in names if name not in outcomes]:
@@ -229,8 +229,8 @@ def _package(module: str) -> str:
 def _broken(outcomes: Mapping[str, Outcome], lacking: bool) -> list[Trouble]:
     """Name what is installed and does not import.
 
-    Where packages are absent, others cannot find them: those failures come from what is named
-    already. Our own modules fail with the packages that they stand on, and are named alone.
+    Failures because another package is absent are left out, since that package is named already.
+    Modules of chemdl itself are named only if no other package is broken.
     """
     failed = {
         name: outcome.said

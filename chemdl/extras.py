@@ -1,7 +1,7 @@
-"""What chemdl needs, part by part: what of it is missing, and the command that brings it.
+"""What each part of chemdl needs, what of it is missing, and the command that installs it.
 
-chemdl itself is on no package index, so that ``pip install chemdl[run]`` helps nobody; the packages
-that such an extra stands for are, and a clone or the installed metadata name them.
+chemdl itself is not on a package index, so ``pip install chemdl[run]`` does not work. The packages
+of such an extra are on the index; a clone or the installed metadata list them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chemdl.files import clone
 
 
 def advice(extra: str) -> str:
-    """Return in a sentence what to do where packages of an extra are missing.
+    """Return a sentence that says what to do if packages of an extra are missing.
 
     ``extra`` is one of pyproject.toml's (``run``, ``book``, …). The command works from any folder,
     for whoever has a wheel, a clone, or a copy of the package alone.

@@ -1,4 +1,4 @@
-"""Where the project's files lie, and how a file is written so that no reader sees half of it."""
+"""Where the project's files are, and how a file is written so that no reader sees half of it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def chapters_dir() -> Path:
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` and move it there when the block ends well.
+    """Yield a temporary path beside ``path``; move it to ``path`` if the block ends without error.
 
     A reader sees the old file or the whole new one; an error or a kill leaves no half file under
     the name.

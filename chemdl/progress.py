@@ -1,4 +1,4 @@
-"""How far long work is: a bar on standard error, which a chapter's run hands on to the terminal."""
+"""Progress of long work: a bar on standard error, which a chapter's run passes to the terminal."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ class Progress:
 
     Parameters
     ----------
-    title : names the work, such as a study.
-    total, done : what there is to do, and how much of it was done before.
-    unit : what is counted.
+    title
+        Name of the work, such as a study.
+    total, done
+        Number of units of the whole work, and number already done.
+    unit
+        Name of the unit that is counted.
     """
 
     def __init__(self, title: str, total: int, done: int, unit: str = "replica") -> None:

@@ -1,4 +1,4 @@
-"""Registries: the domains bring readers, metrics, models … under names; the spine looks them up.
+"""Registries: the domains register readers, metrics, models … by name for the rest of the package.
 
 A domain is a subpackage with a module ``domain`` that holds a :class:`Domain`, or another
 package's object of that kind under the entry point ``chemdl.domains``.
@@ -20,13 +20,16 @@ ENTRY_POINTS = "chemdl.domains"
 
 
 class UnknownNameError(ValueError):
-    """A name that stands for nothing; the message lists the near misses and all known names.
+    """A name that is not registered; the message lists similar names and all known names.
 
     Parameters
     ----------
-    kind : what the name should stand for, such as ``metric``.
-    name : what was given.
-    known : all names that stand for something.
+    kind
+        Kind of thing that was looked for, such as ``metric``.
+    name
+        The unknown name.
+    known
+        All known names.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
@@ -38,21 +41,28 @@ class UnknownNameError(ValueError):
 
 @dataclass(frozen=True)
 class Domain:
-    """Which modules of a domain register what, by their full names.
+    """The full names of a domain's modules, by what they register.
 
-    A package stands for all modules in it, so that a new file registers by being there. They are
-    imported when a name of their kind is first asked for, so that listing data sets, say,
-    imports no network.
+    A package stands for all modules in it, so a new file needs no entry of its own. The modules are
+    imported when a name of their kind is first looked up; listing data sets, for example, imports
+    no network.
 
     Attributes
     ----------
-    name : of the domain.
-    data : modules that register readers of files and kinds of input.
-    splits : modules that register protocols.
-    metrics : modules that register metrics.
-    baselines : modules that register classical models.
-    nets : modules that register nets.
-    commands : modules that register commands of the command line.
+    name
+        Name of the domain.
+    data
+        Modules that register readers of files and kinds of input.
+    splits
+        Modules that register protocols.
+    metrics
+        Modules that register metrics.
+    baselines
+        Modules that register classical models.
+    nets
+        Modules that register nets.
+    commands
+        Modules that register commands of the command line.
     """
 
     name: str
@@ -65,12 +75,14 @@ class Domain:
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """What is registered under names of one kind, by the spine and by every domain.
+    """What this package and every domain registered under names of one kind.
 
     Parameters
     ----------
-    kind : what a name stands for; error messages use it.
-    part : the field of :class:`Domain` that names the modules which register such names.
+    kind
+        Kind of thing that the names stand for; error messages use it.
+    part
+        Field of :class:`Domain` that lists the modules which register such names.
     """
 
     def __init__(self, kind: str, part: str) -> None:
@@ -79,12 +91,12 @@ class Registry(Mapping[str, T], Generic[T]):
         self._complete = False
 
     def add(self, name: str, value: T) -> None:
-        """Register a value; what is defined again, by a notebook's cell say, replaces the earlier.
+        """Register a value; defining it again, as in a notebook, replaces the earlier one.
 
         Raises
         ------
         ValueError
-            where the name stands for something else already.
+            If the name is already registered for something else.
         """
         if _definition(self._values.get(name, value)) != _definition(value):
             raise ValueError(f"{self.kind} {name!r} is registered twice")

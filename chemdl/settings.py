@@ -30,15 +30,24 @@ class Settings:
 
     Attributes
     ----------
-    profile : how much work: ``smoke`` (regression tests), ``quick`` (the default) or ``full``.
-    seed : the one root seed; every other seed is spawned from it by name.
-    device : ``cpu`` or ``cuda``, resolved from ``auto``.
-    output : folder for cards, replicas and the executed notebook.
-    models : to compute now: ``("all",)``, or kinds (``deep``, ``classical``) and names.
-    repeats, trials : cut the protocol's repeats or the tuning trials of a profile; ``None`` leaves
-        them as the profile has them. A card states what such a cut leaves out.
-    shuffled : train on permuted labels, as a control that finds nothing.
-    chapter : whose run it is; the chapter says so itself, it is no parameter.
+    profile
+        How much work the run does: ``smoke`` (regression tests), ``quick`` (the default) or
+        ``full``.
+    seed
+        Root seed, from which every other seed is derived by name.
+    device
+        ``cpu`` or ``cuda``, resolved from ``auto``.
+    output
+        Folder for cards, replicas and the executed notebook.
+    models
+        Models to compute now: ``("all",)``, or kinds (``deep``, ``classical``) and names.
+    repeats, trials
+        Smaller number of the protocol's repeats, or of tuning trials; ``None`` keeps those of the
+        profile. The card states what is left out.
+    shuffled
+        Whether to train on permuted labels, a control in which there is nothing to learn.
+    chapter
+        Name of the chapter that runs. The chapter sets it; it is not a parameter of the run.
     """
 
     profile: str = "quick"
@@ -63,7 +72,7 @@ class Settings:
         return smoke if self.profile == "smoke" and smoke is not None else quick
 
     def part(self, dataset: Any, *, quick: int | None, smoke: int | None = None) -> Any:
-        """Return the dataset in ``full``, and a fixed sample of so many rows in a smaller profile.
+        """Return the whole dataset in ``full``, and a fixed sample of it in a smaller profile.
 
         The sample is the same for every seed of the run, so that its numbers can be compared.
         """
@@ -76,13 +85,15 @@ def read_settings(namespace: Mapping[str, Any], chapter: str = "") -> Settings:
 
     ``namespace`` is the notebook's ``globals()`` right after the parameters cell, or a plain
     mapping; ``chapter`` is the chapter's name. Papermill accepts any name silently, so every
-    number, text or truth value in it that is no parameter is refused here. Other objects are none
-    of papermill's, and stay: the cell can be run again in a notebook that is at work.
+    number, text or truth value in it that is not a parameter is refused here. Other objects cannot
+    come from papermill and are ignored, so that the cell can be run again in a notebook with other
+    variables.
 
     Raises
     ------
     SettingsError
-        for an unknown name or a value that the parameter cannot take, with the near misses.
+        For an unknown name, or a value that the parameter cannot take; the message lists similar
+        names.
     """
     known = {field.name for field in fields(Settings)} - {"chapter"}
     given = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
@@ -111,7 +122,7 @@ def resolve_device(device: str) -> str:
     Raises
     ------
     SettingsError
-        for an unknown device, or ``cuda`` where PyTorch sees none.
+        For an unknown device, or for ``cuda`` if PyTorch finds no GPU.
     """
     if device not in DEVICES:
         raise SettingsError(str(UnknownNameError("device", device, DEVICES)))
@@ -131,7 +142,7 @@ def resolve_device(device: str) -> str:
 def spawn(seed: int, *names: str | int) -> int:
     """Derive the child seed of ``seed`` with these names, between 0 and 2**31 - 1.
 
-    Named seeds stay what they are when another model or fold is added beside them.
+    A named seed does not change when other models or folds are added.
     """
     text = "/".join([str(seed), *map(str, names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

@@ -1,13 +1,14 @@
-"""How many threads a fit may take, so that it runs well on a busy machine as on an idle one.
+"""How many threads a fit may use, so that it is fast on a busy machine and on an idle one.
 
-Threads of OpenMP that wait for one another spin, unless ``OMP_WAIT_POLICY`` was ``PASSIVE`` when
-the library was loaded. On a core that something else uses as well they burn the time that the
-thread they wait for needs: a small net then takes two to eight times as long on two threads as on
-one, and at best a quarter less on an idle machine. So a fit beside other fits takes one thread, and
-so does a fit that has the machine to itself, unless waiting threads sleep.
+Threads of OpenMP that wait for each other use full processor time (they spin), unless
+``OMP_WAIT_POLICY`` was ``PASSIVE`` when the library was loaded. On a core that is also used by
+something else, they take the time that the thread they wait for needs: a small net then takes two
+to eight times as long on two threads as on one. On an idle machine two threads save at most a
+quarter of the time. So a fit beside other fits uses one thread, and so does a fit that runs alone,
+unless waiting threads sleep.
 
-This stands apart from models and training, whose source names the stored replicas: how many
-threads compute a replica is no part of it.
+This module is separate from models and training because the number of threads is not part of a
+stored replica's key.
 """
 
 from __future__ import annotations
@@ -65,9 +66,10 @@ def bounded(most: int | None = None) -> Iterator[None]:
 
     Parameters
     ----------
-    most : threads of each library; 1 for a fit beside others. ``None``, for a fit that has the
-        machine to itself: every core that this process may use, but one thread of OpenMP and torch
-        where waiting threads spin.
+    most
+        Largest number of threads of each library; 1 for a fit that runs beside others. ``None``,
+        for a fit that runs alone, allows every core of this process, but only one thread of OpenMP
+        and torch if their waiting threads do not sleep.
     """
     if most is None:
         bound = _Bound(cores(), cores() if waiting_threads_sleep() else 1)

@@ -1,4 +1,4 @@
-"""Measure over many seeds what a chapter's numbers are, and refuse those that tell nothing."""
+"""Measure the distribution of a chapter's numbers over many seeds; refuse uninformative ones."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def calibrate(chapter: str | Path, seeds: int = _SEEDS, folder: Path | None = No
     """Run a chapter in smoke over ``seeds`` seeds and write ``<folder>/<chapter>.json``.
 
     The numbers are those that ``<folder>/numbers.yml`` lists for the chapter; ``folder`` is
-    ``tests/expected`` of the checkout. Seed 0 stays out: it is the one that the tests run. The
-    chapter runs again with shuffled training labels. Runs are kept, so that a stopped calibration
-    goes on.
+    ``tests/expected`` of the checkout. Seed 0 is left out, because the tests run it. The chapter
+    also runs with shuffled training labels. Runs are kept, so that a calibration that was stopped
+    can continue.
 
     Raises
     ------
     CalibrationError
-        for fewer than ten seeds, or a number whose interval contains the trivial model's value,
-        the shuffled labels' value or zero; nothing is written then.
+        For fewer than ten seeds, or a number whose interval contains zero, the value of the trivial
+        model or the value with shuffled labels. Nothing is written then.
     """
     path = find_chapter(chapter)
     name = chapter_name(path)
@@ -66,7 +66,7 @@ def chosen_numbers(folder: Path, chapter: str) -> list[str]:
     Raises
     ------
     CalibrationError
-        for a chapter without numbers, or more than ten.
+        For a chapter with no numbers, or with more than ten.
     """
     import yaml
 
@@ -91,7 +91,7 @@ def distribution(
     Raises
     ------
     CalibrationError
-        for numbers that would pass whatever the model does.
+        For numbers whose interval a model that learned nothing would also meet.
     """
     studies = sorted({regression.parse(number)[0] for number in numbers})
     read, permuted = (

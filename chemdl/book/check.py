@@ -1,4 +1,4 @@
-"""Look at the built book: a build that passes may still hold broken pages."""
+"""Check the pages of the built book: a build without errors may still contain broken pages."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def check_book(html_dir: Path | None = None, source_dir: Path | None = None) -> 
     Raises
     ------
     NoBookError
-        when there is none.
+        If no book was built.
     """
     build = (project_root() or Path.cwd()) / "_build"
     html_dir, source_dir = html_dir or build / "html", source_dir or build / "source"

@@ -1,4 +1,4 @@
-"""Keys that say whether what a run depends on has changed."""
+"""Keys that show whether anything that a run depends on has changed."""
 
 from __future__ import annotations
 

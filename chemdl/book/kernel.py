@@ -39,8 +39,8 @@ def kernel_environment() -> dict[str, str]:
 def kernel_manager(environment: dict[str, str]) -> type:
     """Return a kernel manager class that starts this interpreter with ``environment``.
 
-    The notebooks name the kernel ``python3``; which interpreter stands behind that name differs
-    from machine to machine, and it need not be the one that has chemdl.
+    The notebooks name the kernel ``python3``; the interpreter behind that name differs between
+    machines, and may not have chemdl.
     """
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager

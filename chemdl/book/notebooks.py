@@ -1,4 +1,4 @@
-"""Turn an executed chapter into a page: without what only concerns the run that made it."""
+"""Turn an executed chapter into a page, without the outputs that only concern its run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ _WIDGET = "application/vnd.jupyter.widget-view+json"
 def write_clean_copy(executed: Path, target: Path, run: Mapping[str, Any]) -> None:
     """Write the page of an executed chapter; ``run`` is the record of its run.
 
-    Taken out: the injected parameters, the set-up cell's output, progress bars, messages on
-    standard error, and papermill's notes, which hold paths. The seconds go under the title.
+    These are left out: the injected parameters, the set-up cell's output, progress bars, messages
+    on standard error, and papermill's notes, which contain paths. The run time in seconds is
+    written under the title.
     """
     import nbformat
 

@@ -1,4 +1,4 @@
-"""The pages that are made from records: what was found, the ledger, data sets, runs, reference."""
+"""The pages that are made from records: what was found, the ledger, data sets, runs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from chemdl.evidence.ledger import ledger_rows
 from chemdl.evidence.result import find_results
 
 
-def write_pages(source: Path, output: Path, chapters: Sequence[str], toc: dict[str, Any]) -> None:
-    """Write the generated pages into ``source`` and add the reference's pages to ``toc``."""
+def write_pages(source: Path, output: Path, chapters: Sequence[str]) -> None:
+    """Write the generated pages into ``source``."""
     rows = ledger_rows(output / "cards")
     titles = chapter_titles(source)
     texts = {
@@ -28,9 +28,6 @@ def write_pages(source: Path, output: Path, chapters: Sequence[str], toc: dict[s
         "pages/datasets.md": datasets_text(_cleanings(output)),
         "pages/runs.md": runs_text([r for c in chapters if (r := read_run(output, c))], titles),
     }
-    names = reference.module_names()
-    texts["pages/reference.md"] = reference.reference_text(names)
-    texts |= {f"pages/reference/{name}.md": reference.module_text(name) for name in names}
     for name, text in texts.items():
         path = source / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -61,8 +61,8 @@ def readme_table(rows: Sequence[Row]) -> str:
 def region(root: Path) -> str:
     """Return what must stand between the README's marks.
 
-    It carries the hashes of the recorded cards and of the figure, so that a figure that did not
-    move with its data is seen.
+    It contains the hashes of the recorded cards and of the figure, so that a figure which does not
+    match its data is detected.
     """
     rows = _recorded_rows()
     if not rows:
@@ -96,7 +96,7 @@ def with_region(text: str, content: str) -> str:
     Raises
     ------
     ReadmeError
-        if a mark is missing.
+        If a mark is missing.
     """
     pattern = re.compile(f"({re.escape(BEGIN)}\n).*?({re.escape(END)})", re.DOTALL)
     if not pattern.search(text):

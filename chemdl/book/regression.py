@@ -1,4 +1,4 @@
-"""Hold a chapter's numbers to what was measured over many seeds, so that a moved one is seen.
+"""Compare a chapter's numbers with their distribution over many seeds, to detect changes.
 
 A number is named ``study/model/metric``: the mean over the replicas of a card, each the mean over
 its defined tasks. Its distribution over seeds, in profile smoke, is stored in
@@ -59,7 +59,7 @@ def check_run(cards_dir: Path, expected: Path | Mapping[str, Any]) -> list[Outco
     Raises
     ------
     RegressionError
-        when anything fails; its message reports all outcomes.
+        If any number or card fails; the message reports all outcomes.
     """
     stored = read_expected(expected) if isinstance(expected, Path) else expected
     outcomes: list[Outcome] = []
@@ -109,10 +109,10 @@ def trusted_result(path: Path, profile: str, dataset: Mapping[str, Any]) -> Resu
     Raises
     ------
     FileNotFoundError
-        for a missing card or predictions file.
+        For a missing card or predictions file.
     ValueError
-        for a card that breaks its form, is of another profile or other data, or whose scores do
-        not follow from its predictions.
+        For a card that has an invalid form, belongs to another profile or other data, or whose
+        scores do not follow from its predictions.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path.name} is missing: the study wrote no card")
@@ -137,7 +137,7 @@ def value_of(result: Result, name: str) -> float:
     Raises
     ------
     NumberError
-        for a model or metric that the result does not have, with the near misses.
+        For a model or metric that the result does not have; the message lists similar names.
     """
     _, model, metric = parse(name)
     if not result.replicas(model):
@@ -154,7 +154,7 @@ def trivial_value(result: Result, metric: str) -> float:
     Raises
     ------
     NumberError
-        if the study has none: then nothing tells whether a number says anything.
+        If the study has no trivial model, so that there is nothing to compare a number with.
     """
     names = [model for model in result.models if result.kind(model) == "trivial"]
     if not names:

@@ -1,4 +1,4 @@
-"""Execute chapters through papermill, strictly, in one process each after the other."""
+"""Execute chapters with papermill, one after the other, each in its own process."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _BROUGHT_BY = {"deepchem": "deepchem", "pymatgen": "materials"}
 
 
 class UnknownChapterError(ValueError):
-    """A chapter that does not exist; the message lists the near misses."""
+    """A chapter that does not exist; the message lists similar names."""
 
 
 class UnknownParameterError(ValueError):
-    """A parameter that the chapter does not have; the message lists the near misses."""
+    """A parameter that the chapter does not have; the message lists similar names."""
 
 
 class ChapterFailedError(RuntimeError):
@@ -62,7 +62,7 @@ class ChapterFailedError(RuntimeError):
 
 @dataclass(frozen=True)
 class ChapterRun:
-    """What came of running one chapter.
+    """The outcome of running one chapter.
 
     ``studies`` name the cards it wrote, ``unchanged`` says that an earlier run with the same key
     was kept.
@@ -99,7 +99,7 @@ def find_chapter(chapter: str | Path) -> Path:
     Raises
     ------
     UnknownChapterError
-        naming the near misses.
+        If there is no such chapter; the message lists similar names.
     """
     path = Path(chapter)
     if path.suffix == ".ipynb" and path.is_file():
@@ -124,24 +124,34 @@ def run_chapters(
     skip_unchanged: bool = False,
     **parameters: Any,
 ) -> list[ChapterRun]:
-    """Run chapters one after the other and return what came of each.
+    """Run chapters one after the other and return the outcome of each.
 
     Parameters
     ----------
-    chapters : names (``toxicity``) or paths of notebooks.
-    profile, seed, device, models, repeats, trials : as in :class:`chemdl.settings.Settings`.
-    output : folder for the executed notebooks, cards and replicas; by default
-        ``_build/runs/<profile>`` in a checkout, else ``chemdl-output/<profile>``.
-    skip_unchanged : keep an earlier run in ``output`` whose key (sources, data records, seed,
+    chapters
+        Names (``toxicity``) or paths of notebooks.
+    profile, seed, device, models, repeats, trials
+        As in :class:`chemdl.settings.Settings`.
+    output
+        Folder for the executed notebooks, cards and replicas; by default ``_build/runs/<profile>``
+        in a checkout, else ``chemdl-output/<profile>``.
+    skip_unchanged
+        Whether to keep an earlier run in ``output`` whose key (sources, data records, seed,
         profile, versions) is the same.
-    parameters : any further parameter that a chapter declares in its parameters cell.
+    parameters
+        Any other parameter that the chapters declare in their parameters cell.
 
     Raises
     ------
-    UnknownChapterError, UnknownParameterError, chemdl.settings.SettingsError
-        before anything runs.
+    UnknownChapterError
+        For a chapter that does not exist; raised before anything runs.
+    UnknownParameterError
+        For a parameter that a chapter does not have; raised before anything runs.
+    chemdl.settings.SettingsError
+        For a value that a parameter cannot take; raised before anything runs.
     ChapterFailedError
-        for the first chapter that fails; its unfinished study leaves no card.
+        If a chapter fails; the chapters after it do not run, and its unfinished study leaves no
+        card.
     """
     notebooks = [find_chapter(chapter) for chapter in chapters]
     given = {"profile": profile, "seed": seed, "device": device, "output": str(output or "")}
@@ -258,7 +268,7 @@ def _execute(notebook: Path, executed: Path, parameters: Mapping[str, Any], chap
 class _FinishedLines(io.TextIOBase):
     """A stream that hands on whole lines, each as a terminal would show it in the end.
 
-    A progress bar draws itself anew after each carriage return; in a log one line of it is enough.
+    A progress bar is redrawn after each carriage return; a log needs only its last state.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -293,7 +303,7 @@ def _text(error: Any) -> str:
 def _cards(output: Path, chapter: str) -> dict[str, Path]:
     """Return the chapter's cards in ``output`` by study.
 
-    What a killed run left half-written is hidden and none.
+    Hidden files, which a killed run left half-written, do not count.
     """
     results = map(read_result, sorted((output / "cards").glob("[!.]*.json")))
     return {result.study: result.path for result in results if result.chapter == chapter}

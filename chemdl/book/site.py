@@ -41,7 +41,7 @@ def build_book(profile: str = "quick", seed: int = 0, device: str = "auto") -> P
     Raises
     ------
     chemdl.book.run.ChapterFailedError
-        if a chapter fails.
+        If a chapter fails.
     BookError
         if jupyter-book fails or warns, or where chemdl is installed without its book.
     """
@@ -76,7 +76,7 @@ def assemble(root: Path, output: Path, source: Path) -> Path:
     Raises
     ------
     BookError
-        for a chapter of ``_toc.yml`` that has not run.
+        For a chapter of ``_toc.yml`` that has not run.
     """
     import yaml
 
@@ -91,9 +91,8 @@ def assemble(root: Path, output: Path, source: Path) -> Path:
     chapters = chapters_of(root / "_toc.yml")
     for chapter in chapters:
         _place_chapter(root, output, source, chapter)
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    pages.write_pages(source, output, [chapter_name(chapter) for chapter in chapters], toc)
-    _write_yaml(source / "_toc.yml", toc)
+    pages.write_pages(source, output, [chapter_name(chapter) for chapter in chapters])
+    shutil.copyfile(root / "_toc.yml", source / "_toc.yml")
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     _write_yaml(source / "_config.yml", with_address(config, repository_address(root)))
     return source
@@ -107,7 +106,7 @@ def build_html(source: Path, html: Path) -> Path:
     Raises
     ------
     BookError
-        with what jupyter-book said.
+        If jupyter-book fails or warns; the message quotes its output.
     """
     if html.parts[-2:] != ("_build", "html"):
         raise BookError(f"Jupyter Book builds into <folder>/_build/html, not {html}")
@@ -128,7 +127,7 @@ def build_html(source: Path, html: Path) -> Path:
 def repository_address(root: Path) -> str:
     """Return the repository's address on GitHub, or "" where none is known.
 
-    It stands in ``_config.yml``; where that is empty, a git remote ``origin`` on GitHub counts.
+    It is read from ``_config.yml``; if that is empty, a git remote ``origin`` on GitHub is used.
     """
     import yaml
 

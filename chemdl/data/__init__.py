@@ -1,8 +1,8 @@
 """Real data sets: where each comes from, what cleaning took out of it, and under what licence.
 
-``load`` gives a :class:`Dataset`; ``names``, ``describe``, ``fetch``, ``verify`` and ``embed``
-stand behind ``chemdl data``; A registered set
-is a few lines of data/datasets.yml.
+``load`` returns a :class:`~chemdl.data.dataset.Dataset`; the command ``chemdl data`` uses
+``names``, ``describe``, ``fetch``, ``verify`` and ``embed``. A registered set is a few lines in
+data/datasets.yml.
 """
 
 from chemdl.data.dataset import Dataset

@@ -21,21 +21,21 @@ _ZIPS = (".zip", ".whl")
 
 
 def extract(archive: Path, path: Sequence[str], target: Path, sha256: str) -> Path:
-    """Write one member to ``target``, whole and with this sha256, or not at all.
+    """Write one member to ``target`` if it is complete and has this SHA-256; else write nothing.
 
-    ``path`` names the member; of several names each but the last is an archive in the one before.
-    A name with ``*`` stands for all members that match, sorted by name and joined back to back.
-    No other member is written, and no member's own path decides where anything is written.
+    ``path`` names the member; of several names each but the last is an archive in the one before. A
+    name with ``*`` stands for all members that match, sorted by name and joined back to back. No
+    other member is written, and the paths inside the archive never decide where a file is written.
 
     Raises
     ------
     UnsafeArchiveError
-        when the member, or one that lies before it, has ``..`` or an absolute path, or when the
-        member is no plain file.
+        If the path of the member, or of one before it in the archive, contains ``..`` or is
+        absolute, or if the member is not a plain file.
     HashMismatchError
-        when the member's bytes are not those registered.
+        If the member does not have the registered SHA-256.
     DatasetError
-        when there is no such member, or the archive is damaged.
+        If there is no such member, or if the archive is damaged.
     """
     with write_atomically(target) as temporary:
         try:

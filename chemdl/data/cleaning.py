@@ -1,4 +1,4 @@
-"""Cleaning of tables: what cannot be used is left out, equal rows are merged, all is counted.
+"""Cleaning of tables: drop unusable rows, merge equal rows, and count both.
 
 Which rows are equal depends on the kind of input (:mod:`chemdl.data.inputs`).
 """
@@ -34,14 +34,17 @@ class Cleaned:
 def keep_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None = None) -> Cleaned:
     """Keep every row that has a measured target, and count the others.
 
-    For inputs of which equal ones may be different things, such as formulas (different solids) or
-    given descriptors (different molecules): no rows are merged.
+    No rows are merged: this is for inputs where equal text may mean different things, such as
+    formulas (different solids) or given descriptors (different molecules).
 
     Parameters
     ----------
-    table : rows as the files hold them, each its own only site.
-    kind : of the targets, as in :class:`chemdl.data.Dataset`.
-    parses : says whether an input can be used; rows that fail are left out and counted.
+    table
+        Rows as the files contain them, with one line of targets each.
+    kind
+        Kind of the targets, as in :class:`chemdl.data.dataset.Dataset`.
+    parses
+        Function that says whether an input can be used; other rows are left out and counted.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def merge_rows(
     tolerance: float = 0.0,
     apart: str | None = None,
 ) -> Cleaned:
-    """Drop what cannot be used, merge rows that are one thing measured twice, and count both.
+    """Drop unusable rows, merge rows that measure the same thing, and count both.
 
     In this order:
 
@@ -83,14 +86,16 @@ def merge_rows(
 
     Parameters
     ----------
-    keys : the identity of each row's input; ``None`` where the input cannot be used.
-    rule : what was done, in words, for the card.
+    keys
+        Identity of each row's input, n entries; ``None`` where the input cannot be used.
+    rule
+        Description of the rule in words, for the card.
 
     Raises
     ------
     DatasetError
-        for a class other than 0 and 1, a task without any label, equal keys with different numbers
-        of sites, or no row that is left, naming file, line and remedy.
+        For a class other than 0 and 1, a task without any label, equal keys with different numbers
+        of sites, or if no row is left. The message names the file, the line and a remedy.
     """
     _check_labels(table, kind)
     measured = table.measured()
@@ -138,9 +143,9 @@ def clean_as_text(
 ) -> Cleaned:
     """Clean rows whose input is its own identity, such as the sequence of a chain.
 
-    Rows with several sites are merged where their inputs are equal (:func:`merge_rows`); a row of
-    no site or with an empty input is *unparsable*. Rows that are their own only site are kept as
-    they are (:func:`keep_rows`).
+    Rows with several sites are merged where their inputs are equal (:func:`merge_rows`); a row
+    without sites or with an empty input is *unparsable*. Rows with one line of targets each are
+    kept as they are (:func:`keep_rows`).
     """
     if table.lengths is None:
         return keep_rows(table, kind)

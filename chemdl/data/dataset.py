@@ -19,29 +19,40 @@ KINDS = ("classification", "regression", "labelling")
 class Dataset:
     """Inputs and targets of one cleaned set; its arrays are read-only.
 
-    A row has one line of targets, or, where ``lengths`` is given, one for each of its *sites*: the
-    residues of a chain, the atoms of a molecule.
+    A row has one line of targets. If ``lengths`` is given, it has one line for each of its *sites*,
+    such as the residues of a chain or the atoms of a molecule.
 
     Attributes
     ----------
-    name : the registry's name of the set.
-    inputs : object array of str, shape (n,): SMILES as the source wrote them.
-    targets : float64, shape (n, tasks), or (sites, tasks) back to back in the order of the rows;
+    name
+        Name of the set in the registry.
+    inputs
+        Text of each row, object array of str, shape (n,): for molecules the SMILES as the source
+        wrote them.
+    targets
+        float64, shape (n, tasks), or (sites, tasks) with the sites of all rows one after the other;
         NaN where nothing was measured. Classes are 0 and 1.
-    tasks : one name per column of ``targets``.
-    kind : ``classification``, ``regression``, or ``labelling``, where each task has numbers of its
-        own kind: states numbered from 0, or values.
-    unit : unit of the targets, or what class 1 means.
-    card : title, source, licence, citation (a key of references.bib), input, content_sha256, n,
-        and cleaning {raw, unparsable, unlabelled, duplicate, conflicting, kept, …, examples}.
-    columns : further arrays aligned by row: ``set`` (train, valid or test) and ``fold`` (-1 is
-        none) of a published split, ``id`` as the source names the row.
-    lengths : sites of each row, shape (n,); ``None`` where a row is its own only site.
+    tasks
+        One name per column of ``targets``.
+    kind
+        ``classification``, ``regression`` or ``labelling``. In a labelling set each task has either
+        states numbered from 0 or real values.
+    unit
+        Unit of the targets, or the meaning of class 1.
+    card
+        Description of the set: title, source, licence, citation (a key of references.bib), input,
+        content_sha256, n, and the counts of the cleaning {raw, unparsable, unlabelled, duplicate,
+        conflicting, kept, …, examples}.
+    columns
+        Further arrays of n entries: ``set`` (train, valid or test) and ``fold`` (-1: none) of a
+        published split, and ``id``, the source's name of the row.
+    lengths
+        Number of sites of each row, shape (n,); ``None`` where each row has one line of targets.
 
     Raises
     ------
     DatasetError
-        when the parts do not fit together, naming the sizes that clash.
+        If the arrays do not have matching lengths; the message names the sizes.
     """
 
     name: str
@@ -99,7 +110,7 @@ class Dataset:
         Raises
         ------
         DatasetError
-            for no rows, or a row that the set does not have.
+            If no row is chosen, or a row that the set does not have.
         """
         index = self._row_index(rows)
         return replace(
@@ -117,7 +128,7 @@ class Dataset:
 
     @property
     def offsets(self) -> np.ndarray:
-        """Where each row's sites begin, and after the last row their number: shape (n + 1,)."""
+        """Index of the first site of each row, then the number of all sites, shape (n + 1,)."""
         lengths = np.ones(len(self), np.int64) if self.lengths is None else self.lengths
         return np.concatenate([[0], np.cumsum(lengths)])
 
@@ -137,9 +148,9 @@ class Dataset:
     def sample(self, n: int, seed: int = 0) -> Dataset:
         """Return ``n`` rows drawn by ``seed``, in the set's order; the whole set when n is larger.
 
-        Rows of a classification set are drawn in proportion from strata, a row's stratum being
-        the rarest task that it is positive in: so that a small sample keeps the positives of
-        sparse tasks. Where ``n`` allows, no stratum goes empty.
+        Rows of a classification set are drawn in proportion from strata. The stratum of a row is
+        the rarest task that it is positive in, so that a small sample keeps positives of rare
+        tasks. No stratum is left empty if ``n`` is large enough.
         """
         if n < 1:
             raise DatasetError(f"{self.name}: a sample needs at least one row, not {n}")
@@ -168,14 +179,17 @@ class Dataset:
 
         Parameters
         ----------
-        train, valid, test : rows of ``columns["set"]`` that stay; when left out, valid rows become
-            fewer in proportion to the train rows, and all test rows stay.
-        seed : chooses the rows of each subset anew; of a generator, one subset after the other.
+        train, valid, test
+            Number of rows of each subset in ``columns["set"]`` to keep. By default all test rows
+            stay, and valid rows are reduced in the same proportion as train rows.
+        seed
+            Seed, from which the rows of each subset are drawn independently, or a generator, from
+            which they are drawn one subset after the other.
 
         Raises
         ------
         DatasetError
-            for a set without a published split.
+            If the set has no published split.
         """
         if "set" not in self.columns:
             raise DatasetError(f"{self.name}: no column 'set', so no published split; use sample")

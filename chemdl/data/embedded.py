@@ -1,4 +1,4 @@
-"""The embedded form of a set: one packed table, every number as short as it reads back exactly.
+"""The embedded form of a set: one packed table, numbers in the shortest exact text.
 
 The first column holds the inputs, then come the tasks and any further columns. Where a row has
 several sites, a task's cell holds the values of them all, and its column's name ends in ``[]``
@@ -28,7 +28,7 @@ def read_embedded(path: Path, tasks: Sequence[str]) -> RawTable:
     Raises
     ------
     DatasetError
-        as :func:`chemdl.data.readers.read_table` does, and for a row whose tasks have
+        For a table that :func:`chemdl.data.readers.read_table` refuses, or a row whose tasks have
         different numbers of sites.
     """
     with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:

@@ -18,7 +18,7 @@ class RegistryError(DatasetError):
 class UnavailableError(DatasetError):
     """A source that is not there or cannot be reached; the next source may be asked.
 
-    ``passing`` says that a further attempt may well succeed.
+    ``passing`` says that the error is temporary, so that another attempt may succeed.
     """
 
     def __init__(self, message: str, *, passing: bool = False) -> None:
@@ -27,8 +27,8 @@ class UnavailableError(DatasetError):
 
 
 class HashMismatchError(DatasetError):
-    """Bytes other than those that were registered; no other source is asked."""
+    """A file without the registered SHA-256; no other source is asked."""
 
 
 class UnsafeArchiveError(DatasetError):
-    """An archive member whose path leads out of the archive, or that is no plain file."""
+    """An archive member whose path leads out of the archive, or that is not a plain file."""

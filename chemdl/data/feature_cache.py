@@ -1,7 +1,7 @@
 """Feature rows computed once per molecule: in memory by input, on disk by content.
 
-Rows are computed in blocks. Each block is a file as soon as it is there, so that a long
-featurisation that was stopped goes on after its last whole block, and a bar shows how far it is.
+Rows are computed in blocks. Each block is written to a file when it is finished, so that a long
+featurisation that was stopped continues after its last complete block; a bar shows the progress.
 """
 
 from __future__ import annotations
@@ -33,17 +33,21 @@ Compute = Callable[[Sequence[str]], NDArray[Any]]
 
 
 class RowCache:
-    """One growing matrix with one row per input string that was ever asked for.
+    """A growing matrix with one row for each input string that was requested so far.
 
     Parameters
     ----------
-    name, parameters : what the rows are; with RDKit's version and a block's inputs they make the
-        name of a file in ``cache_dir()/features``.
-    compute : maps m input strings to an array whose first axis is m. Rows must not depend on the
-        other inputs.
-    bound : bytes that the matrix may take. Rows beyond it are computed (or read from disk) at each
+    name, parameters
+        What the rows are. The name of a file in ``cache_dir()/features`` is made from them, RDKit's
+        version and the inputs of the block.
+    compute
+        Function from m input strings to an array whose first axis has length m. A row must not
+        depend on the other inputs.
+    bound
+        Largest size of the matrix in bytes. Rows beyond it are computed (or read from disk) at each
         call and not kept in memory.
-    block : rows that are computed, and kept on disk, at once.
+    block
+        Number of rows that are computed, and stored in one file, at once.
     """
 
     def __init__(
@@ -66,9 +70,9 @@ class RowCache:
     def rows(self, inputs: Sequence[str], *, own: bool = True) -> NDArray[Any]:
         """Return the rows of ``inputs`` in their order.
 
-        They are a copy that the caller may change. With ``own=False`` they are read-only, and no
-        copy where the inputs are what the cache holds, in its order: a set of 437,929
-        fingerprints is then in memory once.
+        The result is a copy that the caller may change. With ``own=False`` it is read-only, and is
+        the cache's own memory if the inputs are exactly those in the cache in the same order; a set
+        of 437,929 fingerprints is then in memory once.
         """
         with self._lock:
             missing = list(dict.fromkeys(text for text in inputs if text not in self._places))
@@ -178,8 +182,9 @@ def cached_rows(
 ) -> NDArray[Any]:
     """Return ``compute(inputs)``, each row computed once for this name and these parameters.
 
-    All clones of an estimator share one :class:`RowCache`, so that the rows of a fold are a lookup
-    once the whole set was seen. ``block`` and ``own`` are as there.
+    All clones of an estimator share one :class:`RowCache`, so that after the first pass over the
+    data set the rows of a fold are only looked up. ``block`` and ``own`` are as in
+    :class:`RowCache`.
     """
     key = json.dumps([name, dict(parameters)], sort_keys=True)
     with _caches_lock:
@@ -200,7 +205,7 @@ def read_rows(path: Path, count: int) -> NDArray[Any] | None:
 
 
 def write_rows(path: Path, rows: NDArray[Any]) -> None:
-    """Write rows whole or not at all; a cache folder that takes no file is a warning only."""
+    """Write the rows completely or not at all; an unwritable cache folder only gives a warning."""
     try:
         with write_atomically(path) as temporary, temporary.open("wb") as handle:
             np.savez_compressed(handle, rows=rows)

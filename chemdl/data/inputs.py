@@ -21,22 +21,25 @@ def same_text(inputs: NDArray[np.object_]) -> dict[str, NDArray[np.str_]]:
 
 
 def no_version() -> str:
-    """Return nothing: cleaning rests on no library whose release matters."""
+    """Return "": the cleaning does not depend on the version of any library."""
     return ""
 
 
 @dataclass(frozen=True)
 class InputKind:
-    """What the data machinery must know of one kind of input.
+    """What loading and cleaning must know about one kind of input.
 
     Attributes
     ----------
-    clean : (table, kind of targets, tolerance=…, apart=…) → rows that stay, as
-        :func:`chemdl.data.cleaning.merge_rows` describes them.
-    identities : inputs (n,) → names of identities, each with the keys (n,) of the inputs; rows of
-        equal key are duplicates, "" is no key.
-    version : the release of the library that cleaning rests on; a stored clean set is used with
-        the same release only.
+    clean
+        Function of (table, kind of targets, tolerance=…, apart=…) that returns the rows to keep, as
+        :func:`chemdl.data.cleaning.merge_rows` does.
+    identities
+        Function from inputs (n,) to a mapping: the name of each kind of identity, and the keys (n,)
+        of the inputs. Rows with equal keys are duplicates; "" means no key.
+    version
+        Version of the library that the cleaning depends on. A stored clean set is used with the
+        same version only.
     """
 
     clean: Callable[..., Cleaned] = clean_as_text

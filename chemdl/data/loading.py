@@ -35,28 +35,32 @@ def load(
     """Load a registered set, cleaned.
 
     Its files come from the first of its sources that has them: embedded in the package, a named
-    file of a package archive, or their official addresses (``CHEMDL_MIRROR`` is asked before
-    those two). The cleaned set is kept in the cache under the hashes of its files, the rules and
-    the RDKit release, so that a second load takes no chemistry.
+    file of a package archive, or their official addresses (``CHEMDL_MIRROR`` is asked before those
+    two). The cleaned set is stored in the cache under the hashes of its files, the rules and the
+    RDKit version, so that the cleaning is not repeated at the next load.
 
     Parameters
     ----------
-    name : one of :func:`names`.
-    tasks : load these alone, with the rows that are measured for any of them.
-    inactives : of a classification set keep at most so many of the rows that are active in no
-        task, drawn by a fixed seed, beside all that are: a screen of which little is cleaned. What
-        depends on the share of actives, such as precision, is then another than the whole set's.
-    cache : folder to use in place of ``CHEMDL_CACHE``.
+    name
+        Name of the set, one of :func:`~chemdl.data.registry.names`.
+    tasks
+        Tasks to load, with the rows that are measured for any of them; all by default.
+    inactives
+        Largest number of inactive rows of a classification set, drawn with a fixed seed. Rows that
+        are active in some task are all kept. Scores that depend on the share of actives, such as
+        precision, then differ from those of the whole set.
+    cache
+        Cache folder to use in place of ``CHEMDL_CACHE``.
 
     Raises
     ------
     UnknownDatasetError
-        for an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     UnavailableError
-        when no source has the set here; the message says what to do.
+        If no source can provide the set here; the message says what to do.
     DatasetError
-        for files whose hash or content is not what it must be, or a task that the set does not
-        have, with the near misses.
+        For files with a wrong hash or wrong content, or a task that the set does not have; the
+        message then lists similar names.
     """
     wanted, folder = entry(name), _cache(cache)
     for task in tasks or ():
@@ -71,7 +75,7 @@ def load(
 
 
 def fetch(name: str, progress: bool = True) -> Path:
-    """Bring a set's files, whatever its first reachable source, and return where they lie.
+    """Fetch a set's files from the first source that can be reached, and return their path.
 
     The path is the embedded file, or the set's folder in the cache. A cut-off or altered file in
     the cache is fetched again. Raises as :func:`load` does.
@@ -84,9 +88,9 @@ def fetch(name: str, progress: bool = True) -> Path:
 
 
 def verify(name: str) -> list[tuple[str, bool | None, str]]:
-    """Check the files of each source that lie here; asks no network.
+    """Check the files of each source that are already on this machine; uses no network.
 
-    Returns (source, ok, message) for each source: ``ok`` is ``None`` where nothing was fetched.
+    Returns (source, ok, message) for each source; ``ok`` is ``None`` where nothing was fetched.
     """
     wanted, folder = entry(name), _cache(None)
     return [(str(source), *sources.check(source, wanted, folder)) for source in wanted.sources]
@@ -102,9 +106,9 @@ def embed(name: str, progress: bool = True) -> Path:
     Raises
     ------
     DatasetError
-        when the set has no embedded or no archive source.
+        If the set lacks an embedded source or an archive source.
     HashMismatchError
-        when the table is not the registered one; nothing is written.
+        If the table does not have the registered SHA-256; nothing is written.
     """
     wanted, folder = entry(name), _cache(None)
     kinds = {source.kind: source for source in reversed(wanted.sources)}
@@ -134,7 +138,7 @@ def embedded_sha256(path: Path) -> str:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return what the registry says of a set, and whether it lies here; loads nothing.
+    """Return what the registry says about a set, and whether it is on this machine; loads nothing.
 
     Keys: name, title, about, domain, kind, unit, tasks, input, rows, licence {name, url, note},
     citation, collection, tolerance, sources [{kind, where, files, bytes}], embedded and here.
@@ -157,7 +161,7 @@ def read_raw(wanted: Entry, obtained: sources.Obtained) -> RawTable:
     Raises
     ------
     DatasetError
-        when the number of rows is not the registered one, or a file is not what its reader needs.
+        If the number of rows differs from the registered one, or a file cannot be read.
     """
     if obtained.source.kind == "embedded":
         raw = read_embedded(next(iter(obtained.files.values())), wanted.tasks)

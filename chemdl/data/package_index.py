@@ -1,4 +1,4 @@
-"""Find a release file on the package indexes that the user's pip asks, and bring it as data."""
+"""Find a release file on the package indexes that the user's pip uses, and download it as data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TRUE = {"1", "true", "t", "yes", "y", "on"}
 def pip_options() -> dict[str, str]:
     """Return the user's pip options by name: of its files, and the ``PIP_…`` variables above them.
 
-    A command's section of a file is above ``[global]``, as it is to pip.
+    As in pip, the section of a command takes precedence over ``[global]``.
     """
     command = [sys.executable, "-m", "pip", "config", "list", "--disable-pip-version-check"]
     # Where pip is not installed this lists nothing, and the variables are all there is.
@@ -41,15 +41,14 @@ def pip_options() -> dict[str, str]:
 
 
 def download(release: Release, target: Path, progress: bool = True) -> None:
-    """Bring a release's file to ``target``; it is not installed, built or imported.
+    """Download a release's file to ``target``; it is not installed, built or imported.
 
     Raises
     ------
     UnavailableError
-        when no configured index has the file or can be reached; the message says what each
-        answered.
+        If no configured index has the file or can be reached; the message lists their answers.
     HashMismatchError
-        when an index lists, or sends, other bytes under the file's name.
+        If an index lists or sends a file of this name with another SHA-256.
     """
     from pypi_simple import PYPI_SIMPLE_ENDPOINT
 

@@ -68,7 +68,7 @@ class RawTable:
         return np.bincount(row, weights=known, minlength=len(self.inputs)) > 0
 
     def sites(self, rows: np.ndarray) -> np.ndarray:
-        """Return where the targets of these rows stand, row by row."""
+        """Return the indices of the targets of these rows, row by row."""
         if self.lengths is None:
             return rows
         ends = np.cumsum(self.lengths)
@@ -104,8 +104,8 @@ def read_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     Raises
     ------
     DatasetError
-        for a missing column, a row with too few or too many cells, or a target that is no number,
-        naming file, line, column and value.
+        For a missing column, a row with too few or too many cells, or a target that is not a
+        number; the message names the file, the line, the column and the value.
     """
     targets = options["targets"]
     wanted = dict(targets) if isinstance(targets, Mapping) else {t: t for t in targets}
@@ -168,7 +168,7 @@ def column_positions(file: str, header: Sequence[str], names: Iterable[str]) -> 
 def parsed_numbers(
     cells: list[list[str]], tasks: Sequence[str], places: list[tuple[str, int]]
 ) -> np.ndarray:
-    """Turn text into float64 (n, tasks); text that is no number is an error that names it."""
+    """Turn text into float64 (n, tasks); an error names text that is not a number."""
     try:
         values = [[np.nan if t in MISSING else float(t) for t in texts] for texts in cells]
     except ValueError:

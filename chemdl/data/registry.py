@@ -103,9 +103,9 @@ def entry(name: str) -> Entry:
     Raises
     ------
     UnknownDatasetError
-        for an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     RegistryError
-        for an entry that does not say what it must.
+        For an entry with a missing or invalid field.
     """
     registry = _registry()
     if name not in registry:

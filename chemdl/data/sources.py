@@ -28,15 +28,17 @@ class Obtained:
 def obtain(entry: Entry, cache: Path, progress: bool = True) -> Obtained:
     """Bring a set's files from the first source that has them.
 
-    A source that is not there lets the next one be asked; one that has other bytes than those
-    registered does not: the set is then refused.
+    If a source cannot be reached, the next one is asked. If a source has a file with a wrong
+    SHA-256, the set is refused at once.
 
     Raises
     ------
     UnavailableError
-        when no source has the set, saying what each answered and what to do.
-    HashMismatchError, UnsafeArchiveError
-        for files that are not what they must be.
+        If no source has the set; the message says what each answered and what to do.
+    HashMismatchError
+        For a file without the registered SHA-256.
+    UnsafeArchiveError
+        For an archive with unsafe paths.
     """
     answers = []
     for source in entry.sources:
@@ -75,7 +77,7 @@ def cached_path(source: Source, file: File, entry: Entry, cache: Path) -> Path:
 
 
 def check(source: Source, entry: Entry, cache: Path) -> tuple[bool | None, str]:
-    """Check the files of a source that lie here; asks no network.
+    """Check the files of a source that are already on this machine; uses no network.
 
     Returns ``True``, ``False`` or, where nothing was fetched yet, ``None``; and a message.
     """
@@ -135,9 +137,11 @@ def from_release(
     Raises
     ------
     UnavailableError
-        when no index that pip is configured for has the release.
-    HashMismatchError, UnsafeArchiveError
-        for a release or a member that is not what it must be.
+        If none of the indexes that pip is configured for has the release.
+    HashMismatchError
+        For a release or a member without the registered SHA-256.
+    UnsafeArchiveError
+        For an archive with unsafe paths.
     """
     archive = cache / "archives" / release.file
     official = partial(package_index.download, release, archive, progress)

@@ -1,4 +1,4 @@
-"""Bring one file from an address or a folder: whole and of the registered sha256, or not at all."""
+"""Copy one file from an address or a folder, only if complete and of the registered SHA-256."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ def bring(location: str, target: Path, sha256: str, progress: bool = True, **opt
     Raises
     ------
     UnavailableError
-        when it is not there, cannot be reached, or the transfer was cut off, three times over.
+        If the file does not exist, cannot be reached, or if three transfers were cut off.
     HashMismatchError
-        when its bytes are others. Nothing is written in either case.
+        If the file has another SHA-256. Nothing is written in either case.
     """
     path = local_path(location)
     address, credentials = split_credentials(location)

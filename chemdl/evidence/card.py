@@ -22,11 +22,11 @@ Kind = Annotated[
 
 
 class CardError(ValueError):
-    """A card that does not keep its form, or whose predictions are not its own."""
+    """A card with an invalid form, or whose predictions file does not belong to it."""
 
 
 class Record(BaseModel):
-    """A part of a card: no field more or less, no value of another type, no NaN."""
+    """A part of a card: missing or extra fields, values of another type and NaN are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -205,7 +205,7 @@ def parse_card(content: Mapping[str, Any], name: str = "card") -> Card:
     Raises
     ------
     CardError
-        naming the file, the field that breaks the form, and its value.
+        If the form is invalid; the message names the file, the field and its value.
     """
     try:
         card = Card.model_validate(content)

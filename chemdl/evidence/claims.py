@@ -48,11 +48,11 @@ Number = int | float
 
 
 class ClaimError(ValueError):
-    """A record of claims.yml that does not keep its form; it names the record and the field."""
+    """A record of claims.yml with an invalid form; the message names the record and the field."""
 
 
 class Record(BaseModel):
-    """A part of a claim: no field more, no value of another type, no NaN."""
+    """A part of a claim: extra fields, values of another type and NaN are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -298,7 +298,7 @@ def load_claims(path: Path | None = None) -> dict[str, Claim]:
     Raises
     ------
     ClaimError
-        for a record that does not keep its form, or an id that stands twice.
+        For a record with an invalid form, or an id that occurs twice.
     """
     path = path or data_dir() / "claims.yml"
     return dict(_read(path, path.stat().st_mtime_ns))
@@ -317,7 +317,7 @@ def for_study(study: str) -> list[Claim]:
 
 
 def get(name: str) -> Claim:
-    """Return one claim; an unknown id is an error with the near misses."""
+    """Return one claim; for an unknown id the error lists similar ids."""
     found = load_claims()
     if name not in found:
         raise ClaimError(str(UnknownNameError("claim", name, found)))
@@ -325,7 +325,7 @@ def get(name: str) -> Claim:
 
 
 def orphans(claims: Iterable[Claim], chapters: Collection[str] = CHAPTERS) -> list[str]:
-    """Name the claims that nothing judges: no test and no reason, or a chapter that is not."""
+    """Name the claims without a test and a reason, or whose chapter does not exist."""
     found = []
     for claim in claims:
         if claim.test is None and not claim.reason:
@@ -404,7 +404,7 @@ def parse(record: Any) -> Claim:
     Raises
     ------
     ClaimError
-        naming the record and the field that breaks the form.
+        If the form is invalid; the message names the record and the field.
     """
     name = record.get("id", "without id") if isinstance(record, Mapping) else repr(record)
     try:
@@ -414,7 +414,7 @@ def parse(record: Any) -> Claim:
 
 
 def _problem(error: ValidationError) -> str:
-    """Say what the first error is: where it stands, what stands there, and what may."""
+    """Describe the first error: the field, its value, and the allowed values."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"] if part not in ("int", "float", "bool")]
     where, kind, given = ".".join(place), first["type"], first["input"]

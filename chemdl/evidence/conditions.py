@@ -1,4 +1,4 @@
-"""What is changed for a whole set of replicas, the test rows apart."""
+"""What is changed for a whole set of replicas; the test rows always stay the same."""
 
 from __future__ import annotations
 

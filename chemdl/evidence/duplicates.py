@@ -1,4 +1,4 @@
-"""Duplicates across a split: the same thing in test and among the rows that were learned from."""
+"""Duplicates across a split: the same input both in test and in train or valid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def identity_codes(dataset: Any) -> dict[str, Rows]:
 
     Returns
     -------
-    for each kind of identity the codes (n,); -1 where a row has no duplicate in the set, or no key.
+    dict
+        For each kind of identity the codes (n,); -1 where a row has no duplicate in the set, or no
+        key.
     """
     card = getattr(dataset, "card", None) or {}
     kind = INPUTS[card.get("input", DEFAULT_INPUT)]
@@ -33,7 +35,7 @@ def _shared_codes(keys: NDArray[np.str_]) -> Rows:
 def count_duplicates(splits: Sequence[Any], codes: Mapping[str, Rows]) -> dict[str, int]:
     """Count, by kind of identity, the test rows with a duplicate in train or valid.
 
-    A row counts once, in however many of the splits it has one.
+    A row is counted once, even if it has a duplicate in several of the splits.
     """
     result = {}
     for name, code in codes.items():

@@ -27,8 +27,8 @@ _DROPPED_BITS = 11
 def side_by_side(calls: list[tuple[Any, ...]]) -> Iterator[tuple[int, Replica]]:
     """Run the calls through joblib and yield results as they end.
 
-    Threads are a hint only: inside ``joblib.parallel_config(backend="dask")`` or ``"ray"`` the
-    replicas go to that cluster.
+    Threads are only the default: inside ``joblib.parallel_config(backend="dask")`` or ``"ray"`` the
+    replicas run on that cluster.
     """
     backend, n_jobs = joblib.parallel.get_active_backend(prefer="threads")
     streams = getattr(backend, "supports_return_generator", False)
@@ -67,7 +67,8 @@ def fit_and_predict(
 ) -> Replica:
     """Fit a model on the rows ``fitted`` and predict the rows ``test``.
 
-    On one thread, since others are fitted beside it, unless the model is one to be fitted alone.
+    This uses one thread, since other models are fitted at the same time, unless the model must be
+    fitted alone.
     """
     # Bounded here, not by who spreads the calls: each thread and process has counts of its own.
     with bounded(None if getattr(model, "alone", False) else 1):
@@ -80,7 +81,7 @@ def fit_and_predict(
 def predicted(
     model: Any, data: Dataset, rows: np.ndarray, fit_seconds: float, stack_size: int, device: str
 ) -> Replica:
-    """Predict these rows with a fitted model and wrap what a card says of it."""
+    """Predict these rows with a fitted model and wrap what a card says about it."""
     begun = time.perf_counter()
     predictions = predict_matrix(model, data.inputs[rows], data.kind, len(data.sites(rows)))
     return Replica(
@@ -139,7 +140,7 @@ def predict_matrix(
     Raises
     ------
     ValueError
-        if the model predicts NaN or infinity, or not one line for each site.
+        If the model predicts NaN or infinity, or a number of lines other than the number of sites.
     """
     if kind == "classification":
         out = np.asarray(model.predict_proba(inputs))
@@ -165,8 +166,8 @@ def predict_matrix(
 def storable(predictions: np.ndarray, kind: str) -> np.ndarray:
     """Round probabilities to 12 significant bits before anything is scored.
 
-    The bits are those of p or 1 - p, whichever is less: else sure predictions of a frequent class
-    would tie. What is scored is then exactly what the predictions file holds.
+    The smaller of p and 1 - p is rounded; otherwise confident predictions of a frequent class would
+    become equal. The scores are then computed from exactly the numbers in the predictions file.
     """
     out = np.ascontiguousarray(predictions, dtype=np.float32)
     if kind != "classification":

@@ -1,7 +1,7 @@
-"""How rows are dealt: by chance, by strata, or in whole groups.
+"""How rows are divided into folds: by chance, by strata, or in whole groups.
 
-A rule deals rows into parts (the test folds) and cuts a share off them (valid). The protocols of
-``splits.py`` are made of these.
+A rule divides rows into parts (the test folds) and cuts a share off them (valid). The protocols of
+``splits.py`` are built from these rules.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Rows = NDArray[np.int64]
 
 
 class Rule(Interface):
-    """How rows are dealt into parts, and how a share of them is cut off."""
+    """How rows are divided into parts, and how a share of them is cut off."""
 
     def deal(self, rows: Rows, parts: int, generator: np.random.Generator) -> Rows: ...
 
@@ -43,7 +43,7 @@ class Stratified:
         return dealt
 
     def cut(self, rows: Rows, share: float, generator: np.random.Generator) -> Rows:
-        """Draw systematically along the strata: each gives its share, but for one row."""
+        """Draw systematically along the strata: each gives its share, to within one row."""
         total = max(1, round(share * len(rows)))
         steps = np.floor((np.arange(len(rows) + 1) * total) / len(rows) + generator.random())
         return rows[self._order(rows, generator)[np.diff(steps) > 0]]

@@ -1,8 +1,9 @@
 """What tells one model from another: its class, the class's revision, and its parameters.
 
-Stored replicas are found again by it. A class of this package or of scikit-learn is known by its
-name and revision; a class, function or lambda from elsewhere (a notebook, say) may be edited
-without any sign, so that its replicas are stored only where it names a ``revision`` itself.
+Stored replicas are found again by this identity. A class of this package or of scikit-learn is
+identified by its name and revision. A class, function or lambda from elsewhere (for example a
+notebook) may be edited without notice, so its replicas are stored only if it defines a
+``revision``.
 """
 
 from __future__ import annotations
@@ -41,11 +42,10 @@ def _described(model: Any, left_out: Set[str]) -> dict[str, Any]:
 
 
 def without_revision(model: Any) -> list[str]:
-    """Name the parts of a model whose edits nobody would notice; empty where there are none.
+    """Name the parts of a model that could be edited without notice; empty if there are none.
 
-    Those are classes from outside without a revision of their own, functions and lambdas from
-    outside or with a state, and values that have no text of their own, wherever they stand in the
-    model.
+    These are classes from other packages without their own revision, functions and lambdas from
+    outside or with a state, and values that cannot be written as text, anywhere in the model.
     """
     return list(dict.fromkeys(_unknown_parts(model)))
 
@@ -96,10 +96,10 @@ def _module_and_name(value: Any) -> tuple[str, str]:
 
 
 def _is_known(value: Any) -> bool:
-    """Say whether a function or class is the one that a known package has under its name.
+    """Say whether a known package has this function or class under its name.
 
-    So are none that were made while the program ran: closures, methods of some object, callable
-    objects with a state of their own.
+    This is not so for those made while the program runs: closures, methods of an object, and
+    callable objects with a state.
     """
     module, name = _module_and_name(value)
     modules = ("numpy", "scipy.special") if isinstance(value, np.ufunc) else (module,)
@@ -125,7 +125,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _revision(cls: type) -> int | None:
-    """Return the revision that a class names itself; what it inherits says nothing of its own."""
+    """Return the revision that a class defines itself; an inherited one does not count."""
     return vars(cls).get("revision")
 
 

@@ -1,4 +1,4 @@
-"""An interval for a difference, with what it can and cannot tell; Student's t behind it."""
+"""An interval for a difference, with the smallest difference that it could detect."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference with what it can and cannot tell, oriented so that positive favours a.
+    """A difference with its confidence interval; a positive difference favours model a.
 
     Attributes
     ----------
-    difference, low, high : the estimate and its confidence interval.
-    detectable : the smallest true difference that this design would find (interval without 0) with
-        80 % power.
-    p : two-sided p value of "no difference"; below 1 − confidence exactly where 0 lies outside.
-    n : number of folds, units or sets behind it.
-    method : how it was computed.
+    difference, low, high
+        The estimate and the limits of its confidence interval.
+    detectable
+        The smallest true difference that this design finds with 80 % power, that is, with an
+        interval that excludes 0.
+    p
+        Two-sided p value of "no difference"; it is below 1 − confidence exactly if the interval
+        excludes 0.
+    n
+        Number of folds, units or data sets that the interval is computed from.
+    method
+        Name of the method that computed it.
     """
 
     difference: float

@@ -1,4 +1,4 @@
-"""The ledger: each claim beside what the results say of it, computed once for every page."""
+"""The ledger: each claim with what the results say about it, computed once for all pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chemdl.evidence.verdicts import MEANING, WORDS, rule_sha256, was_source_rig
 
 @dataclass(frozen=True)
 class Finding:
-    """What one result says of one claim.
+    """What one result says about one claim.
 
     Attributes
     ----------
@@ -67,12 +67,12 @@ class Row:
 
     @property
     def finding(self) -> Finding | None:
-        """The finding that counts: the recorded one, else the run's."""
+        """The recorded finding if there is one, else the finding of the run."""
         return self.recorded or self.own
 
     @property
     def verdict(self) -> str:
-        """The verdict that stands in the ledger."""
+        """The verdict in the ledger."""
         if self.finding:
             return self.finding.verdict
         return "not run" if self.claim.test else "not testable"
@@ -93,12 +93,15 @@ def ledger_rows(folder: Path | None = None, claims: Mapping[str, Claim] | None =
 
     Parameters
     ----------
-    folder : with the cards of a run, which stand beside the recorded ones.
-    claims : by id; all on record when left out.
+    folder
+        Folder with the cards of a run, which are shown beside the recorded ones.
+    claims
+        Claims by their id; all recorded claims by default.
 
     Returns
     -------
-    rows whose ``adjusted_p`` is adjusted by Benjamini and Hochberg over all that have a p value.
+    list of Row
+        ``adjusted_p`` is adjusted by Benjamini and Hochberg over all rows with a p value.
     """
     claims = load_claims() if claims is None else claims
     recorded = findings(find_results().values(), claims)
@@ -109,7 +112,7 @@ def ledger_rows(folder: Path | None = None, claims: Mapping[str, Claim] | None =
 
 
 def findings(results: Iterable[Result], claims: Mapping[str, Claim]) -> dict[str, Finding]:
-    """Return what results say of these claims, by claim."""
+    """Return what results say about these claims, by claim."""
     return {
         verdict.claim: _finding(result, verdict, claims[verdict.claim])
         for result in results

@@ -1,9 +1,9 @@
 """Metrics: what they measure, which way is better, and how much of a difference matters.
 
-Every metric is written once, for weighted rows: ``weighted(y, p, w)`` with w of shape (r, n) gives
-r values, one per row of weights. Unit weights give the metric itself; whole-number weights give it
-on a resample, so that a bootstrap is a few matrix operations. A metric that is undefined (one class
-only, a constant target) is NaN, never a substitute.
+Every metric is written once, for weighted rows: ``weighted(y, p, w)`` with w of shape (r, n)
+returns r values, one for each row of weights. Weights of one give the metric itself. Whole-number
+weights give the metric of a resample, so that a bootstrap is a few matrix operations. A metric that
+is undefined (only one class, a constant target) is NaN.
 """
 
 from __future__ import annotations
@@ -27,16 +27,24 @@ class Metric:
 
     Attributes
     ----------
-    name, unit : the unit is "" for a pure number, "target" for that of the data set's targets.
-    higher_is_better : which way is better; read here and nowhere else.
-    margin : differences below it do not matter; with ``relative_margin`` a share of the other
-        model's value.
-    kind : "classification" (y in {0, 1}, p the probability of 1), "regression", or "labelling" (y
-        and p numbers of states).
-    weighted : (y (n,), p (n,), w (r, n)) -> (r,), see the module.
-    task : the one task that the metric is about; it is NaN for others. "": every task.
-    by_unit : ``weighted`` takes as its last argument the unit (n,) of each row, such as the chain
-        of a residue; rows of a unit stand together, in order.
+    name, unit
+        Name and unit of the metric. The unit is "" for a pure number and "target" for the unit of
+        the data set's targets.
+    higher_is_better
+        Whether a higher value is better. All code reads the direction from here.
+    margin
+        Differences smaller than this do not matter. With ``relative_margin`` it is a share of the
+        other model's value.
+    kind
+        "classification" (y is 0 or 1, p the probability of 1), "regression", or "labelling" (y and
+        p are numbers of states).
+    weighted
+        Function of y (n,), p (n,) and w (r, n) that returns (r,); see the module.
+    task
+        The only task for which the metric is defined; it is NaN for others. "" means every task.
+    by_unit
+        Whether ``weighted`` takes the unit (n,) of each row, such as the chain of a residue, as its
+        last argument; rows of a unit follow each other.
     """
 
     name: str
@@ -82,21 +90,26 @@ def score_tasks(
 
     Parameters
     ----------
-    y : labels (n, tasks) or (n,); NaN is "not measured" and ignored.
-    p : predictions of the same shape.
-    tasks : their names; a metric that is about one task is NaN for the others.
-    units : the unit of each row (n,), for metrics that need it.
+    y
+        Labels, (n, tasks) or (n,); NaN means not measured and is ignored.
+    p
+        Predictions, of the same shape as ``y``.
+    tasks
+        Names of the tasks; a metric that is defined for one task is NaN for the others.
+    units
+        Unit of each row, (n,), for metrics that need it.
 
     Returns
     -------
-    NaN for a task where the metric is undefined (one class only, nothing measured);
-    :func:`mean_of_defined` counts those.
+    numpy.ndarray
+        The scores (tasks,); NaN for a task where the metric is undefined (one class only, nothing
+        measured). :func:`mean_of_defined` counts those.
 
     Raises
     ------
     ValueError
-        for shapes that differ, a prediction that is not finite, or a class other than 0 and 1; row
-        and column are named.
+        For shapes that differ, a prediction that is not finite, or a class other than 0 and 1; the
+        message names row and column.
     """
     metric = METRICS[metric] if isinstance(metric, str) else metric
     labels, predictions = check_scored(y, p, metric.kind)
@@ -139,7 +152,7 @@ def margin(metric: str | Metric, baseline_value: float | None = None) -> float:
     Raises
     ------
     ValueError
-        where the margin is a share of the baseline's value and that is missing or not finite.
+        If the margin is a share of the baseline's value, and this value is missing or not finite.
     """
     metric = METRICS[metric] if isinstance(metric, str) else metric
     if not metric.relative_margin:
@@ -248,8 +261,8 @@ def _bedroc(y: Floats, p: Floats, w: Floats, alpha: float = 20.0) -> Floats:
 def _enrichment(y: Floats, p: Floats, w: Floats, fraction: float = 0.01) -> Floats:
     """Share of actives in the first 1 % of the ranking over their share in the whole.
 
-    The number taken is rounded up, as RDKit does. A group of equal predictions that is taken in
-    part gives the share that any order of it gives on the average.
+    The number of rows in 1 % is rounded up, as in RDKit. If only a part of a group of equal
+    predictions is taken, the average over all orders of the group counts.
     """
     positive, every = (v[:, ::-1] for v in _grouped_by_prediction(p, w * y, w))
     n, actives = every.sum(axis=1), positive.sum(axis=1)

@@ -53,7 +53,7 @@ class Job:
 
     @property
     def place(self) -> str:
-        """Where its predictions stand: ``<model>/<condition>/<repeat>/<fold>``."""
+        """Name of its predictions, ``<model>/<condition>/<repeat>/<fold>``."""
         return f"{self.model}/{self.condition.name}/{self.split.repeat}/{self.split.fold}"
 
 
@@ -91,8 +91,8 @@ def replica_key(
 
     That is the model's class with its revision and parameters
     (:func:`chemdl.evidence.identity.identity`), the data, the split's rows, the seed and the
-    condition. ``None`` for a model with a part whose edits would go unnoticed: its replicas are
-    never stored.
+    condition. The key is ``None`` for a model with a part that could be edited without notice; its
+    replicas are never stored.
     """
     if without_revision(model):
         return None

@@ -34,7 +34,7 @@ SCORE_COLUMNS = (
 
 @dataclass(frozen=True)
 class Predictions:
-    """Test predictions of a study, the source of every figure of errors.
+    """Test predictions of a study, from which all figures of errors are drawn.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Predictions:
         Raises
         ------
         UnknownNameError
-            if the model has no predictions under this condition and repeat.
+            If the model has no predictions under this condition and repeat.
         """
         out = np.full(self.targets.shape, np.nan)
         parts = [k for k in self.arrays if k.startswith(f"{model}/{condition}/{repeat}/")]
@@ -75,8 +75,11 @@ class Result:
 
     Attributes
     ----------
-    card : everything that its card records.
-    path : the card's file; the predictions lie beside it and are read when they are asked for.
+    card
+        Content of the card.
+    path
+        File of the card. The file of predictions is in the same folder and is read when it is first
+        needed.
     """
 
     card: Card
@@ -99,7 +102,7 @@ class Result:
 
     @property
     def profile(self) -> str:
-        """How much work the run did: smoke, quick or full."""
+        """Profile of the run, which sets how much work it did (smoke, quick or full)."""
         return self.card.profile
 
     @property
@@ -109,7 +112,7 @@ class Result:
 
     @property
     def metric(self) -> str:
-        """The metric that the study puts first: what tuning and summaries use."""
+        """The study's first metric, which tuning and summaries use."""
         return self.card.metrics[0].name
 
     @property
@@ -129,7 +132,7 @@ class Result:
 
     @property
     def verdicts(self) -> list[VerdictRow]:
-        """What the study says of its claims."""
+        """What the study says about its claims."""
         return self.card.verdicts
 
     @property
@@ -143,7 +146,7 @@ class Result:
         return self.card.protocol.groups is not None
 
     def model(self, name: str) -> ModelRow:
-        """Return what the card says of a model; an unknown name is an error with near misses."""
+        """Return what the card says about a model; unknown names raise an error."""
         for row in self.card.models:
             if row.name == name:
                 return row
@@ -182,7 +185,7 @@ class Result:
         Raises
         ------
         CardError
-            if the file is not the one that the card was written with.
+            If the file is not the one that the card was written with.
         """
         if self.card.predictions.file.endswith("/study.npz"):
             return self._of_the_store()
@@ -249,14 +252,13 @@ class Result:
 def write_result(content: Mapping[str, Any], predictions: Predictions, folder: Path) -> Result:
     """Write ``<study>.npz`` and then ``<study>.json`` into ``folder``.
 
-    The card carries the hash of the predictions, and is written last: a run that is killed
-    between the two leaves the old pair or a pair that is refused when it is read, never a wrong
-    one.
+    The card contains the hash of the predictions and is written last. A run that is killed between
+    the two leaves either the old pair or a pair that is refused when it is read.
 
     Raises
     ------
     CardError
-        if the card does not keep its form.
+        If the form of the card is invalid.
     """
     folder = Path(folder)
     file = f"{content['study']}.npz"
@@ -286,9 +288,9 @@ def read_result(path: Path) -> Result:
     Raises
     ------
     FileNotFoundError
-        if there is no such file.
+        If there is no such file.
     CardError
-        if it is no JSON or does not keep its form.
+        If the file is not JSON or its form is invalid.
     """
     path = Path(path)
     try:
@@ -307,8 +309,10 @@ def find_results(
 
     Parameters
     ----------
-    studies : their names; all that have a result when left out.
-    folder : with the cards of a run.
+    studies
+        Names of the studies; by default all that have a result.
+    folder
+        Folder with the cards of a run.
     """
     paths = [(data_dir() / "results" / profile) for profile in PROFILES]
     files = [file for place in paths for file in sorted(place.glob("[!.]*.json"))]
@@ -332,7 +336,7 @@ def find_result(study: str, folder: Path | None = None) -> Result:
     Raises
     ------
     FileNotFoundError
-        if the study neither ran nor was recorded.
+        If there is no result of the study, neither from this run nor recorded.
     """
     results = find_results([study], folder)
     if study not in results:

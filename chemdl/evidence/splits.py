@@ -1,7 +1,7 @@
 """Protocols: lists of splits of a data set into train, valid and test rows.
 
-Every protocol with a seed deals the rows into K test folds, repeat by repeat, and cuts valid from
-the train rows by the same rule. All index arrays are sorted.
+Every protocol with a seed divides the rows into K test folds in each repeat, and takes the valid
+rows from the train rows by the same rule. All index arrays are sorted.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ PROTOCOLS: Registry[Callable[..., Protocol]] = Registry("protocol", "splits")
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Three disjoint, non-empty, sorted index arrays, and where they stand in their protocol.
+    """Three disjoint, non-empty, sorted index arrays, and their repeat and fold.
 
     Raises
     ------
     ValueError
-        for an empty side, a negative or repeated row, or a row on two sides; the rows are named.
+        If train, valid or test is empty, or for a negative row, a repeated row or a row in two of
+        them; the message names the rows.
     """
 
     train: Rows
@@ -108,7 +109,7 @@ class Protocol:
         Raises
         ------
         ValueError
-            for fewer than one, or more than there are.
+            For fewer than one repeat or fold, or more than there are.
         """
         repeats = self.repeats if repeats is None else repeats
         folds = self.folds if folds is None else folds
@@ -132,13 +133,16 @@ class Protocol:
 def random(
     dataset: Any, *, repeats: int = 5, folds: int = 5, valid: float = 0.1, seed: int = 0
 ) -> Protocol:
-    """Deal the rows by chance, in folds whose sizes differ by one at most.
+    """Divide the rows at random into folds whose sizes differ by at most one.
 
     Parameters
     ----------
-    repeats, folds : number of times the set is dealt anew, and test folds of each.
-    valid : share of the rows outside test that is cut off as valid.
-    seed : root seed; repeats and folds take seeds spawned from it by name.
+    repeats, folds
+        Number of times that the set is divided anew, and number of test folds each time.
+    valid
+        Share of the rows outside test that become valid rows.
+    seed
+        Root seed, from which the seeds of repeats and folds are derived by name.
     """
     return resampled("random", dataset, dealing.AtRandom(), repeats, folds, valid, seed)
 
@@ -147,16 +151,16 @@ def random(
 def stratified(
     dataset: Any, *, repeats: int = 5, folds: int = 5, valid: float = 0.1, seed: int = 0
 ) -> Protocol:
-    """Deal the rows by chance, each stratum evenly: its counts in two folds differ by one at most.
+    """Divide the rows at random; a stratum's counts in two folds differ by at most one.
 
     Strata are the classes of a single task; with several tasks a row belongs to the rarest task
-    that it is positive in, else to the negatives; for one regression target, tenths of its
-    ranks. Rows without any measured label are a stratum of their own, so NaN is dealt evenly too.
+    that it is positive in, else to the negatives; for one regression target, tenths of its ranks.
+    Rows without any measured label are a stratum of their own, so they are divided evenly too.
 
     Raises
     ------
     ValueError
-        for several regression targets, which have no common strata.
+        For several regression targets, because they have no common strata.
     """
     rule = dealing.Stratified(dealing.strata(dataset))
     return resampled("stratified", dataset, rule, repeats, folds, valid, seed)
@@ -172,15 +176,15 @@ def grouped(
     valid: float = 0.1,
     seed: int = 0,
 ) -> Protocol:
-    """Deal whole groups of ``dataset.columns[column]`` by chance into folds of nearly equal size.
+    """Divide whole groups of ``dataset.columns[column]`` at random into folds of similar size.
 
-    For rows that are one thing measured twice (a formula, the chains of one crystal): no group
-    stands on two sides.
+    This is for rows that belong together (the same formula, the chains of one crystal): a group is
+    never divided between train, valid and test.
 
     Raises
     ------
     ValueError
-        where there is no such column, or it holds fewer groups than folds.
+        If there is no such column, or if it has fewer groups than folds.
     """
     rule = dealing.Grouped(_column_codes(dataset, column)[1], f"groups of {column!r}")
     return resampled("grouped", dataset, rule, repeats, folds, valid, seed, column=column)
@@ -198,7 +202,7 @@ def published(dataset: Any, *, repeats: int = 1, seed: int = 0, valid: float = 0
     Raises
     ------
     ValueError
-        where there is no column "set", or it holds another word than train, valid, test.
+        If there is no column "set", or if it has an entry other than train, valid and test.
     """
     sides = _published_sides(dataset)
     test, kept, train = (np.flatnonzero(sides == side) for side in ("test", "valid", "train"))
@@ -223,14 +227,15 @@ def leave_group_out(
 ) -> Protocol:
     """Test on each group of ``dataset.columns[column]`` in turn, trained on the others.
 
-    Fold k tests the k-th group by name. Valid is one of the other groups whole, drawn anew for
-    each repeat, so that what stops the training is as new to it as the test; with a share
-    ``valid`` it is that part of the other groups' rows, where there are too few to spare one.
+    Fold k tests the k-th group in the order of names. The valid rows are one whole other group,
+    drawn anew for each repeat, so that the rows that stop the training are as new to the model as
+    the test rows. With a share ``valid``, for too few groups, they are this share of the other
+    groups' rows.
 
     Raises
     ------
     ValueError
-        where there is no such column, or it holds fewer than three groups.
+        If there is no such column, or if it has fewer than three groups.
     """
     names, codes = _column_codes(dataset, column)
     if len(names) < 3:

@@ -36,11 +36,16 @@ class Ranks:
 
     Attributes
     ----------
-    names, average : models and their average ranks.
-    p : of Friedman's test that all rank alike (Wilcoxon's for two models).
-    critical_difference : average ranks closer than this do not differ (Nemenyi).
-    pairwise : Nemenyi p values, shape (models, models), in the order of ``names``.
-    n : number of data sets.
+    names, average
+        Names of the models and their average ranks.
+    p
+        p value of Friedman's test of equal ranks (for two models of Wilcoxon's test).
+    critical_difference
+        Average ranks that are closer than this do not differ significantly (Nemenyi).
+    pairwise
+        Nemenyi p values, shape (models, models), in the order of ``names``.
+    n
+        Number of data sets.
     """
 
     names: tuple[str, ...]
@@ -57,25 +62,29 @@ def corrected_interval(
     """Interval for the mean difference over resampled folds of one data set.
 
     The folds share training rows, so their variance understates that of the mean. With J folds and
-    their variance s² (ddof=1) the corrected resampled t test takes
+    their variance s² (ddof=1) the corrected resampled t test takes::
 
         Var(d̄) = (1/J + n_test/n_train) · s²,   t with J − 1 degrees of freedom
 
     (Nadeau and Bengio, Mach. Learn. 52, 239, 2003; for repeated cross-validation Bouckaert and
     Frank, PAKDD 2004). The correction is a rule of thumb: with refits on simulated sets, 5×5 folds
-    and a nominal 5 % it errs in 2 to 6 % for ridge and nearest-neighbour regression, and in 9 to
-    11 % for the ROC-AUC of nearest neighbours, which hang more on their train rows.
+    and a nominal 5 % it errs in 2 to 6 % for ridge and nearest-neighbour regression, and in 9 to 11
+    % for the ROC-AUC of nearest neighbours, which depend more on their train rows.
 
     Parameters
     ----------
-    differences : (J,), one per fold, positive where a is better.
-    test_train_ratio : n_test / n_train of the fit; of several the mean is taken.
-    confidence : of the interval.
+    differences
+        Differences (J,), one for each fold, positive where a is better.
+    test_train_ratio
+        n_test / n_train of the fits; the mean is taken if there are several.
+    confidence
+        Confidence level of the interval, between 0 and 1.
 
     Raises
     ------
     ValueError
-        for fewer than two differences, one that is not finite, or a ratio that is not positive.
+        For fewer than two differences, a difference that is not finite, or a ratio that is not
+        positive.
     """
     values = finite(differences, "difference", least=2)
     ratio = _ratio(test_train_ratio)
@@ -107,20 +116,26 @@ def paired_bootstrap(
 
     Parameters
     ----------
-    y : labels (n, tasks) or (n,), NaN where not measured.
-    a, b : predictions (seeds, n, tasks), (seeds, n), or of y's shape for a single fit. With
-        equally many seeds they are paired; with different numbers taken as independent. With one
-        seed on a side that side's seed adds no variance: right for a model without one.
-    metric : a name or a :class:`~chemdl.evidence.metrics.Metric`.
-    units : label of the unit of each row (scaffold cluster, protein), shape (n,); without it each
-        row is a unit.
-    tasks : names of the columns, for metrics that are about one of them.
-    resamples, seed : number of resamples, and the seed of their drawing.
+    y
+        Labels, (n, tasks) or (n,); NaN where not measured.
+    a, b
+        Predictions, (seeds, n, tasks), (seeds, n), or of y's shape for a single fit. The seeds of a
+        and b are paired if there are equally many, else taken as independent. A model with one seed
+        adds no variance from seeds, which is right for a model that uses none.
+    metric
+        Name of a metric, or a :class:`~chemdl.evidence.metrics.Metric`.
+    units
+        Label of each row's unit (scaffold cluster, protein), shape (n,); by default each row is a
+        unit.
+    tasks
+        Names of the columns, for metrics that are defined for one of them.
+    resamples, seed
+        Number of resamples, and the seed from which they are drawn.
 
     Raises
     ------
     ValueError
-        for shapes that do not fit, predictions that are not finite, fewer than two units, or a
+        For shapes that do not fit, predictions that are not finite, fewer than two units, or a
         metric that is undefined for every task.
     """
     metric = METRICS[metric] if isinstance(metric, str) else metric
@@ -160,7 +175,7 @@ def wilcoxon(differences: ArrayLike, confidence: float = 0.95) -> Interval:
     Raises
     ------
     ValueError
-        for fewer than two differences, or one that is not finite.
+        For fewer than two differences, or a difference that is not finite.
     """
     from scipy import stats
 
@@ -194,13 +209,15 @@ def compare_ranks(
 
     Parameters
     ----------
-    table : scores (sets, models), one mean per data set; ties share their rank.
-    names : of the models.
+    table
+        Scores (sets, models), one mean for each data set; equal scores share their mean rank.
+    names
+        Names of the models.
 
     Raises
     ------
     ValueError
-        for a shape that does not fit the names, fewer than two sets or models, or a missing score.
+        For a shape that does not fit the names, fewer than two sets or models, or a missing score.
     """
     import scikit_posthocs
     from scipy import stats
@@ -257,7 +274,7 @@ def level_interval(
     """Interval that holds the mean another study of the same design would publish.
 
     Both means, ours over J folds and theirs over ``new`` (default: J as well), have the variance of
-    :func:`corrected_interval`:
+    :func:`corrected_interval`::
 
         x̄ ± t_{J−1} · s · √((1/J + ρ) + (1/new + ρ)),   ρ = n_test/n_train.
 
@@ -278,7 +295,7 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     Raises
     ------
     ValueError
-        unless 0 ≤ k ≤ n and n ≥ 1.
+        If not 0 ≤ k ≤ n, or if n is less than 1.
     """
     from statsmodels.stats.proportion import proportion_confint
 

@@ -1,8 +1,7 @@
 """A study: dataset × models × protocol × conditions × metrics, run replica by replica.
 
-Each replica is stored when it ends, so a stopped run goes on where it was, and parts computed on
-different machines are joined by copying their replicas together. The card is assembled from the
-stored replicas.
+Each replica is stored when it ends, so that a stopped run can continue; the card is assembled from
+the stored replicas. To join parts from several machines, copy their replicas into one folder.
 """
 
 from __future__ import annotations
@@ -57,17 +56,20 @@ class Study:
 
     Parameters
     ----------
-    name : names the card and the replicas; claims refer to it.
-    dataset, protocol : what is learned, and on which rows.
-    models : estimators by name; each says its ``kind`` (classical when it does not).
-    metrics : names; the first is the one that tuning and the card's ``value`` use.
-    settings : of the run; ``settings.models`` says which models to compute now.
-    conditions : :class:`Condition` s, each run for every model.
-    reference : the model that all others are compared with.
-    unit : ``fold`` for resampled folds, ``task`` for one difference per task, ``target`` for one
-        per fold that leaves a target out, else the unit of the fixed test set (``molecule``).
-    untuned : models that are a recipe as published, and stay it where others are tuned.
-    chapter : the chapter's name (``toxicity``); that of the settings when left out.
+    name, chapter
+        Name of the study, to which claims refer, and its chapter; by default that of ``settings``.
+    dataset, protocol, settings
+        The data set, its splits, and the run's settings, which name the models to compute now.
+    models, reference, untuned
+        Estimators by name (``classical`` if they have no attribute ``kind``); the name of the one
+        that all others are compared with; names of those that keep their published settings.
+    metrics
+        Names of the metrics; tuning and the card's ``value`` use the first.
+    conditions
+        Every model runs under each of these.
+    unit
+        ``fold`` (resampled folds), ``task`` (one difference per task), ``target`` (each fold leaves
+        one target out), or the unit of a fixed test set (``molecule``).
     """
 
     def __init__(
@@ -122,18 +124,17 @@ class Study:
 
     @bounded()
     def run(self) -> Result:
-        """Compute what is missing and asked for, write the card, and return the result.
+        """Compute the missing replicas, write the card, and return the result.
 
         Warns
         -----
         UserWarning
-            for a model from outside this package that names no revision: its replicas are
-            computed anew in every run.
+            If a model from outside this package has no revision; its replicas are not stored.
 
         Raises
         ------
         RuntimeError
-            if no replica is stored and none was asked for.
+            If no replica is stored and none is to be computed.
         """
         if (planned := _PLANNED.get()) is not None:
             planned.append(self)

@@ -57,10 +57,10 @@ class Search:
 
     @bounded()
     def best(self, name: str, preset: Any, *, run: bool) -> Any | None:
-        """Return the best configuration of a model, or ``None`` where the preset stands.
+        """Return the best configuration of a model, or ``None`` if the preset is kept.
 
-        With ``run`` missing trials are computed. Without it (a part that another machine computes)
-        stored trials are taken, and the preset stands until all are there.
+        With ``run``, missing trials are computed. Without it (another machine computes this part)
+        only stored trials are used, and the preset is kept until all trials are stored.
         """
         space = getattr(preset, "search_space", {})
         if not self.trials or not space:

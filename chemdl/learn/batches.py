@@ -1,4 +1,4 @@
-"""What a step of training takes: rows of every replica, padded to one width, and their targets."""
+"""The input of a training step: rows of every replica, padded to one width, and their targets."""
 
 from __future__ import annotations
 

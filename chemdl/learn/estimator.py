@@ -1,4 +1,4 @@
-"""The estimator around a network: scikit-learn's contract over raw inputs."""
+"""The estimator around a network: scikit-learn's interface over raw inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sums over the nodes of a graph that join the replicas' stack, and the readout of graph nets."""
+"""Sums over the nodes of graphs, which also work on stacks of replicas, and the readout."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from chemdl.learn.noise import Noise
 def sum_into(values: Tensor, index: Tensor, size: int) -> Tensor:
     """Sum the rows of values (m, h) that share an index: (size, h).
 
-    A scatter with an expanded index: its gradient is a gather, twenty times faster on a CPU than
-    that of indexing, and both have batching rules.
+    This is a scatter with an expanded index. Its gradient is a gather, which is twenty times faster
+    on a CPU than the gradient of indexing, and ``torch.func.vmap`` supports both.
     """
     wide = index[:, None].expand(-1, values.shape[1])
     return values.new_zeros(size, values.shape[1]).scatter_add(0, wide, values)

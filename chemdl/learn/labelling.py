@@ -1,7 +1,7 @@
 """Labelling of sites: classes or values of every residue of a chain, several tasks side by side.
 
-A network gives scores for every site: for a task of c classes c scores, for a task of values one
-number, side by side.
+A network gives scores for every site, side by side for all tasks: c scores for a task with c
+classes, one number for a task with real values.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def scores_of(classes: Sequence[int]) -> list[int]:
 def labelling_loss(classes: Sequence[int]) -> Loss:
     """Return the loss of tasks side by side: the sum of their means over measured sites.
 
-    Cross-entropy for a task of classes, squared error for one of values. A network that gives the
-    scores more than once (a second stage on a first) is held to all of them.
+    Cross-entropy for a task of classes, squared error for one of values. If a network gives the
+    scores more than once (a second stage on a first), each of them enters the loss.
     """
     widths = scores_of(classes)
 
@@ -55,7 +55,7 @@ def _site_losses(scores: Tensor, target: Tensor, count: int) -> Tensor:
 class NeuralLabeller(NeuralEstimator):
     """Labels of every site of a row; ``classes`` is a parameter of the net.
 
-    It has of each task the number of its classes, 0 for a task of values.
+    It holds the number of classes of each task, 0 for a task with real values.
     """
 
     classes: Sequence[int]
@@ -77,7 +77,7 @@ class NeuralLabeller(NeuralEstimator):
                 raise ValueError(f"task {task} has classes 0 to {count - 1}, or NaN, alone")
 
     def predict(self, X: Sequence[Any]) -> np.ndarray:
-        """Return the likeliest class, or the value, of every site: (sites, tasks)."""
+        """Return the most probable class, or the value, of every site: (sites, tasks)."""
         columns = []
         for scores, count in zip(self.site_scores(X), self.classes, strict=True):
             columns.append(scores.argmax(1) if count else scores[:, 0])

@@ -1,4 +1,4 @@
-"""Layers whose randomness is passed in and that ignore padding, so that replicas stack."""
+"""Layers for stacks of replicas: random numbers are passed in, and padding is ignored."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _PRECISIONS = ("float32", "bfloat16", "native")
 class Dropout(nn.Module):
     """Dropout (Srivastava et al. 2014) with its random numbers passed in.
 
-    Each unit is kept with probability 1 - rate and then scaled by 1 / (1 - rate). ``layer`` sets
-    the stream apart from other layers'. Outside training, and without noise, it does nothing.
+    Each unit is kept with probability 1 - rate and then scaled by 1 / (1 - rate). ``layer`` gives
+    each layer its own random numbers. Outside training, when no noise is passed, it does nothing.
     """
 
     def __init__(self, rate: float, layer: int) -> None:
@@ -37,9 +37,9 @@ class Dropout(nn.Module):
 
 
 def deviation_or_one(least: float = 0.0) -> Callable[[Tensor], Tensor]:
-    """Return the rule for :class:`ColumnScale` that leaves constant columns at their size.
+    """Return the rule for :class:`ColumnScale` that does not scale constant columns.
 
-    Columns are divided by their standard deviation, those with one of at most ``least`` by 1.
+    Columns are divided by their standard deviation, or by 1 if it is at most ``least``.
     """
 
     def rule(rows: Tensor) -> Tensor:
@@ -103,14 +103,14 @@ class BatchNorm(nn.Module):
 class Product(nn.Linear):
     """A linear layer whose factors may be rounded to bfloat16; sums and the result are float32.
 
-    Eight bits of a factor are enough to learn from, and processors that multiply them natively
-    take less than half the time. ``native`` rounds on those (AVX-512 BF16 or AMX; CUDA from
-    compute capability 8.0) and nowhere else.
+    Eight bits of a factor are enough for training, and processors that multiply such numbers
+    natively take less than half the time. ``native`` rounds only on these (AVX-512 BF16 or AMX;
+    CUDA from compute capability 8.0).
 
     Raises
     ------
     ValueError
-        for an unknown precision.
+        For an unknown name of a precision.
     """
 
     def __init__(
@@ -141,11 +141,12 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 
 
 class RunningNorm(BatchNorm):
-    """Batch normalisation of x (rows, features) whose running statistics begin with nothing.
+    """Batch normalisation of x (rows, features) with bias-corrected running statistics.
 
-    Those of :class:`BatchNorm` begin at mean 0 and variance 1, and it takes some fifty steps until
-    that is forgotten: several epochs of a small set, whose validation losses then say little.
-    Here they are divided by the share of them that was seen, as Adam does with its moments.
+    The statistics of :class:`BatchNorm` begin at mean 0 and variance 1, which has an effect for
+    some fifty steps. For a small set these are several epochs with meaningless validation losses.
+    Here the running averages are divided by the total weight of the batches seen so far, as Adam
+    does with its moments.
     """
 
     def __init__(self, features: int, momentum: float = 0.1) -> None:

@@ -1,4 +1,4 @@
-"""Losses over a stack of replicas: what was not measured, and padding, has weight zero."""
+"""Losses over a stack of replicas; padding and targets not measured have weight zero."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Loss:
 
     ``total(output, target, weight)`` takes the network's outputs (replicas, batch, outputs), the
     targets and their weights (replicas, batch, tasks), zero for padding and for what was not
-    measured, and returns the mean loss of each replica, (replicas,). For targets with several sites
-    a row, each has the sites before its last axis. With ``scaled`` targets are centred and scaled
-    by each replica's own train rows, and predictions scaled back: then there are as many outputs as
-    tasks.
+    measured, and returns the mean loss of each replica, (replicas,). If rows have several sites,
+    each array has an axis of sites before its last axis. With ``scaled``, targets are centred and
+    scaled by each replica's own train rows, and predictions are scaled back; there must then be as
+    many outputs as tasks.
     """
 
     total: Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -1,8 +1,8 @@
 """The registry of models: every net and every classical model, by the names that claims use.
 
 A net is a class with the decorator :func:`net`; a classical model is registered by a function that
-makes it (:func:`baseline`). What the registry says of a model is what chapters print and what a
-claim's test is checked against.
+makes it (:func:`baseline`). Chapters print what the registry says about a model, and the test of a
+claim is checked against it.
 """
 
 from __future__ import annotations
@@ -35,20 +35,29 @@ FAMILIES = (
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is known of a model before it is fitted.
+    """What is known about a model before it is fitted.
 
     Attributes
     ----------
-    name : the name that claims, chapters and cards use.
-    family : one of ``FAMILIES``.
-    reads : what the model sees of an input, in words.
-    method : the model in a few words.
-    paper : whose model it is, and of which year.
-    makers : for each kind of targets that it can learn (classification, regression, labelling),
-        what makes the unfitted estimator from further parameters.
-    inputs : kinds of input that it takes, as in :mod:`chemdl.data.inputs`.
-    parameters : those that tell it from other models of the same class.
-    defined_by : the class that a net is defined by.
+    name
+        Name that claims, chapters and cards use.
+    family
+        Family of models, one of ``FAMILIES``.
+    reads
+        What the model reads of an input, in words.
+    method
+        The model in a few words.
+    paper
+        Authors and year of the model's paper.
+    makers
+        For each kind of targets that it can learn (classification, regression, labelling), the
+        function that makes the unfitted estimator from further parameters.
+    inputs
+        Kinds of input that the model takes, as in :mod:`chemdl.data.inputs`.
+    parameters
+        Parameters that distinguish it from other models of the same class.
+    defined_by
+        Class that defines a net; ``None`` for classical models.
     """
 
     name: str
@@ -76,7 +85,7 @@ class ModelInfo:
         Raises
         ------
         UnknownNameError
-            for targets that it cannot learn.
+            For a kind of targets that the model cannot learn.
         """
         if kind not in self.makers:
             raise UnknownNameError(f"kind of dataset for {self.name}", kind, self.makers)
@@ -109,11 +118,14 @@ def net(
 
     Parameters
     ----------
-    name, family, reads, method, paper, inputs, learns : as in :class:`ModelInfo`.
-    revision : a whole number, raised by hand whenever predictions change: replicas are stored and
-        found again by it. One number for the class. A net of this package has 1 where none is
-        given; replicas of one from outside are then not stored.
-    parameters : those that make the net of this name.
+    name, family, reads, method, paper, inputs, learns
+        As in :class:`ModelInfo`.
+    revision
+        Whole number of the class, to be raised by hand whenever predictions change, because stored
+        replicas are found by it. The default is 1 for a net of this package. For other nets there
+        is none, and their replicas are then not stored.
+    parameters
+        Values of the class's parameters for the net of this name.
     """
 
     def decorate(cls: T) -> T:
@@ -193,7 +205,8 @@ def make_net(name: str, kind: str, **changes: Any) -> Any:
     Raises
     ------
     UnknownNameError
-        for an unknown name, or a kind that the net cannot learn, with the near misses.
+        For an unknown name, or a kind of targets that the net cannot learn; the message lists
+        similar names.
     """
     return NETS[name].estimator(kind, **changes)
 
@@ -224,7 +237,8 @@ def make_baseline(name: str, dataset: Dataset, **changes: Any) -> Any:
     Raises
     ------
     UnknownNameError
-        for a name that no model of such inputs has, or targets that it cannot learn.
+        For a name that no model of such inputs has, or a kind of targets that the model cannot
+        learn.
     """
     return BASELINES[f"{dataset.card['input']}/{name}"].estimator(dataset.kind, **changes)
 
@@ -235,7 +249,7 @@ def find_model(name: str, kind_of_input: str) -> ModelInfo:
     Raises
     ------
     UnknownNameError
-        for a name that stands for no such model, with the near misses.
+        For a name that no model of such inputs has; the message lists similar names.
     """
     if name in NETS:
         return NETS[name]

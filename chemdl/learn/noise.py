@@ -1,4 +1,4 @@
-"""Random numbers that replicas carry into a network: a hash of who asks, without state."""
+"""Random numbers that replicas pass into a network: hashes of a counter, without state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Noise:
     """Uniform random numbers that depend on (replica seed, step, layer, position) alone.
 
     ``key`` is a 0-dimensional int32 tensor, batched under ``vmap``. The numbers are a hash of the
-    counter and the key (twice the finaliser of MurmurHash3): no state to carry, none to disturb.
+    counter and the key (the finaliser of MurmurHash3, applied twice), so there is no state to keep.
     """
 
     def __init__(self, key: Tensor) -> None:
@@ -32,7 +32,7 @@ class Noise:
 
 @functools.lru_cache(maxsize=64)
 def _counter_hash(count: int, device: torch.device) -> Tensor:
-    """Hash 0 … count - 1 once: the half of the work that no key changes."""
+    """Hash 0 … count - 1 once; this half of the work does not depend on the key."""
     return mix(torch.arange(count, dtype=torch.int32, device=device))
 
 

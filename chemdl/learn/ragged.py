@@ -36,14 +36,18 @@ class Ragged:
 
     Attributes
     ----------
-    values : (total, …); row i is ``values[offsets[i]:offsets[i + 1]]``.
-    offsets : (n + 1,) whole numbers that begin with 0.
-    layout : how a batch reaches the network, :class:`Packed` or :class:`Padded`.
+    values
+        Values of all rows, (total, …); row i is ``values[offsets[i]:offsets[i + 1]]``.
+    offsets
+        Index at which each row begins, (n + 1,) whole numbers from 0 to total.
+    layout
+        How a batch reaches the network: ``packed`` (:class:`Packed`) or ``padded``
+        (:class:`Padded`).
 
     Raises
     ------
     ValueError
-        where the offsets do not cover the values.
+        If the offsets do not begin with 0 or do not end with the number of values.
     """
 
     values: np.ndarray
@@ -96,10 +100,13 @@ class Packed(NamedTuple):
 
     Attributes
     ----------
-    values : (P, …); padding is zero.
-    row : (P,) the row in the batch that a value belongs to; B for padding.
-    start : (B + 1,) where each row begins; the last entry is the first padding value, and there
-        is always one.
+    values
+        Values of all rows, (P, …); padding is zero.
+    row
+        Row in the batch that each value belongs to, (P,); B for padding.
+    start
+        Index at which each row begins, (B + 1,). The last entry is the index of the first padding
+        value; there is always one.
     """
 
     values: Tensor
@@ -112,8 +119,10 @@ class Padded(NamedTuple):
 
     Attributes
     ----------
-    values : (B, L, …) with L the longest row; padding is zero.
-    mask : (B, L) true where a value is no padding.
+    values
+        Values, (B, L, …) with L the length of the longest row; padding is zero.
+    mask
+        Boolean, (B, L); true where a value is not padding.
     """
 
     values: Tensor
@@ -139,7 +148,7 @@ class DeviceFeatures:
     Raises
     ------
     ValueError
-        for NaN or infinite features, with name and place.
+        For NaN or infinite features; the message says where.
     """
 
     def __init__(self, features: Features, device: str | torch.device) -> None:
@@ -254,9 +263,9 @@ def _to_device(name: str, array: np.ndarray, device: str | torch.device) -> Tens
 
 
 class _Shared:
-    """An array that nobody writes to, offered to PyTorch, which knows no read-only tensors.
+    """A read-only array in a form that PyTorch takes without a copy or a warning.
 
-    On a CPU the tensor is then the array's own memory; nothing here writes to features.
+    On a CPU the tensor shares the array's memory; nothing here writes to features.
     """
 
     def __init__(self, array: np.ndarray) -> None:

@@ -12,21 +12,23 @@ _CLOSED = 1e4
 class GatedRecurrence(nn.Module):
     """A gated recurrence (Cho et al. 2014, arXiv:1406.1078) in both directions at once.
 
-    With x_t the input at step t, and h = 0 before the first,
+    With x_t the input at step t, and h = 0 before the first::
 
         r   = σ(W_r x_t + U_r h + b_r)                 what of the past enters the new state
         z   = σ(W_z x_t + U_z h + b_z)                 how much of the past stays
         n   = tanh(W_n x_t + b_n + r (U_n h + b_h))    the new state
         h_t = (1 - z) n + z h,
 
-    r applied behind the product as in ``torch.nn.GRU`` (Cho et al.: before it), so that a step is
-    one product for all gates and both directions. Padding leaves the state as it is, so that the
-    way back begins at each sequence's own end.
+    where r is applied after the product, as in ``torch.nn.GRU`` (before it in Cho et al.), so that
+    a step is one product for all gates and both directions. Padding does not change the state, so
+    that the backward direction begins at the end of each sequence.
 
     Parameters
     ----------
-    n_inputs : numbers at each step.
-    width : numbers of a state, in each direction.
+    n_inputs
+        Number of inputs at each step.
+    width
+        Size of the state in each direction.
     """
 
     def __init__(self, n_inputs: int, width: int) -> None:
@@ -45,8 +47,10 @@ class GatedRecurrence(nn.Module):
 
         Parameters
         ----------
-        x : (2, L, B, n_inputs), see :func:`both_ways`.
-        real : (2, L, B) true where a step is no padding.
+        x
+            Inputs in both directions, (2, L, B, n_inputs); see :func:`both_ways`.
+        real
+            Boolean, (2, L, B); true where a step is not padding.
         """
         width = self.U.shape[1]
         inputs = torch.baddbmm(self.b, x.flatten(1, 2), self.W).unflatten(1, x.shape[1:3])

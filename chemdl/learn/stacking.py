@@ -28,8 +28,8 @@ def stacks(
 ) -> list[list[int]]:
     """Group replicas that take equally many steps an epoch, within the memory budget.
 
-    Equal steps keep every replica active in every step, so an optimiser's moments never move on
-    an empty batch and a stack stays equal to its members alone.
+    With equal numbers of steps every replica is active in every step. The optimiser's moments then
+    never change on an empty batch, and a replica's result in a stack equals its result alone.
     """
     if stack is None:
         stack = device != "cpu" or probe.n_parameters <= CPU_STACK_PARAMETERS
@@ -45,8 +45,8 @@ def stacks(
 def _stack_limit(n_parameters: int, activation_bytes: int, device: str) -> int:
     """Return how many replicas fit.
 
-    Each holds weights, gradients, two moments and its best state, and what a step keeps for its
-    backward pass, twice: batches differ, and gradients pass through.
+    Each replica needs memory for weights, gradients, two moments and its best state, and twice what
+    a step keeps for its backward pass, since batches differ in size and gradients need space too.
     """
     free = CPU_STACK_BYTES if device == "cpu" else torch.cuda.mem_get_info()[0] // 2
     return max(1, int(free // (5 * 4 * n_parameters + 2 * activation_bytes + 1)))

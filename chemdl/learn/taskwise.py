@@ -26,12 +26,18 @@ class TaskwiseBaseline(BaseEstimator):
 
     Parameters
     ----------
-    estimator : fitted anew for each task; its ``random_state``, if any, is spawned from ``seed``.
-    representation : what the estimator reads, by a name that the subclass knows.
-    space : values to draw from when the model is tuned, by parameter of ``estimator``.
-    kind : ``classical`` or ``trivial``.
-    standardised : centre and scale each column by the rows that are fitted; for dense columns of
-        unequal size. Trees do without.
+    estimator
+        Estimator of scikit-learn, fitted anew for each task; its ``random_state``, if any, is
+        derived from ``seed``.
+    representation
+        Name of the representation that the estimator reads; the subclass defines the names.
+    space
+        For each parameter of ``estimator`` to tune, the values to draw from.
+    kind
+        Kind of the model, ``classical`` or ``trivial``.
+    standardised
+        Whether to centre and scale each column by the fitted rows, for dense columns of unequal
+        size. Trees do not need it.
     """
 
     kind: str = "classical"
@@ -72,7 +78,7 @@ class TaskwiseBaseline(BaseEstimator):
         Raises
         ------
         ValueError
-            if a task has no measured row at all.
+            If a task has no measured row.
         """
         targets = by_task(y)
         self.n_tasks_ = targets.shape[1]
@@ -147,8 +153,8 @@ class TaskwiseClassifier(BinaryClassifier, TaskwiseBaseline):
     def probabilities(self, X: Sequence[Any]) -> np.ndarray:
         """Return the score of the positive class: (n, tasks).
 
-        Margin classifiers have no probability: theirs is the logistic function of the margin,
-        which ranks as the margin does and is not calibrated.
+        Margin classifiers have no probability. For them this is the logistic function of the
+        margin, which gives the same ranking and is not calibrated.
         """
         return self._outputs(X, _positive_score)
 
@@ -156,7 +162,7 @@ class TaskwiseClassifier(BinaryClassifier, TaskwiseBaseline):
 class TaskwiseRegressor(RegressorMixin, TaskwiseBaseline):
     """Regression, one estimator per task, on targets scaled by the rows that it is fitted on.
 
-    So one setting of a penalty or of a margin means the same for kelvin and for log units.
+    With scaled targets a penalty or a margin means the same in kelvin and in log units.
     """
 
     def fit(self, X: Sequence[Any], y: np.ndarray) -> Self:

@@ -1,9 +1,9 @@
 """The one training loop: all replicas of a network at once, or one after another.
 
-A replica owns an index set, a seed and the tasks it learns. Everything random comes from
-(replica seed, step, layer), so a replica's result is the same alone, in a stack, or in a stack of
-another size, within floating-point error. A stack is one batched pass over parameters with a
-leading replica axis (``torch.func.vmap``).
+A replica owns an index set, a seed and the tasks it learns. All random numbers depend on (replica
+seed, step, layer) only, so a replica's result is the same alone or in a stack of any size, within
+floating-point error. A stack is one batched pass over parameters with a leading replica axis
+(``torch.func.vmap``).
 """
 
 from __future__ import annotations
@@ -107,30 +107,34 @@ def train(
 
     Parameters
     ----------
-    build : makes the network; called under each replica's seed. Its forward takes the features
-        of (batch, …) rows, the :class:`Noise` (``None`` outside training) and the rows' weights
-        (batch,), zero for padding, and returns (batch, tasks); a network whose attribute
-        ``sites`` names a padded feature returns (batch, longest, tasks), one line for each of its
-        values. If it has ``fit_scaling(batch)`` that is called once with the replica's train rows;
-        with ``needs_targets`` it is given their targets as well.
-    features : arrays with n rows each, or rows of unequal length
-        (:class:`chemdl.learn.ragged.Ragged`); they lie on the device once, whatever the replicas.
-    targets : (n, tasks), NaN = not measured and masked in the loss; padded ragged rows (sites,
-        tasks) for a network with sites.
-    loss : ``bce`` on logits, ``mse`` on targets scaled by each replica's own train rows, or a
-        :class:`Loss`.
-    stack : force stacks (or none); by default as the device makes it pay.
+    build
+        Function that makes the network; it is called under each replica's seed. The network's
+        ``forward`` takes the features (batch, …), the :class:`Noise` (``None`` outside training)
+        and the rows' weights (batch,), zero for padding, and returns (batch, tasks). A network
+        whose attribute ``sites`` names a padded feature returns (batch, longest, tasks), one line
+        for each of its values. A method ``fit_scaling(batch)`` is called once with the replica's
+        train rows, and with their targets too if the network has ``needs_targets``.
+    features
+        Arrays or :class:`~chemdl.learn.ragged.Ragged` of n rows, shared by all replicas.
+    targets
+        Targets, (n, tasks), or padded ragged rows (sites, tasks) for a network with sites. NaN
+        means not measured and is masked in the loss.
+    loss
+        ``bce`` of logits, ``mse`` of targets scaled by each replica's rows, or a :class:`Loss`.
+    stack
+        Whether to train replicas in stacks; by default this is so on devices where it is faster.
 
     Yields
     ------
-    lists of (position in ``replicas``, fitted replica).
+    list of tuple
+        Pairs of position in ``replicas`` and fitted replica, for the members of one stack.
 
     Raises
     ------
     ValueError
-        for a replica without train rows or without a measured train target, or NaN features.
+        For NaN features, or a replica without train rows or without a measured train target.
     DivergedError
-        for training that ends in NaN.
+        If the training ends in NaN.
     """
     on_device = DeviceFeatures(features, device)
     y = Targets(targets, device)

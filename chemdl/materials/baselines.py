@@ -65,7 +65,7 @@ def regressor(
     Raises
     ------
     UnknownNameError
-        for an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     """
     settings: dict[str, tuple[Any, dict[str, list[Any]]]] = {
         "random_forest": (
@@ -102,7 +102,7 @@ def classifier(name: str, *, trees: int = 300, seed: int = 0) -> MaterialClassif
     Raises
     ------
     UnknownNameError
-        for an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     """
     settings: dict[str, tuple[Any, dict[str, list[Any]]]] = {
         "random_forest": (

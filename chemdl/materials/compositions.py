@@ -1,4 +1,4 @@
-"""Compositions as numbers: shares of the elements, and statistics over what the elements are.
+"""Compositions as numbers: shares of the elements, and statistics of their properties.
 
 The statistics are those of Magpie (Ward et al. 2016, doi:10.1038/npjcompumats.2016.28): mean, mean
 absolute deviation, least, greatest, range and the value of the most abundant element, for each
@@ -50,11 +50,14 @@ class Elements:
 
     Attributes
     ----------
-    names : one for each property; in pymatgen's words and units, then the electrons beyond the
-        noble gas and the places left among them, by orbital and in all.
-    values : (103, properties) by atomic number from hydrogen on; a property that an element lacks
-        is the mean over the others.
-    valence : (103, 4) electrons beyond the noble gas in s, p, d and f.
+    names
+        Name of each property: those of pymatgen, in its units, then the numbers of valence
+        electrons (beyond the noble gas) and of unfilled places, for each orbital and in total.
+    values
+        Properties of the elements, (103, properties), row 0 for hydrogen. Where an element lacks a
+        property, the mean over the others is used.
+    valence
+        Numbers of valence electrons in s, p, d and f, (103, 4).
     """
 
     def __init__(self) -> None:
@@ -96,7 +99,7 @@ def composition_descriptors(inputs: Sequence[str]) -> NDArray[np.float32]:
     Raises
     ------
     FormulaError
-        for text that is no formula; the message names its row.
+        For text that is not a formula; the message names its row.
     """
     import pymatgen.core
 

@@ -28,9 +28,12 @@ class Crystal(NamedTuple):
 
     Attributes
     ----------
-    lattice : (3, 3) vectors as rows, in Å.
-    numbers : (sites,) atomic numbers.
-    coordinates : (sites, 3) fractional, from 0 to 1.
+    lattice
+        Lattice vectors as rows, (3, 3), in Å.
+    numbers
+        Atomic number of each site, (sites,).
+    coordinates
+        Fractional coordinates of the sites, (sites, 3), from 0 to 1.
     """
 
     lattice: NDArray[np.float64]
@@ -43,9 +46,11 @@ class CrystalGraph(NamedTuple):
 
     Attributes
     ----------
-    sites : (sites,) atomic numbers.
-    edges : (edges, 3) distance in Å, and two sites: the second, or an image of it, is a neighbour
-        of the first.
+    sites
+        Atomic number of each site, (sites,).
+    edges
+        Distance in Å and the numbers of two sites, (edges, 3); the second site, or an image of it,
+        is a neighbour of the first.
     """
 
     sites: NDArray[np.uint8]
@@ -58,7 +63,7 @@ def parse_crystal(text: str) -> Crystal:
     Raises
     ------
     FormulaError
-        for text that is no crystal, an unknown element, or vectors that span no volume.
+        For text that is not a crystal, an unknown element, or lattice vectors that span no volume.
     """
     first, *sites = text.split(";")
     try:

@@ -57,7 +57,7 @@ def read_flla(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable
     Raises
     ------
     DatasetError
-        for a site that two elements share: such a crystal has no one graph.
+        For a site that two elements share, because such a crystal has no unique graph.
     """
     file, targets = options["table"], dict(options["targets"])
     # A structure of 25 sites is one cell of this table, longer than csv's own limit.
@@ -89,9 +89,12 @@ def crystal_text(lattice: np.ndarray, symbols: Sequence[str], coordinates: np.nd
 
     Parameters
     ----------
-    lattice : (3, 3) vectors as rows, in Å.
-    symbols : the element of each site.
-    coordinates : (sites, 3) fractional; written within 0 and 1.
+    lattice
+        Lattice vectors as rows, (3, 3), in Å.
+    symbols
+        Symbol of the element of each site.
+    coordinates
+        Fractional coordinates, (sites, 3); they are written between 0 and 1.
     """
     within = np.round(coordinates % 1.0, 4) % 1.0
     sites = [

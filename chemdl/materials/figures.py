@@ -53,7 +53,7 @@ def element_errors(
 def periodic_table(table: pd.DataFrame, label: str) -> Figure:
     """Draw a value for each element of :func:`element_errors` into the periodic table.
 
-    Elements that the table does not hold are empty; under each symbol stands its value.
+    The value of an element is written under its symbol; elements without a value are empty.
     """
     values = dict(zip(table["number"], table["error"], strict=True))
     figure = Figure(figsize=(WIDTH, 4.3))
@@ -100,7 +100,7 @@ def net_gain_table(
     """Return by how much each net is better than each of these classical models, fold by fold.
 
     ``difference`` is positive where the net is better, in the metric's unit, with its 95 % interval
-    corrected for folds that share their train rows. Of a study with one task.
+    corrected for folds that share train rows. The study must have one task.
     """
     name = metric or result.metric
     rows = []

@@ -1,8 +1,8 @@
 """Chemical formulas: the amount of each element in a line of text.
 
-They are parsed here and not by a library, since cleaning reads hundreds of thousands of them and
-the libraries of the field do not read a hydrate's dot. Tests compare all else with pymatgen. The
-elements are RDKit's.
+They are parsed here and not by a library, because cleaning reads hundreds of thousands of them and
+the usual libraries do not read the dot of a hydrate. Tests compare everything else with pymatgen.
+The elements are those of RDKit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DIGITS = 6
 
 
 class FormulaError(DatasetError):
-    """Text that is no formula; the message says what is wrong and where."""
+    """Text that is not a formula; the message says what is wrong and where."""
 
 
 def parse_formula(text: str) -> dict[int, float]:
@@ -36,8 +36,8 @@ def parse_formula(text: str) -> dict[int, float]:
     Raises
     ------
     FormulaError
-        for an unknown element, a negative amount, brackets that do not match, other text, or
-        nothing at all.
+        For an unknown element, a negative amount, brackets that do not match, other text, or an
+        empty formula.
     """
     amounts: dict[int, float] = defaultdict(float)
     for part in _parts(text):

@@ -1,11 +1,12 @@
 """What each atom adds to a prediction: integrated gradients (Sundararajan et al. 2017).
 
-arXiv:1703.01365. Let F be a fitted graph net, x_v the features of atom v, and a·x the molecule
-whose atoms have their features times a, its bonds as they are. Atom v is given
+arXiv:1703.01365. Let F be a fitted graph net, x_v the features of atom v, and a·x the molecule with
+all atom features multiplied by a and unchanged bonds. The contribution of atom v is::
 
     A_v = x_v · integral over a from 0 to 1 of dF/dx_v (a·x),
 
-and these sum to F(x) - F(0), the prediction less that for a skeleton of atoms without features.
+and the contributions sum to F(x) - F(0), where F(0) is the prediction for the same bonds with all
+atom features zero.
 """
 
 from __future__ import annotations
@@ -38,24 +39,30 @@ def attributions(
 
     Parameters
     ----------
-    model : a fitted net over molecular graphs; its ensemble is averaged.
-    smiles : n molecules; all bonds and the atoms' neighbourhoods are held as they are.
-    steps : points at which the gradient is taken (midpoints of equal parts of 0 to 1).
-    task : of several.
+    model
+        Fitted net over molecular graphs; an ensemble is averaged.
+    smiles
+        SMILES of n molecules; their bonds are not changed.
+    steps
+        Number of points at which the gradient is taken (midpoints of equal parts of 0 to 1).
+    task
+        Number of the task, if there are several.
 
     Returns
     -------
-    n arrays, one float per atom in RDKit's order of that SMILES, hydrogens not among them: in the
-    targets' units for a regressor, in logits for a classifier.
+    list of numpy.ndarray
+        n arrays (atoms,), in RDKit's order of the atoms of that SMILES without hydrogens: in the
+        targets' units for a regressor, in logits for a classifier.
 
     Raises
     ------
     TypeError
-        for a model that reads no molecular graphs.
+        If the model does not read molecular graphs.
     ValueError
-        for a SMILES that cannot be read, a task that the model has not, or no steps.
+        For SMILES that RDKit cannot read, a task that the model does not have, or fewer than one
+        step.
     sklearn.exceptions.NotFittedError
-        for a model that was not fitted.
+        If the model was not fitted.
     """
     _check(model, steps, task)
     features = model.featurize(as_smiles(smiles))

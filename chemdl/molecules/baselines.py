@@ -59,7 +59,7 @@ class _OverMolecules(TaskwiseBaseline):
         Raises
         ------
         ValueError
-            for an unknown representation, or none for an estimator that reads its input.
+            For an unknown representation, or for ``none`` if the estimator reads its input.
         """
         if self.representation == "none":
             if not isinstance(self.estimator, DummyClassifier | DummyRegressor):
@@ -127,7 +127,7 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> MoleculeClassif
     Raises
     ------
     ValueError
-        for an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     """
     settings: dict[str, tuple[Any, str, dict[str, list[Any]]]] = {
         "random_forest": (
@@ -185,7 +185,7 @@ def regressor(
     Raises
     ------
     ValueError
-        for an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     """
     settings: dict[str, tuple[Any, str, dict[str, list[Any]]]] = {
         "random_forest": (

@@ -38,7 +38,7 @@ def read_tox21_challenge(files: Mapping[str, Path], options: Mapping[str, Any]) 
     Raises
     ------
     DatasetError
-        for a sample without SMILES, or a label that the two disagree about.
+        For a sample without SMILES, or a label that differs between the two sources.
     """
     tasks, file = list(options["targets"]), options["table"]
     columns = {"set": "set", "fold": "CVfold"}
@@ -88,7 +88,7 @@ def read_keyed_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> R
     Raises
     ------
     DatasetError
-        as :func:`read_table` does, and where no row has a structure.
+        For a table that :func:`read_table` refuses, or if no row has a structure.
     """
     file, lists = options["table"], options["structures"]
     table = read_table({file: files[file]}, {**options, "smiles": options["key"]})
@@ -119,7 +119,7 @@ def read_tables_by_task(files: Mapping[str, Path], options: Mapping[str, Any]) -
     Raises
     ------
     DatasetError
-        as :func:`read_table` does, and for a task whose file is not there.
+        For a table that :func:`read_table` refuses, or a task whose file is missing.
     """
     tasks = tuple(options["targets"])
     parts = []
@@ -158,7 +158,7 @@ def read_merck(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     Raises
     ------
     DatasetError
-        where the tables have other columns than each other.
+        If the columns of the tables differ.
     """
     import pandas as pd
 
@@ -231,7 +231,7 @@ def rdkit_version() -> str:
 
 
 def molecule_identities(inputs: NDArray[np.object_]) -> dict[str, NDArray[np.str_]]:
-    """Return the InChIKey of each molecule, and its first block, which knows no stereochemistry."""
+    """Return the InChIKey of each molecule, and its first block, which ignores stereochemistry."""
     from chemdl.molecules.smiles import inchikeys
 
     keys = inchikeys(inputs)
@@ -257,16 +257,20 @@ def from_csv(
 
     Parameters
     ----------
-    path : a comma separated table with a header; ``.gz`` is unpacked.
-    smiles : the column with the molecules.
-    targets : the columns with the targets, or a mapping of task names to columns; an empty cell
-        is a value that was not measured.
-    kind, unit, name, tolerance : as in :class:`Dataset`, :func:`clean_smiles`.
+    path
+        Comma-separated table with a header; ``.gz`` is unpacked.
+    smiles
+        Column with the SMILES.
+    targets
+        Columns with the targets, or a mapping of task names to columns. An empty cell means not
+        measured.
+    kind, unit, name, tolerance
+        As in :class:`~chemdl.data.dataset.Dataset` and :func:`clean_smiles`.
 
     Warns
     -----
     UserWarning
-        when molecules were left out, naming file, line and remedy.
+        If molecules were left out; the message names file, line and remedy.
     """
     file = Path(path)
     raw = read_table({file.name: file}, {"smiles": smiles, "targets": targets})

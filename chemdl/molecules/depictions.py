@@ -2,8 +2,8 @@
 
 Drawn as Goh et al. 2017 have it (Chemception, arXiv:1706.06689): half an Å per pixel. The four
 channels are those of their augmented depictions (arXiv:1710.02238): atomic number, bond order,
-partial charge, hybridisation. Atoms are soft spots and bonds smooth lines, so that a molecule
-moved by part of a pixel looks nearly the same.
+partial charge, hybridisation. Atoms are soft spots and bonds smooth lines, so that a molecule moved
+by part of a pixel looks nearly the same.
 
 A drawing is flat: enantiomers and isotopes of a molecule look alike, or nearly so.
 """
@@ -50,8 +50,9 @@ _BLOCK = 256
 class _Drawing(NamedTuple):
     """What is seen of one molecule.
 
-    xy : (atoms, 2) in Å. atoms : (atoms, 3) atomic number, partial charge, number of hybrid
-    orbitals. ends : (bonds, 2) atoms. orders : (bonds,).
+    ``xy`` are coordinates in Å, (atoms, 2); ``atoms`` are atomic number, partial charge and number
+    of hybrid orbitals, (atoms, 3); ``ends`` are the atoms of each bond, (bonds, 2); ``orders`` are
+    the bond orders, (bonds,).
     """
 
     xy: NDArray[np.float64]
@@ -65,20 +66,22 @@ def depictions(
 ) -> NDArray[np.uint8]:
     """Draw n molecules: uint8 of shape (n, 4, size, size), channels as in ``CHANNELS``. Cached.
 
-    A molecule is drawn from its canonical SMILES, so that its spelling does not matter, in RDKit's
-    canonical orientation and in the middle. One that is larger than the depiction is scaled down
+    A molecule is drawn from its canonical SMILES, so that the given SMILES does not matter, in
+    RDKit's canonical orientation and in the middle. A molecule that is too large is scaled down
     until it fits.
 
     Parameters
     ----------
-    size : pixels on each side.
-    resolution : Å per pixel.
+    size
+        Number of pixels on each side.
+    resolution
+        Size of a pixel in Å.
 
     Raises
     ------
     ValueError
-        for an empty set, an unparsable SMILES (row and text are named), a size below 8 pixels or
-        a resolution that is not positive.
+        For an empty set, SMILES that RDKit cannot read (the message names row and text), a size
+        below 8 pixels, or a resolution that is not positive.
     """
     if size < 8 or not resolution > 0:
         raise ValueError(

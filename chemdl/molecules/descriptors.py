@@ -31,14 +31,19 @@ class Descriptors2D(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    missing : ``"median"`` puts the column's median over the rows seen by ``fit`` (0 where all are
-        missing); ``"keep"`` leaves NaN, for models that take it; ``"error"`` raises.
-    n_jobs : worker processes; ``None`` takes every core for 400 new molecules and more, else one.
+    missing
+        What replaces a missing value: with ``"median"`` the column's median over the rows seen by
+        ``fit`` (0 if all are missing), with ``"keep"`` NaN; ``"error"`` raises an error.
+    n_jobs
+        Number of worker processes; ``None`` means every core for 400 new molecules or more, else
+        one.
 
     Attributes
     ----------
-    feature_names : names of the p columns.
-    medians_ : float32, shape (p,), set by ``fit``.
+    feature_names
+        Names of the p descriptors.
+    medians_
+        Median of each descriptor, float32, shape (p,), set by ``fit``.
     """
 
     def __init__(self, missing: str = "median", n_jobs: int | None = None) -> None:
@@ -67,10 +72,10 @@ class Descriptors2D(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            for an empty set or an unparsable SMILES, and with ``missing="error"`` for a missing
-            value: row, column and remedy are named.
+            For an empty set, SMILES that RDKit cannot read, or a missing value with
+            ``missing="error"``; the message names row, column and a remedy.
         sklearn.exceptions.NotFittedError
-            with ``missing="median"`` before ``fit``.
+            If ``missing`` is ``"median"`` and ``fit`` was not called.
         """
         if self.missing == "median":
             check_is_fitted(self, "medians_")

@@ -26,20 +26,25 @@ _KEPT = 2**15
 class DirectedParts(NamedTuple):
     """One molecule of a atoms, directed towards each of them in turn, equal parts held once.
 
-    Towards a root every bond leads to the atom that is nearer; an atom's children are its
-    neighbours one bond farther. What hangs below an atom is the same for many roots, such as all
-    those beyond a bond that is in no ring, so that a directed acyclic graph for each root would
-    hold most parts many times: 28 atoms on average, squared, against a hundred parts. The height
-    of a part is the length of its longest path down; those without children have height 1.
+    For a given root every bond points to the atom that is nearer to the root; the children of an
+    atom are its neighbours one bond farther away. The part below an atom is the same for many
+    roots, for example for all roots beyond a bond that is not in a ring. One graph for each root
+    would therefore store most parts many times: the square of 28 atoms on average, instead of a
+    hundred parts. The height of a part is the number of atoms on its longest path down; an atom
+    without children has height 1.
 
     Attributes
     ----------
-    parts : (q, 2) height and atom of each part, by rising height.
-    links : (m, 5) height and place of the part that owns the link, the bond, and height and place
-        of the part below. Places count the molecule's parts of one height. A bond between two
-        atoms equally far from the root leads to neither: both own it, and nothing is below it,
-        which height 0 says.
-    roots : (a, 2) height and place of the part that is the whole molecule directed to that atom.
+    parts
+        Height and atom of each part, (q, 2), sorted by height.
+    links
+        For each link, (m, 5): height and place of the part that owns it, the bond, and height and
+        place of the part below. A place is the number of a part among the molecule's parts of the
+        same height. A bond between two atoms at equal distance from the root leads to neither of
+        them: both own it, and the height below is 0, since nothing is below.
+    roots
+        For each atom, (a, 2): height and place of the part that is the whole molecule directed to
+        it.
     """
 
     parts: NDArray[np.int32]
@@ -58,7 +63,7 @@ def directed_graphs(smiles: Sequence[str]) -> dict[str, Ragged]:
     Raises
     ------
     ValueError
-        naming row and SMILES, for what RDKit cannot read.
+        For SMILES that RDKit cannot read; the message names the row and the SMILES.
     """
     molecules = describe_each(smiles, directed_parts)
     parts, links = (Ragged.of([m[i] for m in molecules]) for i in (0, 1))

@@ -1,4 +1,4 @@
-"""Equations that somebody published: models with nothing left to fit."""
+"""Published equations, as models that are not fitted."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ESOLEquation(RegressorMixin, BaseEstimator):
 
     Delaney fitted it to the molecules of the ESOL set itself, so that no test fold is new to it. He
     used Daylight's cLogP; here log P is that of Wildman and Crippen (1999), and the coefficients
-    are not refitted. Over the whole set the predictions that he printed have a root mean square
-    error of 0.91, these of 1.10.
+    are not refitted. Over the whole set the published predictions have a root mean square error of
+    0.91, these of 1.10.
     """
 
     kind: ClassVar[str] = "classical"
@@ -44,7 +44,7 @@ class ESOLEquation(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            naming row and SMILES, for what RDKit cannot read.
+            For SMILES that RDKit cannot read; the message names the row and the SMILES.
         """
         terms = cached_each("esol-terms", X, _terms, np.float64, rotatable="strict")
         return 0.16 + terms @ np.array([-0.63, -0.0062, 0.066, -0.74])

@@ -42,7 +42,7 @@ def grid(
     Raises
     ------
     ValueError
-        for SMILES that RDKit cannot read, or colours that are not one per atom.
+        For SMILES that RDKit cannot read, or if there is not one colour per atom.
     """
     molecules = parse(smiles)
     across = min(columns, len(molecules))

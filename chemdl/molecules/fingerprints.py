@@ -31,13 +31,20 @@ class ECFP(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    radius : bonds around each atom.
-    size : number of columns, a multiple of 8.
-    counts : how often a neighbourhood occurs instead of whether it does; counts above 255 read 255.
-    packed : leave eight bits in a byte, the first column lowest: an eighth of the memory, for
-        :func:`unpacked` to open by the batch. 437,929 molecules take 112 MB.
-    n_jobs : worker processes. Starting them takes seconds, so ``None`` takes them from 50,000 new
-        molecules on.
+    radius
+        Largest number of bonds from the central atom.
+    size
+        Number of columns, a multiple of 8.
+    counts
+        Whether to count how often a neighbourhood occurs, at most 255, instead of whether it
+        occurs.
+    packed
+        Whether to return eight bits in a byte, the first column in the lowest bit. This takes an
+        eighth of the memory (112 MB for 437,929 molecules); :func:`unpacked` opens one batch at a
+        time.
+    n_jobs
+        Number of worker processes. Starting them takes seconds, so ``None`` uses them for 50,000
+        new molecules or more.
 
     Examples
     --------
@@ -66,13 +73,13 @@ class ECFP(TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> NDArray[np.uint8]:
         """Return the fingerprints of SMILES ``X`` (n,) as uint8, shape (n, size). Cached.
 
-        Packed bits have shape (n, size / 8) and are read-only: in the cache bits are always packed,
-        and what is asked for in the cache's own order is the cache's own memory, once.
+        Packed bits have shape (n, size / 8) and are read-only, because they may share the memory of
+        the cache, which stores all bits packed.
 
         Raises
         ------
         ValueError
-            for an empty set, or an unparsable SMILES (row and text are named).
+            For an empty set, or SMILES that RDKit cannot read; the message names row and text.
         """
         if self.radius < 0 or self.size < 8 or self.size % 8:
             raise ValueError(

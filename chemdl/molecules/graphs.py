@@ -44,11 +44,15 @@ class MolecularGraph(NamedTuple):
 
     Attributes
     ----------
-    atoms : (a, 71) bits: element, degree with hydrogens, charge, chirality, hydrogens,
-        hybridisation, aromatic.
-    mass : (a, 1) in units of 100 Da; isotopes differ by it alone.
-    bonds : (b, 13) bits: type, conjugated, in a ring, stereo.
-    ends : (b, 2) the atoms that a bond joins, numbered within the molecule.
+    atoms
+        Bits of each atom, (a, 71): element, degree with hydrogens, charge, chirality, number of
+        hydrogens, hybridisation, aromatic.
+    mass
+        Mass of each atom, (a, 1), in units of 100 Da; isotopes differ only in it.
+    bonds
+        Bits of each bond, (b, 13): type, conjugated, in a ring, stereo.
+    ends
+        The two atoms that each bond joins, (b, 2), numbered within the molecule.
     """
 
     atoms: NDArray[np.uint8]
@@ -63,7 +67,7 @@ def molecular_graphs(smiles: Sequence[str]) -> dict[str, Ragged]:
     Raises
     ------
     ValueError
-        naming row and SMILES, for what RDKit cannot read.
+        For SMILES that RDKit cannot read; the message names the row and the SMILES.
     """
     return Ragged.columns(describe_each(smiles, molecular_graph))
 

@@ -52,7 +52,7 @@ def ranks(result: Result, metric: str | None = None) -> stats.Ranks:
     Raises
     ------
     ValueError
-        with fewer than two models or two targets.
+        If there are fewer than two models or two targets.
     """
     name = metric or result.metric
     scores = _target_scores(result, name)
@@ -143,7 +143,7 @@ def cliff_pair(dataset: Dataset, task: str, similarity: float = 0.75) -> tuple[i
     Raises
     ------
     ValueError
-        where no two molecules are that similar.
+        If no two molecules are as similar as ``similarity``.
     """
     values = dataset.targets[:, dataset.tasks.index(task)]
     rows = np.flatnonzero(np.isfinite(values))
@@ -169,7 +169,7 @@ def cliff_table(
     Raises
     ------
     ValueError
-        if ``dataset`` does not hold the rows that the study ran on.
+        If ``dataset`` is not the data set of the study.
     """
     check_rows(result, dataset)
     group = np.where(_is_flagged(dataset, flag), "cliff", "other")

@@ -27,9 +27,12 @@ class AtomPairs(NamedTuple):
 
     Attributes
     ----------
-    pairs : (p, 13 + d + 1) bits: the bond's as in :class:`~chemdl.molecules.graphs.MolecularGraph`
-        (zero where there is none), whether the distance is at most 1 … d, in the same ring.
-    pair_ends : (p, 2) the two atoms, numbered within the molecule, the lower number first.
+    pairs
+        Bits of each pair, (p, 13 + d + 1): those of the bond as in
+        :class:`~chemdl.molecules.graphs.MolecularGraph` (zero if there is none), whether the
+        distance is at most 1 … d bonds, and whether both atoms are in the same ring.
+    pair_ends
+        The two atoms of each pair, (p, 2), numbered within the molecule, the lower number first.
     """
 
     pairs: NDArray[np.uint8]
@@ -39,12 +42,13 @@ class AtomPairs(NamedTuple):
 def atom_pairs(smiles: Sequence[str], max_distance: int = 2) -> dict[str, Ragged]:
     """Return pairs and pair_ends of n molecules as ragged rows.
 
-    Atoms of different fragments are no pair, and an atom is none with itself.
+    Atoms of different fragments do not form a pair, nor does an atom with itself.
 
     Raises
     ------
     ValueError
-        naming row and SMILES, for what RDKit cannot read; for a distance below one.
+        For SMILES that RDKit cannot read (the message names the row and the SMILES), or a distance
+        below 1.
     """
     if max_distance < 1:
         raise ValueError(f"max_distance counts bonds and is at least 1, not {max_distance}")

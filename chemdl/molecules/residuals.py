@@ -33,7 +33,7 @@ def nearest_similarity(result: Result, dataset: Dataset) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        if ``dataset`` does not hold the rows that the study ran on.
+        If ``dataset`` is not the data set of the study.
     """
     check_rows(result, dataset)
     bits = ECFP().transform(dataset.inputs)
@@ -58,7 +58,7 @@ def similarity_table(
     Raises
     ------
     ValueError
-        if ``dataset`` does not hold the rows that the study ran on.
+        If ``dataset`` is not the data set of the study.
     """
     similarity = nearest_similarity(result, dataset)
     measured = dataset.targets[:, task]

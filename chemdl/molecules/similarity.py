@@ -18,15 +18,15 @@ MOST_MOLECULES = 20_000
 def tanimoto(a: ArrayLike, b: ArrayLike, counts: bool = False) -> NDArray[np.float32]:
     """Return the Tanimoto similarity of the rows of a (n, d) and b (m, d), shape (n, m), float32.
 
-    For bits |a ∧ b| / |a ∨ b|; with ``counts`` its extension Σ min(a, b) / Σ max(a, b) (Ralaivola
-    et al., Neural Netw. 18, 1093, 2005), both positive definite. Counts are written in unary code,
-    Σ min(a, b) = Σ_k [a ≥ k]·[b ≥ k], so that the work is a matrix product. Two empty rows have
-    similarity 0, as in RDKit.
+    For bits this is ``|a ∧ b| / |a ∨ b|``, with ``counts`` its extension Σ min(a, b) / Σ max(a, b)
+    (Ralaivola et al., Neural Netw. 18, 1093, 2005); both are positive definite. Counts are written
+    in unary code, Σ min(a, b) = Σ_k [a ≥ k]·[b ≥ k], so that the work is a matrix product. Two
+    empty rows have similarity 0, as in RDKit.
 
     Raises
     ------
     ValueError
-        where the widths differ, or bits were asked for and a value is above 1.
+        If the widths differ, or if a value is above 1 without ``counts``.
     """
     left, right = np.atleast_2d(np.asarray(a)), np.atleast_2d(np.asarray(b))
     if left.shape[1] != right.shape[1]:
@@ -69,7 +69,7 @@ class TanimotoGram:
         Raises
         ------
         ValueError
-            for more than ``most`` different molecules; the remedy is a linear machine.
+            For more than ``most`` different molecules; a linear model is the remedy.
         """
         distinct = self.distinct(smiles)
         if all(text in self._places for text in distinct):
@@ -95,7 +95,7 @@ class TanimotoGram:
         return tanimoto(left, right, counts=self.counts)
 
     def distinct(self, smiles: Any) -> list[str]:
-        """Return the different ones of these SMILES, in the order of their first."""
+        """Return the different SMILES among these, in the order of first occurrence."""
         return list(dict.fromkeys(as_smiles(smiles)))
 
     def _too_large(self, molecules: int) -> str:

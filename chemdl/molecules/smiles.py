@@ -37,7 +37,8 @@ def as_smiles(inputs: Any) -> list[str]:
     Raises
     ------
     ValueError
-        for an empty set, more than one column, or an entry that is no text (its row is named).
+        For an empty set, more than one column, or an entry that is not text; the message names its
+        row.
     """
     values = np.asarray(inputs, dtype=object)
     if values.ndim != 1:
@@ -54,13 +55,14 @@ def as_smiles(inputs: Any) -> list[str]:
 def parse(smiles: Sequence[str], *, flat: bool = False) -> list[Chem.Mol]:
     """Read SMILES with RDKit's default sanitisation.
 
-    With ``flat`` stereo, conjugation and hybridisation are not worked out: a quarter less time for
-    what does not look at them, such as fingerprints without chirality.
+    With ``flat``, stereo, conjugation and hybridisation are not computed. This saves a quarter of
+    the time where they are not needed, such as for fingerprints without chirality.
 
     Raises
     ------
     ValueError
-        naming row and SMILES, for text that RDKit cannot read or that holds no atom.
+        For SMILES that RDKit cannot read or without any atom; the message names the row and the
+        SMILES.
     """
     with rdBase.BlockLogs():
         molecules: list[Any] = list(map(_read_flat if flat else Chem.MolFromSmiles, smiles))

@@ -32,10 +32,10 @@ _PRINTED = {
 def squared_error_table(results: Mapping[str, Result]) -> pd.DataFrame:
     """Return Duvenaud's printed numbers, their roots, and ours from the results of his three sets.
 
-    ``printed`` is what stands in the paper's table, a mean squared error; ``reported`` its root,
-    as the authors' poster has it; ``here`` our RMSE with its 95 % interval, and its square. Beside
-    the error of predicting the mean stands the variance of the labels, which it must be: for each
-    fold MSE / (1 - R²), whatever the model. What the results, by study, do not hold is missing.
+    ``printed`` is the number in the paper's table, a mean squared error; ``reported`` is its root,
+    as on the authors' poster; ``here`` is our RMSE with its 95 % interval, and its square. The
+    error of predicting the mean must equal the variance of the labels, which is shown beside it:
+    for each fold MSE / (1 - R²), for any model. Results that are missing are left out.
     """
     rows, units = [], []
     for name, printed in _PRINTED.items():

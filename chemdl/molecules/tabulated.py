@@ -23,7 +23,8 @@ def read_tabulated(X: Any) -> NDArray[np.float32]:
     Raises
     ------
     ValueError
-        for an empty set, rows of different widths, or text of another form; the row is named.
+        For an empty set, rows of different widths, or text of another form; the message names the
+        row.
 
     Examples
     --------

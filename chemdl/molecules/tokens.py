@@ -71,20 +71,22 @@ def token_places(smiles: str) -> NDArray[np.uint8]:
 def smiles_tokens(smiles: Sequence[str], *, variants: int = 1, seed: int = 0) -> Ragged:
     """Return the tokens of n molecules as places in ``VOCABULARY``, padded rows.
 
-    The first variant is RDKit's canonical SMILES, whatever spelling came in. The others begin at
-    other atoms and take other branches first (Bjerrum 2017, arXiv:1703.07076): the atoms are
-    renumbered at random, and written in that order. They depend on molecule and seed alone, and
-    more variants leave the first ones as they are.
+    The first variant is RDKit's canonical SMILES, for any given SMILES of the molecule. The others
+    begin at other atoms and take other branches first (Bjerrum 2017, arXiv:1703.07076): the atoms
+    are renumbered at random, and written in that order. They depend only on molecule and seed; with
+    more variants the first ones stay the same.
 
     Returns
     -------
-    Ragged of uint8 (total, variants). A molecule is as long as the longest of its variants; the
-    others end in ``PADDING``.
+    Ragged
+        uint8, (total, variants). A molecule is as long as the longest of its variants; shorter
+        variants end in ``PADDING``.
 
     Raises
     ------
     ValueError
-        for fewer than one variant, and naming row and SMILES for what RDKit cannot read.
+        For fewer than one variant, or SMILES that RDKit cannot read; the message names row and
+        SMILES.
     """
     if variants < 1:
         raise ValueError(f"a molecule has one variant or more, not {variants}")

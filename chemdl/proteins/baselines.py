@@ -67,7 +67,7 @@ class SiteBaseline(BaseEstimator):
 
 
 class MajorityState(SiteBaseline):
-    """The commonest state: of all residues, or of each kind of residue."""
+    """The most frequent state of all residues, or of each kind of residue."""
 
     revision: ClassVar[int] = 1
 
@@ -89,9 +89,9 @@ class MajorityState(SiteBaseline):
 
 
 class GOR(SiteBaseline):
-    """Information theory: what pairs of residues around a site say of its state (GOR IV).
+    """GOR IV: what pairs of residues around a site say about its state (information theory).
 
-    With R_m the residue m places on, -8 ≤ m ≤ 8, and S against every other state S',
+    With R_m the residue m places on, -8 ≤ m ≤ 8, and S against every other state S'::
 
         I(S) = 2/17 Σ_(m<n) log P(S, R_m, R_n) / P(S', R_m, R_n)
              - 15/17 Σ_m log P(S, R_m) / P(S', R_m),
@@ -163,10 +163,14 @@ class WindowBaseline(SiteBaseline):
 
     Parameters
     ----------
-    estimator : of scikit-learn, fitted anew for each task.
-    window : residues around a site, an odd number.
-    profile : whether profiles are read beside the residues.
-    most : fit on so many sites, chosen at random by ``seed``, where there are more.
+    estimator
+        Classifier of scikit-learn, fitted anew for each task.
+    window
+        Number of residues in the window around a site, odd.
+    profile
+        Whether profiles are read beside the residues.
+    most
+        Largest number of sites to fit on; if there are more, they are chosen at random by ``seed``.
     """
 
     revision: ClassVar[int] = 1
@@ -232,7 +236,8 @@ class LinearField(FieldLabeller):
 
     Parameters
     ----------
-    window : residues around a site, an odd number.
+    window
+        Number of residues in the window around a site, odd.
     """
 
     revision: ClassVar[int] = 1
@@ -261,14 +266,18 @@ def baseline(
 
     Parameters
     ----------
-    classes, profile : as the nets have them; ``gor`` and the majorities read no profile.
-    rounds, most : trees of ``gradient_boosting``, and sites at most that it is fitted on.
-    changes : to any other parameter of the model.
+    classes, profile
+        As in :class:`~chemdl.proteins.nets.chain_net.ChainLabeller`; ``gor`` and the majority
+        models read no profile.
+    rounds, most
+        Number of trees of ``gradient_boosting``, and largest number of sites that it is fitted on.
+    changes
+        New values for other parameters of the model.
 
     Raises
     ------
     ValueError
-        for an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     """
     if name == "logistic":
         linear = LogisticRegression(C=0.1, max_iter=1000, tol=3e-3)

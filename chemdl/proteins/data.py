@@ -49,7 +49,7 @@ def eight_states(labels: Iterable[str]) -> np.ndarray:
     Raises
     ------
     DatasetError
-        for a letter that is no state.
+        For a letter that is not a DSSP state.
     """
     return _numbered(labels, _EIGHT, "state of DSSP")
 
@@ -60,7 +60,7 @@ def three_states(q8: np.ndarray, reduction: str = "wide") -> np.ndarray:
     Raises
     ------
     ValueError
-        for an unknown reduction.
+        For an unknown name of a reduction.
     """
     if reduction not in REDUCTIONS:
         raise UnknownNameError("reduction to three states", reduction, REDUCTIONS)
@@ -102,7 +102,7 @@ class _Chains:
         Raises
         ------
         DatasetError
-            naming the chain, where it has other numbers of labels and of residues.
+            If a chain has different numbers of labels and residues; the message names the chain.
         """
         values = dict(values)
         if "q8" in values and "q3" not in values:
@@ -144,7 +144,7 @@ def read_proteinnet(files: Mapping[str, Path], options: Mapping[str, Any]) -> Ra
     Raises
     ------
     DatasetError
-        for a chain with other numbers of states and of residues.
+        For a chain with different numbers of states and residues.
     """
     subsets: dict[str, list[tuple[int, str]]] = {"train": [], "test": []}
     with files[options["ids"]].open(encoding="utf-8", newline="") as stream:
@@ -272,7 +272,7 @@ def read_cb513(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     Raises
     ------
     DatasetError
-        for an alignment that does not fit its chain.
+        For an alignment that does not match its chain.
     """
     chains = _Chains(options)
     family = families((a[:4], b[:4]) for a, b in options.get("related", []))

@@ -50,7 +50,7 @@ def angle_error(y: Floats, p: Floats, w: Floats) -> Floats:
 def long_range_precision(
     y: Floats, p: Floats, w: Floats, units: NDArray[np.int64], apart: int = 24
 ) -> Floats:
-    """Return the per cent of true contacts among a chain's likeliest L/5 pairs, mean over chains.
+    """Return the per cent of true contacts among a chain's top L/5 pairs, mean over chains.
 
     Sites are the pairs of residues at least ``apart`` from each other along a chain of L residues,
     (L - apart)(L - apart + 1) / 2 of them; y is 1 for a contact, p ranks the pairs. ``units`` are

@@ -64,7 +64,7 @@ def profile(alignment: Sequence[str]) -> np.ndarray:
     Sequences are weighted by position (Henikoff and Henikoff 1994): a column shares one vote
     among the kinds of residues in it, each kind's part among its sequences. With f_a the weighted
     share of residue a in a column, the estimate mixes in pseudocounts as PSI-BLAST does (Altschul
-    et al. 1997):
+    et al. 1997)::
 
         g_a = Σ_b f_b q_ab / p_b,    Q_a = (α f_a + β g_a) / (α + β),
 
@@ -76,7 +76,7 @@ def profile(alignment: Sequence[str]) -> np.ndarray:
     Raises
     ------
     DatasetError
-        for no sequence, or sequences of unequal length.
+        If there is no sequence, or if the sequences differ in length.
     """
     if not alignment or len({len(row) for row in alignment}) != 1:
         lengths = sorted({len(row) for row in alignment})
@@ -111,7 +111,7 @@ def profile_levels(text: str, length: int) -> np.ndarray:
     Raises
     ------
     DatasetError
-        for text that is no profile of so many residues.
+        For text that is not a profile of this number of residues.
     """
     try:
         levels = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)

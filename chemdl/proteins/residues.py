@@ -42,7 +42,7 @@ def chain_residues(chains: Sequence[str], *, profile: bool = False) -> Ragged:
     Raises
     ------
     ValueError
-        for a chain without residues, or one without a profile where profiles are asked for.
+        For a chain without residues, or without a profile if ``profile`` is set.
     """
     rows = []
     for number, chain in enumerate(chains):

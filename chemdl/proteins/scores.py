@@ -1,7 +1,7 @@
 """Tables of models over protein chains, with intervals over the chains.
 
 Scores are those of the test chains in the first repeat, its folds joined. The residues of one chain
-are no independent observations, so an interval is a bootstrap over whole chains: 95 %, from 1,000
+are not independent observations, so an interval is a bootstrap over whole chains: 95 %, from 1,000
 resamples that are the same for every model.
 """
 
@@ -54,7 +54,7 @@ def measured_sites(
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Return targets, predictions and chains of the measured test sites: (n,) each.
 
-    A chain is told by its row in the dataset; its sites stand together.
+    A chain is identified by its row in the dataset; its sites follow each other.
     """
     stored, column = result.predictions, result.tasks.index(task)
     assert stored.units is not None
@@ -74,7 +74,7 @@ def scores_by_chain(
     Raises
     ------
     ValueError
-        for a metric that is no weighted mean over chains, such as a correlation.
+        For a metric that is not a weighted mean over chains, such as a correlation.
     """
     scored = METRICS[metric]
     y, p, chains = measured_sites(result, model, task or scored.task or result.tasks[0], condition)
@@ -215,7 +215,7 @@ def _span(least: int, most: int | None) -> str:
 
 
 def median_chain(result: Result, model: str, length: tuple[int, int] = (110, 150)) -> int:
-    """Return the row of a typical test chain: its Q3 is the median of those so long.
+    """Return the row of a typical test chain: its Q3 is the median among chains of this length.
 
     Measured residues count; where no chain has from ``length[0]`` to ``length[1]``, all chains do.
     """

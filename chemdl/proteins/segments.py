@@ -15,8 +15,10 @@ class Segments(NamedTuple):
 
     Attributes
     ----------
-    of_site : (n,) the number of the run that each site belongs to.
-    start, length, state : (runs,) of each run.
+    of_site
+        Number of the run that each site belongs to, (n,).
+    start, length, state
+        First site, length and state of each run, (runs,) each.
     """
 
     of_site: NDArray[np.int64]
@@ -38,14 +40,15 @@ def segments(states: ArrayLike, units: ArrayLike) -> Segments:
 def overlap(y: Floats, p: Floats, w: Floats, units: NDArray[np.int64]) -> Floats:
     """Segment overlap in per cent, as redefined in 1999 (Zemla et al. 1999).
 
-    For observed segments s1 and predicted s2 of the same state that share a residue,
+    For observed segments s1 and predicted s2 of the same state that share a residue::
 
         Sov = 100 / N Σ_(s1, s2) (minov + δ) / maxov · |s1|,
         δ = min(maxov - minov, minov, ⌊|s1| / 2⌋, ⌊|s2| / 2⌋),
 
-    with minov their common and maxov their joint length; N counts |s1| once for each pair, and
-    once for an observed segment without one. y, p are states (n,), w weights (r, n) that are equal
-    within a unit; sites that were not measured are left out beforehand.
+    with minov the length of their overlap and maxov that of their union. N counts the length of s1
+    once for each pair, and once for an observed segment without a pair. y and p are states (n,), w
+    are weights (r, n) that are equal within a unit. Sites that were not measured must be left out
+    before.
     """
     total, normal = overlap_parts(y, p, units)
     weighted = w @ normal
@@ -81,10 +84,14 @@ def recall_by_length(
 
     Parameters
     ----------
-    y, p : observed and predicted states (n,).
-    units : the unit (n,) of each site, such as its chain.
-    state : whose segments.
-    edges : the least length of each class.
+    y, p
+        Observed and predicted states, (n,) each.
+    units
+        Unit of each site, such as its chain, (n,).
+    state
+        State whose segments are counted.
+    edges
+        Smallest length of each class, in sites.
     """
     observed = segments(y, units)
     right = np.bincount(observed.of_site, weights=(p == y), minlength=len(observed.start))

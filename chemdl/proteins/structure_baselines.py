@@ -17,7 +17,7 @@ from chemdl.proteins.residues import KINDS, chain_residues, window_places
 
 
 class SeparationOnly(BaseEstimator):
-    """The share of contacts among pairs so far apart, in chains of any sequence."""
+    """The share of contacts among pairs at the same distance along the chain, in any sequence."""
 
     revision: ClassVar[int] = 1
     kind: ClassVar[str] = "trivial"
@@ -41,8 +41,10 @@ class PairBoosting(BaseEstimator):
 
     Parameters
     ----------
-    rounds : trees.
-    seed : of the trees.
+    rounds
+        Number of trees.
+    seed
+        Random seed of the trees.
     """
 
     revision: ClassVar[int] = 1

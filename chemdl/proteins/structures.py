@@ -42,7 +42,7 @@ def read_backbone(path: Path, chain: str) -> Backbone:
     Raises
     ------
     DatasetError
-        where the file has no such chain.
+        If the file does not contain the chain.
     """
     residues: dict[str, tuple[str, dict[str, list[float]]]] = {}
     for line in path.read_text(encoding="latin-1").splitlines():
@@ -121,7 +121,7 @@ def read_structures(files: Mapping[str, Path], options: Mapping[str, Any]) -> Ra
     Raises
     ------
     DatasetError
-        for a broken chain, or a matrix of another chain.
+        For a chain with missing residues, or a matrix of another chain.
     """
     of_pairs = list(options["targets"]) == ["contact"]
     family = families(options.get("related", []))

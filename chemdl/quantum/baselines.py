@@ -51,7 +51,7 @@ class GeometryBaseline(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            for text that is no geometry, or a target that was not measured.
+            For text that is not a geometry, or a target that was not measured.
         """
         targets = by_task(y)
         if not np.isfinite(targets).all():
@@ -70,7 +70,7 @@ class GeometryBaseline(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            for a molecule with an element that no fitted molecule has.
+            For a molecule with an element that no fitted molecule has.
         """
         inputs = np.asarray(X, dtype=object)
         values: Floats = composition(inputs, self.elements_) @ self.atomic_
@@ -123,7 +123,9 @@ class _OverDistances(GeometryBaseline):
 class KernelRidge(_OverDistances):
     """Kernel ridge regression that chooses its length scale and ridge on rows held out in ``fit``.
 
-    α = (K + λ 1)^-1 r,  r̂(x) = Σ_i α_i k(x, x_i)
+    With r the part of the targets that the composition does not explain::
+
+        α = (K + λ 1)^-1 r,  r̂(x) = Σ_i α_i k(x, x_i)
 
     with k = exp(-‖x - x'‖₁ / σ) (``laplacian``) or exp(-‖x - x'‖₂² / 2σ²) (``gaussian``; Rupp et
     al. 2012, Hansen et al. 2013). One σ and one λ for each task, by the mean absolute error on a
@@ -131,11 +133,17 @@ class KernelRidge(_OverDistances):
 
     Parameters
     ----------
-    representation : ``eigenvalues``, ``sorted`` or ``bonds``, see :mod:`chemdl.quantum.coulomb`.
-    kernel : ``laplacian`` or ``gaussian``.
-    scales : tried for σ, in units of the median distance between fitted molecules.
-    ridges : tried for λ.
-    tuning_rows : of the fitted rows, so many at most are used to choose.
+    representation
+        Name of the representation: ``eigenvalues``, ``sorted`` or ``bonds``, see
+        :mod:`chemdl.quantum.coulomb`.
+    kernel
+        Name of the kernel: ``laplacian`` or ``gaussian``.
+    scales
+        Values to try for σ, in units of the median distance between fitted molecules.
+    ridges
+        Values to try for λ.
+    tuning_rows
+        Largest number of fitted rows that are used to choose σ and λ.
     """
 
     revision: ClassVar[int] = 1

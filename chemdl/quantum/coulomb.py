@@ -1,5 +1,7 @@
 """Coulomb matrices and bags of bonds: a molecule as the repulsion of its nuclei.
 
+::
+
     C_ii = 0.5 Z_i^2.4,   C_ij = Z_i Z_j / |R_i - R_j|
 
 with distances in bohr (Rupp et al. 2012, doi:10.1103/PhysRevLett.108.058301). Rotating a molecule
@@ -49,7 +51,7 @@ def coulomb_matrices(inputs: Inputs, size: int) -> Floats:
     Raises
     ------
     ValueError
-        for a molecule of more than ``size`` atoms; the message names it.
+        For a molecule with more than ``size`` atoms; the message names it.
     """
     out = np.zeros((len(inputs), size, size), np.float32)
     for row, text in enumerate(inputs):
@@ -98,7 +100,8 @@ def bag_of_bonds(inputs: Inputs, sizes: Bags) -> Floats:
     Raises
     ------
     ValueError
-        for a molecule with a bag that ``sizes`` lacks, or a longer one; the message names it.
+        For a molecule with a bag that is missing in ``sizes`` or longer than stated there; the
+        message names it.
     """
     start = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
     out = np.zeros((len(inputs), sum(sizes.values())), np.float32)

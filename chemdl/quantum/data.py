@@ -136,8 +136,9 @@ def read_frames(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTab
 def differences(data: Dataset, high: str, low: str) -> Dataset:
     """Return the dataset whose one target is the task ``high`` less the task ``low``.
 
-    A model of it corrects the cheaper level of theory (Δ-learning, Ramakrishnan et al. 2015). Its
-    error is that of the high level for a molecule whose low level was computed.
+    A model of this target corrects the cheaper level of theory (Δ-learning, Ramakrishnan et al.
+    2015). Its error is the error of the predicted high level for a molecule whose low level was
+    computed.
     """
     columns = [data.tasks.index(task) for task in (high, low)]
     return replace(
@@ -161,14 +162,14 @@ def with_elements(data: Dataset, symbols: Sequence[str]) -> Dataset:
 
 
 def with_fixed_split(data: Dataset, *, train: int, valid: int, test: int, seed: int = 0) -> Dataset:
-    """Return so many rows, chosen by seed, with the subsets of a fixed split in ``columns["set"]``.
+    """Return rows chosen by seed, with the subsets of a fixed split in ``columns["set"]``.
 
     Test rows are chosen first, then valid rows: a larger train set changes neither.
 
     Raises
     ------
     DatasetError
-        where the dataset has fewer rows.
+        If the dataset has fewer rows than are asked for.
     """
     sizes = {"test": test, "valid": valid, "train": train}
     if sum(sizes.values()) > len(data):

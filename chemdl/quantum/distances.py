@@ -32,8 +32,10 @@ class DistanceTable:
 
     Parameters
     ----------
-    representation : ``eigenvalues``, ``sorted`` or ``bonds``.
-    norm : 1 for the sum of absolute differences, 2 for the Euclidean distance.
+    representation
+        Name of the representation: ``eigenvalues``, ``sorted`` or ``bonds``.
+    norm
+        1 for the sum of absolute differences, 2 for the Euclidean distance.
     """
 
     def __init__(self, representation: Representation, norm: float) -> None:
@@ -95,7 +97,7 @@ def shared_table(representation: Representation, norm: float) -> DistanceTable:
     Raises
     ------
     UnknownNameError
-        for an unknown representation.
+        For an unknown name of a representation.
     """
     if representation not in REPRESENTATIONS:
         raise UnknownNameError("representation", representation, REPRESENTATIONS)

@@ -196,10 +196,10 @@ def _structures(about: pd.DataFrame) -> dict[str, dict[str, NDArray[np.bool_]]]:
 
 
 def invariance_table(models: Mapping[str, Any], text: str, seed: int = 0) -> pd.DataFrame:
-    """Return how each fitted model's prediction moves when one molecule does not change.
+    """Return how much each model's prediction changes under changes that keep a molecule the same.
 
-    Turned and mirrored at random, moved by some Å, its atoms written in another order: the largest
-    change of the prediction each, in the target's unit.
+    The molecule is turned and mirrored at random, moved by some Å, and its atoms are reordered; for
+    each the largest change of the prediction is given, in the target's unit.
     """
     rng = np.random.default_rng(seed)
     numbers, xyz = geometry(text)

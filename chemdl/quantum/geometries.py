@@ -37,8 +37,10 @@ class Geometry(NamedTuple):
 
     Attributes
     ----------
-    numbers : (atoms,) atomic numbers.
-    xyz : (atoms, 3) positions in Å.
+    numbers
+        Atomic numbers, (atoms,).
+    xyz
+        Positions in Å, (atoms, 3).
     """
 
     numbers: NDArray[np.uint8]
@@ -52,7 +54,7 @@ def geometry(text: str) -> Geometry:
     Raises
     ------
     ValueError
-        for text of another form, an unknown element, a coordinate that is not a finite number, or
+        For text of another form, an unknown element, a coordinate that is not a finite number, or
         two atoms at one position; the message names the molecule.
     """
     text = str(text)  # numpy's own kind of text shows its type in messages
@@ -101,8 +103,10 @@ def geometry_text(atoms: ArrayLike, xyz: ArrayLike) -> str:
 
     Parameters
     ----------
-    atoms : (atoms,) atomic numbers or symbols.
-    xyz : (atoms, 3) positions in Å.
+    atoms
+        Atomic numbers or symbols, (atoms,).
+    xyz
+        Positions in Å, (atoms, 3).
 
     Examples
     --------
@@ -128,7 +132,7 @@ def composition(
     Raises
     ------
     ValueError
-        for an element that is not among ``seen``, since nothing was learned of it; the message
+        For an element that is not in ``seen``, since nothing was learned about it; the message
         names the molecule.
     """
     column = {number: place for place, number in enumerate(seen)}

@@ -47,7 +47,7 @@ def torsion(text: str, atoms: tuple[int, int, int, int]) -> float:
 
 
 def describe_molecule(text: str) -> dict[str, Any]:
-    """Return what a chemist asks first: formula, heavy atoms, rings, smallest angle, elements.
+    """Describe a molecule: formula, number of heavy atoms, rings, smallest angle, elements.
 
     Two atoms are bonded where they are nearer than 1.2 times the sum of their covalent radii. The
     smallest angle between two bonds of heavy atoms, in degrees, shows strain: 60 in

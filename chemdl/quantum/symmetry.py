@@ -2,7 +2,7 @@
 
 Radial ones (Behler and Parrinello 2007, doi:10.1103/PhysRevLett.98.146401) count neighbours of one
 element by distance, angular ones pairs of neighbours by the angle between them, in the form that
-ANI gave them (Smith et al. 2017, doi:10.1039/C6SC05720A):
+ANI gave them (Smith et al. 2017, doi:10.1039/C6SC05720A)::
 
     G_i^r = Σ_j exp(-η (R_ij - R_s)²) f(R_ij)
     G_i^a = 2^(1-ζ) Σ_{j<k} (1 + cos(θ_ijk - θ_s))^ζ exp(-η (R̄ - R_s)²) f(R_ij) f(R_ik)
@@ -33,10 +33,13 @@ class SymmetryFunctions:
 
     Attributes
     ----------
-    radial_shells, radial_cutoff : number of R_s from 0.7 Å on, and R_c in Å, of G^r.
-    angular_shells, angular_sections, angular_cutoff : of R_s, of θ_s between 0 and π, and R_c of
-        G^a.
-    zeta : ζ. η is 1 / (2 δ²), δ half the distance between shells.
+    radial_shells, radial_cutoff
+        Number of distances R_s (from 0.7 Å on) and cutoff R_c in Å of the radial functions G^r.
+    angular_shells, angular_sections, angular_cutoff
+        Number of distances R_s, number of angles θ_s between 0 and π, and cutoff R_c in Å of the
+        angular functions G^a.
+    zeta
+        Exponent ζ. The width η is 1 / (2 δ²), with δ half the distance between neighbouring R_s.
     """
 
     elements: tuple[int, ...]
@@ -60,7 +63,7 @@ class SymmetryFunctions:
         Raises
         ------
         ValueError
-            naming the molecule, for an element that is not among :attr:`elements`.
+            For an element that is not in ``elements``; the message names the molecule.
         """
         rows = []
         for text in inputs:

@@ -26,8 +26,9 @@ _BLOCK = 4096
 class NearestActive(BinaryClassifier, BaseEstimator):
     """Rank molecules by their similarity to the nearest active of the train rows.
 
-    score_t(x) = max over actives a of task t of |x ∧ a| / |x ∨ a|, Tanimoto of ECFP4 bits (2,048).
-    This is what a chemist does without any model; inactives are not looked at.
+    The score of x is the maximum of ``|x ∧ a| / |x ∨ a|`` over the actives a of the task, the
+    Tanimoto similarity of ECFP4 bits (2,048). A chemist would do the same without any model.
+    Inactives are not used.
     """
 
     revision: ClassVar[int] = 1
@@ -75,7 +76,7 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
     Raises
     ------
     ValueError
-        for an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     """
     if name == "similarity":
         return NearestActive()

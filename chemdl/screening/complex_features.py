@@ -99,7 +99,7 @@ def poses_in_pockets(inputs: Iterable[str]) -> list[tuple[Pose, Atoms]]:
     Raises
     ------
     chemdl.screening.poses.MissingPoseError
-        when a complex was not docked, naming the command that does it.
+        If a complex was not docked; the message contains the command that docks it.
     """
     texts = [str(text) for text in inputs]
     ligands, targets = poses(texts), [split_input(text)[0] for text in texts]

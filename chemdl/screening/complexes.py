@@ -23,9 +23,12 @@ class DockedSample:
 
     Attributes
     ----------
-    target : its name, such as ``akt1``.
-    ligands : those with a pose, actives first.
-    failed : how many got no pose on the way, by label.
+    target
+        Name of the target, such as ``akt1``.
+    ligands
+        Ligands with a pose, actives first.
+    failed
+        Number of ligands for which docking failed, by label.
     """
 
     target: str
@@ -46,7 +49,7 @@ def docked_sample(
     Raises
     ------
     chemdl.screening.poses.MissingPoseError
-        where the docking has not come to its end.
+        If the docking is not finished.
     """
     chosen: dict[int, list[Ligand]] = {1: [], 0: []}
     failed = {1: 0, 0: 0}
@@ -79,9 +82,9 @@ def docked_set(
     Raises
     ------
     chemdl.screening.receptors.DockingError
-        where ``rows`` is empty.
+        If ``rows`` is empty.
     chemdl.screening.poses.MissingPoseError
-        where a docking has not come to its end.
+        If a docking is not finished.
     """
     if not rows:
         raise DockingError("no targets; name one or more that were docked")

@@ -26,7 +26,7 @@ def read_dude(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTable
     Raises
     ------
     DatasetError
-        for a target whose lists are not there.
+        For a target whose lists are missing.
     """
     tasks = tuple(options["targets"])
     inputs: list[str] = []

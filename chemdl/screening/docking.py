@@ -48,21 +48,28 @@ def dock(
 
     Parameters
     ----------
-    rows : (SMILES, label) to draw from; 1 is an active, 0 a decoy.
-    actives, decoys : how many of each must get a pose; one that fails is replaced by the next.
-    seed : draws the sample. The search has a seed of its own, so that a pose does not depend on it.
-    engine : from a receptor to the function that docks a ligand into it; Vina where none is given.
+    rows
+        Ligands to draw from, as (SMILES, label); label 1 is an active, 0 a decoy.
+    actives, decoys
+        Number of actives and of decoys that must get a pose; a ligand that fails is replaced by the
+        next.
+    seed
+        Seed of the sample. The pose search has its own seed, so that a pose does not depend on this
+        one.
+    engine
+        Function from a receptor to the function that docks a ligand into it; Vina by default.
 
     Yields
     ------
-    (ligand, "" or why it has no pose).
+    tuple
+        The ligand, and "" or the reason why it has no pose.
 
     Raises
     ------
     DockingError
-        where there are too few ligands.
+        If there are too few ligands.
     MissingExtraError
-        where a ligand is to be docked and the packages of the extra ``dock`` are not there.
+        If a ligand must be docked and the packages of the extra ``dock`` are not installed.
     """
     find: Engine | None = None
     for ligand in ligands_to_dock(target, rows, actives=actives, decoys=decoys, seed=seed):
@@ -81,7 +88,7 @@ def dock(
 def ligands_to_dock(
     target: str, rows: Sequence[tuple[str, int]], *, actives: int, decoys: int, seed: int
 ) -> Iterator[Ligand]:
-    """Yield ligands until so many actives and decoys have a stored pose.
+    """Yield ligands until the given numbers of actives and decoys have a stored pose.
 
     The caller stores the pose of a ligand, or its failure, before it asks for the next; one that
     failed is replaced by the next of its label. Labels come in turn, in proportion to the numbers
@@ -90,7 +97,7 @@ def ligands_to_dock(
     Raises
     ------
     DockingError
-        where there are too few ligands.
+        If there are too few ligands.
     """
     streams = {label: in_random_order(rows, label, seed) for label in (1, 0)}
     wanted = {1: actives, 0: decoys}
@@ -113,7 +120,7 @@ def vina(protein: Receptor) -> Engine:
     Raises
     ------
     MissingExtraError
-        where Vina is not installed.
+        If Vina is not installed.
     """
     try:
         from vina import Vina
@@ -142,9 +149,9 @@ def pdbqt(smiles: str) -> str:
     Raises
     ------
     DockingError
-        when no conformer is found or Meeko cannot type an atom.
+        If no conformer is found, or if Meeko does not know the type of an atom.
     MissingExtraError
-        where Meeko is not installed.
+        If Meeko is not installed.
     """
     try:
         with _quiet():

@@ -83,14 +83,14 @@ def similarity_to_actives(
 ) -> NDArray[np.float64]:
     """Return each active's similarity to the nearest active outside its test fold, (n,).
 
-    Tanimoto of ECFP4 bits, first repeat; NaN for rows that are no tested active. ``actives`` are
-    the SMILES of the task's actives in the order of their rows: inactives are not needed, so that
-    a large recorded screen is read without its library.
+    Tanimoto of ECFP4 bits, first repeat; NaN for rows that are not a tested active. ``actives`` are
+    the SMILES of the task's actives in the order of their rows: inactives are not needed, so that a
+    large recorded screen is read without its library.
 
     Raises
     ------
     ValueError
-        where there are not as many actives as were predicted.
+        If the number of actives differs from the number that was predicted.
     """
     predictions = result.predictions
     rows = np.flatnonzero(predictions.targets[:, task] == 1)

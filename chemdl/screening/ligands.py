@@ -1,10 +1,10 @@
 """Ligands of DUD-E and DUD: read from their files, made neutral, sampled by seed.
 
-The files write actives and decoys differently: of DUD-E's akt1 no active bears a charge and 85 % of
+The files write actives and decoys differently: for DUD-E's akt1 no active has a charge and 85 % of
 the decoys do, because the decoys are written as ZINC protonates them and the actives as ChEMBL
-stores them. A model that sees charges would tell them apart by that alone, and so would a docking,
-by its hydrogen bond donors. Here each molecule is its largest part, made neutral by adding or
-removing protons, in RDKit's canonical SMILES.
+stores them. A model that sees charges could separate them by the charge alone, and so could
+docking, by the number of hydrogen bond donors. Here each molecule is its largest part, made neutral
+by adding or removing protons, in RDKit's canonical SMILES.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def read_ligands(target: str, folder: Path | None = None) -> list[tuple[str, int
     """Return (SMILES, label) of a target as its ligand set has them, actives first.
 
     Without the set's ``folder`` they are read from the folder that ``CHEMDL_MIRROR`` names. Without
-    that, :func:`chemdl.data.fetch` brings the files of DUD-E, but not those of DUD.
+    that, :func:`~chemdl.data.loading.fetch` brings the files of DUD-E, but not those of DUD.
 
     Raises
     ------
     DockingError
-        for an unknown target, or files that are not there.
-    chemdl.data.UnavailableError
-        where DUD-E cannot be fetched.
+        For an unknown target, or missing files.
+    chemdl.data.errors.UnavailableError
+        If DUD-E cannot be fetched.
     """
     set_folder, files = _FILES[ligand_set(target)]
     if folder is None and set_folder == "dude" and not os.environ.get("CHEMDL_MIRROR"):
@@ -78,7 +78,7 @@ def neutral(smiles: str) -> tuple[str, str]:
     Raises
     ------
     DockingError
-        for SMILES that RDKit cannot read.
+        For SMILES that RDKit cannot read.
     """
     from rdkit.Chem.MolStandardize import rdMolStandardize
 
@@ -103,7 +103,7 @@ def as_one_task(dataset: Dataset, *, as_stored: bool = False) -> Dataset:
     Raises
     ------
     DockingError
-        for a set without the column ``target``.
+        For a set without the column ``target``.
     """
     if "target" not in dataset.columns:
         raise DockingError(f"{dataset.name} has no column 'target'; take a set such as dude")

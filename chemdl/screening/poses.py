@@ -2,7 +2,7 @@
 
 A raw input is ``"akt1 CCO"``: a target, a space, a SMILES. The cache has a file for each target,
 with one line for each docked ligand; a pose is found there by the InChIKey of the neutral molecule.
-A line that a stop cut off is passed over, and its ligand is docked again.
+An incomplete line, left by a run that was stopped, is ignored, and its ligand is docked again.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def split_input(text: str) -> tuple[str, str]:
     Raises
     ------
     DockingError
-        for text that is no target, space and SMILES, or names an unknown target.
+        For text that is not "target, space, SMILES", or an unknown target.
     """
     target, _, smiles = str(text).partition(" ")
     if not smiles:
@@ -99,9 +99,9 @@ def poses(inputs: Iterable[str]) -> list[Pose]:
     Raises
     ------
     MissingPoseError
-        when one has no pose, naming it and the command that computes it.
+        If a complex has no pose; the message names it and the command that computes it.
     DockingError
-        for text that is no complex.
+        For text that is not a complex.
     """
     docked: dict[str, Mapping[str, Pose | None]] = {}
     complexes = []

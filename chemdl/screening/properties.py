@@ -24,7 +24,7 @@ def physical_properties(smiles: Any) -> NDArray[np.float32]:
     Raises
     ------
     ValueError
-        for an empty set or an unparsable SMILES; row and text are named.
+        For an empty set, or SMILES that RDKit cannot read; the message names row and text.
     """
     return cached_each("properties", smiles, _row, np.float32)
 

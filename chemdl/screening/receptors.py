@@ -2,8 +2,8 @@
 
 They are those of DOCKSTRING (García-Ortegón et al., J. Chem. Inf. Model. 62, 3486, 2022,
 doi:10.1021/acs.jcim.1c01334): structures of DUD-E's targets with polar hydrogens, typed for
-AutoDock, and a box around the site of the ligand that they were crystallised with. Which targets
-there are, and under which sha256, stands in data/receptors.yml.
+AutoDock, and a box around the site of the ligand that they were crystallised with. The targets and
+their SHA-256 are listed in data/receptors.yml.
 """
 
 from __future__ import annotations
@@ -45,9 +45,12 @@ class Atoms:
 
     Attributes
     ----------
-    types : (n,) AutoDock's atom types, str.
-    elements : (n,) symbols.
-    xyz : (n, 3) float32, in Å.
+    types
+        AutoDock's atom types, str, (n,).
+    elements
+        Symbols of the elements, str, (n,).
+    xyz
+        Coordinates in Å, float32, (n, 3).
     """
 
     types: NDArray[np.str_]
@@ -58,7 +61,7 @@ class Atoms:
         return len(self.xyz)
 
     def heavy(self) -> Atoms:
-        """Return the atoms that are no hydrogens."""
+        """Return the atoms that are not hydrogen."""
         return self.where(self.elements != "H")
 
     def where(self, mask: NDArray[np.bool_]) -> Atoms:
@@ -72,10 +75,14 @@ class Receptor:
 
     Attributes
     ----------
-    target : its name in the ligand set (``akt1``); ``title`` says what it is.
-    atoms : all its atoms, cofactors and metals included.
-    center, size : of the box that is searched, three numbers each in Å.
-    path : the PDBQT file in the cache.
+    target
+        Name of the target in the ligand set (``akt1``); ``title`` is its full name.
+    atoms
+        All atoms, including cofactors and metals.
+    center, size
+        Centre and side lengths of the box that is searched, three numbers each, in Å.
+    path
+        PDBQT file in the cache.
     """
 
     target: str
@@ -98,7 +105,7 @@ def ligand_set(target: str) -> str:
     Raises
     ------
     DockingError
-        for an unknown target, with the near misses.
+        For an unknown target; the message lists similar names.
     """
     return _entry(target)["ligands"]
 
@@ -109,9 +116,9 @@ def receptor(target: str, progress: bool = True) -> Receptor:
     Raises
     ------
     DockingError
-        for an unknown target, or a file that is no receptor or no box.
-    chemdl.data.DatasetError
-        when the archive cannot be had or is not the one registered.
+        For an unknown target, or a file that is not a valid receptor or box.
+    chemdl.data.errors.DatasetError
+        If the archive cannot be obtained or does not have the registered SHA-256.
     """
     entry = _entry(target)
     pdbqt = _fetched(f"{entry['receptor']}_target.pdbqt", entry["pdbqt_sha256"], progress)
@@ -127,7 +134,7 @@ def read_pdbqt(text: str, source: str = "the text") -> Atoms:
     Raises
     ------
     DockingError
-        when it holds no atom, or one of an unknown type or without coordinates.
+        If the file has no atom, an atom of an unknown type, or an atom without coordinates.
     """
     types, xyz = [], []
     for line in text.splitlines():
@@ -148,7 +155,7 @@ def atoms(types: Any, xyz: Any, source: str = "the atoms") -> Atoms:
     Raises
     ------
     DockingError
-        for a type of no known element.
+        For an atom type whose element is not known.
     """
     unknown = sorted({t for t in types if t.upper() not in _ELEMENTS})
     if unknown:
@@ -166,7 +173,7 @@ def read_box(
     Raises
     ------
     DockingError
-        when one of the six numbers is missing or no number, or a size is not positive.
+        If one of the six numbers is missing or invalid, or if a size is not positive.
     """
     parts = (line.partition("=") for line in text.splitlines())
     values = {name.strip(): value for name, _, value in parts}

@@ -25,8 +25,8 @@ _MIDDLE, _SCALE = -8.0, 2.0
 class VinaScore(BinaryClassifier, BaseEstimator):
     """Vina's score as it is: nothing is learned, and ``fit`` looks at no label.
 
-    The probability is a logistic function of the score, 1/2 at -8 kcal/mol. It ranks as the score
-    does and is not calibrated.
+    The probability is a logistic function of the score, 1/2 at -8 kcal/mol. It gives the same
+    ranking as the score and is not calibrated.
     """
 
     revision: ClassVar[int] = 1
@@ -60,12 +60,12 @@ class ComplexClassifier(TaskwiseClassifier):
 
 
 def classifier(name: str, *, trees: int = 500, seed: int = 0) -> Any:
-    """Return the classical model ``name`` of complexes, forests with so many ``trees``.
+    """Return the classical model ``name`` of complexes; forests have ``trees`` trees.
 
     Raises
     ------
     ValueError
-        for an unknown name, with the near misses.
+        For an unknown name; the message lists similar names.
     """
     if name == "vina":
         return VinaScore()

@@ -1,4 +1,4 @@
-"""Figures, drawn from cards and their predictions alone."""
+"""Figures that are drawn from cards and their predictions."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def show(
 ) -> None:
     """Emit a figure with its alternative text and a caption that names its card.
 
-    The only way for a chapter to show a figure: image, description and caption travel together,
-    in JupyterLab, on Colab and in the book.
+    Chapters show every figure with this function, so that image, description and caption stay
+    together in JupyterLab, on Colab and in the book.
 
     Raises
     ------
     ValueError
-        for an empty ``alt``, or one that only repeats the caption.
+        If ``alt`` is empty or only repeats the caption.
     """
     from IPython.display import HTML, display
 
@@ -215,7 +215,7 @@ def claims_and_intervals(rows: Sequence[Mapping[str, Any]], metric: str) -> Figu
 def target_distributions(
     datasets: Sequence[Any], *, bins: int = 30, rows: str = "molecules"
 ) -> Figure:
-    """Draw a histogram of the first task of each dataset, in its unit; ``rows`` says of what."""
+    """Draw a histogram of the first task of each dataset, in its unit; ``rows`` names the rows."""
     figure, axes = panels(len(datasets), columns=2, height=1.9)
     for axis, dataset in zip(axes, datasets, strict=True):
         values = dataset.targets[:, 0]
@@ -237,11 +237,10 @@ def learning_curves(
 ) -> Figure:
     """Draw each model's mean and 95 % interval against the number of train rows.
 
-    ``rows`` names these. The data are those of
-    :func:`chemdl.show.tables.learning_curve_table`, or of a ``table`` of that form. Both axes are
-    logarithmic, but for a metric of which higher is better or a mean that is not positive, where y
-    is linear. Deep models are solid and blue, classical ones dashed and orange; points of one size
-    stand a little apart.
+    ``rows`` names these. The data are those of :func:`chemdl.show.tables.learning_curve_table`, or
+    of a ``table`` of that form. Both axes are logarithmic, except that y is linear for a metric of
+    which higher is better or a mean that is not positive. Deep models are solid and blue, classical
+    ones dashed and orange; points of one size stand a little apart.
     """
     name = metric or result.metric
     table = learning_curve_table(result, name) if table is None else table
@@ -359,7 +358,7 @@ def _shares(axis: Axes, counted: pd.DataFrame, y: np.ndarray, place: int) -> Non
 def dots(axis: Axes, table: pd.DataFrame) -> None:
     """Draw ``mean`` with the interval from ``low`` to ``high``, a line for each ``model``.
 
-    Colours are those of its ``kind``; the first row stands on top.
+    Colours are those of its ``kind``; the first row is at the top.
     """
     y = np.arange(len(table))[::-1]
     for kind, rows in table.assign(y=y).groupby("kind"):
@@ -387,7 +386,7 @@ def _limit_y(axis: Axes, table: pd.DataFrame, *, is_log: bool) -> None:
 
 
 def panels(count: int, *, columns: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure with so many panels, the last row filled from the left."""
+    """Return a figure with ``count`` panels, the last row filled from the left."""
     down = -(-count // columns)
     figure = Figure(figsize=(WIDTH, height * down), layout="constrained")
     axes = figure.subplots(down, columns, squeeze=False).ravel()

@@ -57,8 +57,8 @@ def limits(
 ) -> tuple[float, float]:
     """Return limits that hold all means, and of their intervals what does not dwarf them.
 
-    Three folds may have intervals wider than the scale itself: those run out of the picture.
-    Without intervals the outermost marks still have room.
+    Intervals from three folds may be wider than the whole scale; these are cut off at the edge. The
+    outermost marks have some room even without intervals.
     """
     middle = np.asarray(mean, float)
     width = np.asarray(high, float) - np.asarray(low, float)
@@ -96,8 +96,8 @@ def label_ends(
 ) -> None:
     """Name lines right of the axis, each beside its end (x, y) and none over another.
 
-    Places are the nearest to the ends, in least squares, that leave room for all labels. Limits
-    and size of the axis must be set before.
+    Labels are placed as near to the ends as possible (least squares) without overlap. Limits and
+    size of the axis must be set before.
     """
     names = list(ends)
     to_axis = axis.transScale + axis.transLimits

@@ -1,4 +1,4 @@
-"""Tables of results, claims and data: what a chapter prints beside its figures."""
+"""Tables of results, claims and data, which chapters print beside their figures."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _METRIC_NAMES = {
 def show(table: pd.DataFrame) -> None:
     """Emit a table without row numbers and with nothing cut off; numbers to three decimals.
 
-    ``table.attrs["caption"]``, where there is one, stands above it.
+    ``table.attrs["caption"]``, if there is one, is shown above it.
     """
     from IPython.display import HTML, display
 
@@ -244,9 +244,9 @@ def recorded_verdicts(chapter: str) -> pd.DataFrame:
 
 
 def model_table(names: Sequence[str], dataset: Dataset | str) -> pd.DataFrame:
-    """Return what the registry says of models: what each reads, its method, whose it is.
+    """Return what the registry says about models: what each reads, its method and its authors.
 
-    In place of a dataset the kind of its inputs will do, such as ``complex``.
+    Instead of a dataset, the kind of its inputs can be given, such as ``complex``.
     """
     kind_of_input = dataset if isinstance(dataset, str) else dataset.card["input"]
     rows = []
@@ -359,7 +359,7 @@ def axis_label(metric: str, result: Result | None = None) -> str:
 def target_unit(result: Result) -> str:
     """Return the unit of a study's targets, from its metrics or from the registry of datasets.
 
-    It is empty for a data set of one's own that names none.
+    It is empty for your own data set without a unit.
     """
     own = (m.unit for m in result.card.metrics if METRICS[m.name].unit == "target")
     unit = next((unit for unit in own if unit not in ("", "target")), None)

@@ -2,12 +2,12 @@
 
 As CrabNet (Wang et al. 2021, doi:10.1038/s41524-021-00545-1) and Roost (Goodall and Lee 2020,
 doi:10.1038/s41467-020-19964-7): a composition is a set of elements e with shares x_e. Each starts
-as its properties, a learned vector, and its share,
+as its properties, a learned vector, and its share::
 
     h_e = T_e W_T + E_e + W_x φ(x_e),
 
 φ being waves of x and log x. Then, in every block and head, each element attends to all others, the
-more the more abundant they are,
+more the more abundant they are::
 
     a_ef = softmax_f (q_e · k_f / √d + γ log x_f),   h_e ← h_e + W_o Σ_f a_ef v_f,
 

@@ -1,6 +1,7 @@
 """Crystal graph convolutions, CGCNN (Xie and Grossman 2018, doi:10.1103/PhysRevLett.120.145301).
 
-A site i starts as the properties of its element, and receives from each neighbour j at a distance d
+A site i starts as the properties of its element. It receives from each neighbour j at a distance
+d::
 
     z_ij = [v_i, v_j, g(d_ij)],
     v_i ← softplus(v_i + N(Σ_j σ(W_f z_ij + b_f) ⊙ softplus(W_s z_ij + b_s))),
@@ -37,10 +38,15 @@ class CrystalBatch(NamedTuple):
 
     Attributes
     ----------
-    numbers : (P,) atomic numbers, 0 for padding.
-    crystal : (P,) which crystal a site belongs to, B for padding.
-    distance, centre, other : (Q,); padding joins a padding site to itself.
-    size : B.
+    numbers
+        Atomic number of each site, (P,); 0 for padding.
+    crystal
+        Number of the crystal that each site belongs to, (P,); B for padding.
+    distance, centre, other
+        Distance in Å of each edge, and the two sites that it joins, (Q,) each; padding joins a
+        padding site to itself.
+    size
+        Number of crystals, B.
     """
 
     numbers: Tensor

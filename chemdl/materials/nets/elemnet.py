@@ -1,7 +1,8 @@
 """ElemNet: seventeen layers over the shares of the elements in a composition.
 
 Jha et al. 2018 (doi:10.1038/s41598-018-35934-y): h_l = relu(W_l h_(l-1) + b_l), halving in width,
-with dropout where the width changes. The net has to find out by itself that two elements are alike.
+with dropout where the width changes. The net is not told which elements are similar; it must learn
+this from the data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""DeepChem's multitask net under this package's contract, for comparison with ours."""
+"""DeepChem's multitask net behind this package's interface, for comparison with ours."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from chemdl.settings import spawn
 class DeepChemMultitask(BinaryClassifier, BaseEstimator):
     """DeepChem's own ``MultitaskClassifier`` over the fingerprints that our nets read.
 
-    Its best epoch is chosen by the loss on a tenth of the rows, drawn by seed, as ours choose
-    theirs. Needs the package deepchem; a missing label has weight zero in its loss.
+    Its best epoch is chosen, as in our nets, by the loss on a tenth of the rows, drawn by seed. It
+    needs the package deepchem; a missing label has weight zero in the loss.
     """
 
     kind: ClassVar[str] = "deep"

@@ -1,6 +1,6 @@
 """Directed-edge message passing, D-MPNN (Yang et al. 2019, doi:10.1021/acs.jcim.9b00237).
 
-Messages live on directed bonds, so that none goes straight back where it came from:
+Messages belong to directed bonds, so that no message goes straight back to the atom it came from::
 
     h_vw^0 = relu(W_i [x_v, e_vw])
     m_vw^t = sum over u in N(v) without w of h_uv^(t-1)

@@ -19,10 +19,14 @@ class GraphBatch(NamedTuple):
 
     Attributes
     ----------
-    atoms, bonds : features, (P, 72) and (Q, 13).
-    begin, end : (Q,) the atoms that a bond joins. Padding bonds join a padding atom to itself.
-    molecule : (P,) the molecule in the batch that an atom belongs to; B for padding.
-    size : B.
+    atoms, bonds
+        Features of atoms, (P, 72), and of bonds, (Q, 13).
+    begin, end
+        The two atoms that each bond joins, (Q,) each. Padding bonds join a padding atom to itself.
+    molecule
+        Number of the molecule that each atom belongs to, (P,); B for padding.
+    size
+        Number of molecules, B.
     """
 
     atoms: Tensor

@@ -58,13 +58,13 @@ class FullyConnected(nn.Module):
     With ``packed`` x holds eight features in a byte, (batch, features / 8), and is unpacked here,
     so that a large set takes an eighth of the memory on the device.
 
-    ``dropout`` has one rate for the input and one after each hidden layer. Counts enter as
-    log(1 + x), as Ma et al. 2015 have it; bits pass unchanged but for the factor log 2.
-    Hidden weights start as He et al. 2015 have them for ReLU and Glorot and Bengio 2010 for
-    sigmoid, hidden biases at ``initial_bias``. A bias of 1 keeps every ReLU at work at the start:
-    a fingerprint has some fifty bits of 2,048, too few to move a unit far from its bias.
-    With ``standardised`` each input is centred and scaled by the train rows, not its logarithm: for
-    a few dense columns of unequal size, not for rare bits or counts, which it would blow up.
+    ``dropout`` has one rate for the input and one after each hidden layer. Counts enter as log(1 +
+    x), as Ma et al. 2015 have it; bits pass unchanged but for the factor log 2. Hidden weights
+    start as He et al. 2015 have them for ReLU and Glorot and Bengio 2010 for sigmoid, hidden biases
+    at ``initial_bias``. A bias of 1 keeps every ReLU at work at the start: a fingerprint has some
+    fifty bits of 2,048, too few to move a unit far from its bias. With ``standardised``, each input
+    is centred and scaled by the train rows instead of taking its logarithm. This is for a few dense
+    columns of unequal size; rare bits or counts would become very large.
     """
 
     def __init__(
@@ -182,12 +182,18 @@ class Multitask(NeuralEstimator):
 
     Parameters
     ----------
-    hidden, dropout, activation, batch_norm, initial_bias : of the network; a pair of dropout rates
-        is for the input and for every hidden layer.
-    counts, radius, size : of the fingerprint.
-    tabulated, standardised : read the descriptors that the data set brings instead.
-    shared : one network for all tasks; ``False`` trains one for each task.
-    networks : average so many networks, trained from seeds of their own.
+    hidden, dropout, activation, batch_norm, initial_bias
+        As in :class:`FullyConnected`; two dropout rates are for the input and for every hidden
+        layer.
+    counts, radius, size
+        As in :class:`~chemdl.molecules.fingerprints.ECFP`.
+    tabulated, standardised
+        Whether to read the data set's own descriptors instead of fingerprints, and whether to
+        centre and scale them by the train rows.
+    shared
+        Whether one network learns all tasks; ``False`` trains one network for each task.
+    networks
+        Number of networks to average, each trained from its own seed.
     """
 
     network = FullyConnected

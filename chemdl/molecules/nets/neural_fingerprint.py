@@ -1,8 +1,8 @@
 """Neural graph fingerprints (Duvenaud et al. 2015, arXiv:1509.09292).
 
-The circular fingerprint made differentiable: what hashed a neighbourhood is now a layer, and what
-set a bit is now a softmax. With r_v^0 the features of atom v, e_uv those of a bond, and N(v) the
-neighbours of v,
+This is a differentiable circular fingerprint: a layer replaces the hash of a neighbourhood, and a
+softmax replaces setting a bit. With r_v^0 the features of atom v, e_uv those of a bond, and N(v)
+the neighbours of v::
 
     s_v^l = sum over u in N(v) of [r_u^(l-1), e_uv]
     r_v^l = relu(norm(A_l r_v^(l-1) + H_l^|N(v)| s_v^l)),    one matrix H_l for each degree |N(v)|

@@ -1,7 +1,7 @@
 """A convolutional net over depictions of molecules.
 
-The idea is Chemception's (Goh et al. 2017, arXiv:1706.06689): a net made for photographs looks at
-the structure that a chemist would draw, and is told no more chemistry than its pixels hold.
+The idea is Chemception's (Goh et al. 2017, arXiv:1706.06689): a net made for photographs reads a
+drawing of the structure and gets no chemical information except the pixels.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class DepictionConvolution(nn.Module):
     """Residual convolutions over depictions (B, 4, S, S) → (B, tasks).
 
     With N batch normalisation (Ioffe and Szegedy 2015) of each channel, * a convolution with
-    padding, and x the levels of the depiction above those of an empty one,
+    padding, and x the levels of the depiction above those of an empty one::
 
         h = relu(N(W_s * x))        5 × 5 pixels, every second:           (width, S/2, S/2)
         h = relu(h + W_b * relu(W_a * h))      3 × 3, ``blocks`` times,
@@ -147,8 +147,10 @@ class PictureCNN(NeuralEstimator):
 
     Parameters
     ----------
-    width, blocks, dropout : of the network.
-    size, resolution : of the depictions, in pixels a side and in Å a pixel.
+    width, blocks, dropout
+        As in :class:`DepictionConvolution`: channels, residual layers, dropout rate.
+    size, resolution
+        Pixels on each side of the depictions, and size of a pixel in Å.
     """
 
     network = DepictionConvolution

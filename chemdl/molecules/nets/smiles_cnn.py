@@ -16,7 +16,7 @@ from chemdl.molecules.tokens import PADDING
 class SmilesConvolution(SmilesNet):
     """Filters of several widths over the string, each read at its maximum.
 
-    With x_t the vector of token t and w an odd width of ``widths``,
+    With x_t the vector of token t and w an odd width of ``widths``::
 
         c_t^w = relu(W_w [x_(t - (w - 1) / 2), …, x_(t + (w - 1) / 2)] + b_w),   (filters,)
         s     = [max over t of c_t^w, for every w],           (filters × widths,)
@@ -70,7 +70,8 @@ class SmilesCNN(SmilesEstimator):
 
     Parameters
     ----------
-    filters, widths : of the network: filters of each width, widths in tokens.
+    filters, widths
+        Number of filters of each width, and the widths in tokens (odd).
     """
 
     network = SmilesConvolution

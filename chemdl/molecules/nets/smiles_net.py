@@ -78,9 +78,12 @@ class SmilesEstimator(NeuralEstimator):
 
     Parameters
     ----------
-    embedding : numbers that stand for a token.
-    dropout : of the string's vector.
-    variants : SMILES of each molecule.
+    embedding
+        Size of the vector of a token.
+    dropout
+        Dropout rate of the string's vector.
+    variants
+        Number of different SMILES of each molecule.
     """
 
     embedding: int = 32

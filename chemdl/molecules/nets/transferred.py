@@ -1,7 +1,7 @@
-"""A net trained on one set and asked about another, through a line fitted to a few values there.
+"""A net trained on one data set that predicts another, through a fitted straight line.
 
-Computed efficiencies of solar cells are many and measured ones few. Does what a net learned from
-the first carry over to the second?
+There are many computed efficiencies of solar cells and few measured ones. These models test whether
+a net that learned the computed values helps to predict the measured ones.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ class Transferred(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    net : the unfitted net. It learns the molecules of ``source`` that are not in ``without``.
-    source : name of the data set that the net learns from.
-    without : name of the data set that is predicted: none of its molecules is learned from.
+    net
+        Unfitted net. It learns the molecules of ``source`` that are not in ``without``.
+    source
+        Name of the data set that the net learns from.
+    without
+        Name of the data set that is predicted; the net does not learn from its molecules.
     """
 
     kind: ClassVar[str] = "deep"

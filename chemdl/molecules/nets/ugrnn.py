@@ -1,13 +1,13 @@
 """The recursive net over directed molecules, UG-RNN (Lusci, Pollastri and Baldi 2013).
 
 doi:10.1021/ci400187y. A molecule of a atoms is directed towards each atom r in turn: every bond
-leads to the end that is nearer to r. From the leaves to the root, atom v gets the state
+leads to the end that is nearer to r. From the leaves to the root, atom v gets the state::
 
     h_v^r = M_G(x_v, sum over children c of [h_c^r, e_cv], sum over sideways s of e_sv)
 
 with M_G(·) = tanh(W_o relu(W_x x_v + sum of (W_h h_c + W_c e_cv) + sum of W_s e_sv)); children are
 the neighbours one bond farther from r, sideways neighbours are as far as v itself. The root's
-states are summed, and an output net M_O reads them:
+states are summed, and an output net M_O reads them::
 
     f = M_O(sum over r of h_r^r)
 
@@ -91,10 +91,9 @@ class RecursiveNet(nn.Module):
 class _Height(NamedTuple):
     """The parts of one height in a batch, and their links.
 
-    atom : (k,) the atom of each part in the batch.
-    owner : (m,) the part of this height that a link belongs to.
-    bond : (m,) its bond in the batch; Q is added to it where the bond is sideways.
-    below : (m,) the row among all states of what hangs below.
+    ``atom`` (k,) is each part's atom in the batch. For each link, (m,), ``owner`` is the part of
+    this height that it belongs to, ``bond`` its bond in the batch (plus Q for a sideways bond),
+    and ``below`` the row of the part below among all states.
     """
 
     atom: Tensor
@@ -147,8 +146,10 @@ class UGRNN(GraphEstimator):
 
     Parameters
     ----------
-    width, hidden, dropout : of the network.
-    networks : average so many networks, trained from seeds of their own.
+    width, hidden, dropout
+        Sizes of states and of hidden layers as in :class:`RecursiveNet`, and the dropout rate.
+    networks
+        Number of networks to average, each trained from its own seed.
     """
 
     network = RecursiveNet

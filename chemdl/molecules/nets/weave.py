@@ -1,15 +1,15 @@
 """Weave: states of atoms and of pairs of atoms, each fed by the other (Kearnes et al. 2016).
 
 doi:10.1007/s10822-016-9938-8. Pairs reach as far as ``max_distance`` bonds, 2 in the paper's best
-model. With A_v the state of atom v and P_vw = P_wv that of a pair, one module gives
+model. With A_v the state of atom v and P_vw = P_wv that of a pair, one module gives::
 
     A'_v  = f_A([f_AA(A_v), sum over w of f_PA(P_vw)])
     P'_vw = f_P([f_AP([A_v, A_w]) + f_AP([A_w, A_v]), f_PP(P_vw)])
 
-with layers f(x) = relu(norm(W x)), whatever the order of atoms. The pairs of the last module
-would be read by nobody and are left out. A last layer of atoms, x_v = norm(W A_v), follows, and a
-molecule is the fuzzy histogram of each of its columns: with eleven Gaussians (μ_k, σ_k) that cut
-a standard normal variable into parts of about equal weight,
+with layers f(x) = relu(norm(W x)), whatever the order of atoms. The pairs of the last module are
+left out, because nothing reads them. A last layer of atoms, x_v = norm(W A_v), follows, and a
+molecule is the fuzzy histogram of each of its columns: with eleven Gaussians (μ_k, σ_k) that cut a
+standard normal variable into parts of about equal weight::
 
     m_k(x) = exp(-(x - μ_k)² / 2σ_k²) / sum over j of exp(-(x - μ_j)² / 2σ_j²)
     f      = [sum over v of m_k(x_v), k = 1 … 11]
@@ -147,8 +147,8 @@ class WeaveNet(nn.Module):
     def fit_scaling(self, batch: Batch) -> None:
         """Take the most common value of each bit from the train rows.
 
-        A bit that is one in all rows would be a bias, and normalisation makes the gradient of a
-        bias zero but for rounding, of which Adam makes whole steps.
+        A bit that is one in all rows would act as a bias. Normalisation makes the gradient of a
+        bias zero except for rounding errors, which Adam would turn into full steps.
         """
         graph = _read(batch)
         atoms, pairs = (column(batch, name, Packed).start[-1] for name in ("atoms", "pairs"))
@@ -201,8 +201,10 @@ class Weave(NeuralEstimator):
 
     Parameters
     ----------
-    width, modules, length, histogram, hidden, dropout : of the network.
-    max_distance : bonds between the atoms of a pair, at most.
+    width, modules, length, histogram, hidden, dropout
+        As in :class:`WeaveNet`.
+    max_distance
+        Largest number of bonds between the atoms of a pair.
     """
 
     network = WeaveNet

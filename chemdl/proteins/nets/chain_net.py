@@ -32,7 +32,8 @@ RESIDUES: dict[str, Any] = {
 class ResidueDropout(Dropout):
     """Dropout over (B, channels, L) whose random numbers do not depend on the padding's length.
 
-    So a batch learns the same beside longer chains, as in a stack of replicas.
+    The result of a batch is then the same when longer chains are beside it, as in a stack of
+    replicas.
     """
 
     def forward(self, x: Tensor, noise: Noise | None) -> Tensor:
@@ -42,7 +43,8 @@ class ResidueDropout(Dropout):
 class ResidueNorm(nn.LayerNorm):
     """Layer normalisation (Ba et al. 2016) of each residue over its channels, (B, channels, L).
 
-    A residue's result depends on no other and on no batch, so that padding cannot leak.
+    The result for a residue does not depend on other residues or on the batch, so padding has no
+    effect.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -89,7 +91,7 @@ class ChainNetwork(nn.Module):
         return self.output(self.encode(x, mask, noise))
 
     def encode(self, x: Tensor, mask: Tensor, noise: Noise | None) -> Tensor:
-        """Return what stands for each residue: (B, width, L)."""
+        """Return the hidden vector of each residue: (B, width, L)."""
         raise NotImplementedError
 
 
@@ -99,8 +101,10 @@ class ChainLabeller(NeuralLabeller):
 
     Parameters
     ----------
-    classes : of each task the number of its classes, 0 for a task of values.
-    profile : whether profiles are read beside the residues.
+    classes
+        Number of classes of each task, 0 for a task with real values.
+    profile
+        Whether profiles are read beside the residues.
     """
 
     search_space: ClassVar[dict[str, list[Any]]] = {

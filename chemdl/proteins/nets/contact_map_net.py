@@ -28,7 +28,7 @@ from chemdl.proteins.residues import chain_residues
 class ContactMapNetwork(nn.Module):
     """Windows along the chain, then layers over the map of its pairs.
 
-    With h_i a hidden layer over the window around residue i and d(i, j) the class of separation,
+    With h_i a hidden layer over the window around residue i and d(i, j) the class of separation::
 
         m^0_ij = relu(U h_i + V h_j + e_d(i, j)),
         m^k = m^(k-1) + W^k ∗_r relu(norm(m^(k-1))),    p_ij = σ(w · m^depth_ij),

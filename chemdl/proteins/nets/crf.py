@@ -1,6 +1,6 @@
 """Linear-chain conditional random fields over scores that a network gives (Lafferty et al. 2001).
 
-With scores e_t(s) of state s at site t and T(r, s) of a step from r to s,
+With scores e_t(s) of state s at site t and T(r, s) of a step from r to s::
 
     p(s_1 … s_L) = exp(Σ_t e_t(s_t) + Σ_t T(s_(t-1), s_t)) / Z.
 
@@ -23,9 +23,13 @@ def log_partition(scores: Tensor, steps: Tensor, mask: Tensor) -> Tensor:
 
     Parameters
     ----------
-    scores : (g, n, L, S) of each state at each site.
-    steps : (g, S, S) from the state before to the state.
-    mask : (n, L) or (g, n, L), true for sites; each chain's sites come first, padding after.
+    scores
+        Score of each state at each site, (g, n, L, S).
+    steps
+        Score of each step from one state (first S) to the next (second S), (g, S, S).
+    mask
+        Boolean, (n, L) or (g, n, L), true for sites; in each chain the sites come first, then
+        padding.
     """
     top = scores.amax(3, keepdim=True).detach()
     _, totals = _forward((scores - top).exp(), steps.exp(), mask)
@@ -37,7 +41,8 @@ def log_partition(scores: Tensor, steps: Tensor, mask: Tensor) -> Tensor:
 def log_likelihood(scores: Tensor, steps: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """Return log p of each chain's labels: (g, n).
 
-    labels : (g, n, L) numbers of states, negative where not known; those sites are summed over.
+    ``labels`` (g, n, L) are numbers of states, negative where not known; the likelihood is summed
+    over all states of such sites.
     """
     states = torch.arange(scores.shape[3], device=scores.device)
     possible = (labels[..., None] < 0) | (labels[..., None] == states)

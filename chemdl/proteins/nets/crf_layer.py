@@ -65,7 +65,8 @@ def field_loss(classes: Sequence[int]) -> Loss:
 def _sites(weight: Tensor) -> Tensor:
     """Return the mask (replicas, rows, L) up to each row's last measured site.
 
-    Unmeasured sites before it lie on the way; those after it change no likelihood.
+    Unmeasured sites before that site are needed for the steps; those after it do not change the
+    likelihood.
     """
     measured = (weight > 0).any(3)
     return measured.flip(2).cumsum(2).flip(2) > 0
@@ -98,9 +99,12 @@ def field_probabilities(
 
     Parameters
     ----------
-    outputs : (sites, k + Σ classes²) of a :class:`FieldNetwork`, chain after chain.
-    lengths : sites of each chain.
-    block : how many chains are padded to one length and worked out together.
+    outputs
+        Outputs of a :class:`FieldNetwork`, (sites, k + Σ classes²), chain after chain.
+    lengths
+        Number of sites of each chain.
+    block
+        Number of chains that are padded to one length and computed together.
     """
     chains = np.split(outputs, np.cumsum(lengths)[:-1])
     probabilities: list[list[np.ndarray]] = [[] for _ in classes]

@@ -16,10 +16,12 @@ from chemdl.proteins.nets.crf_layer import FieldLabeller
 class DeepConvolution(ChainNetwork):
     """Convolutions one on another along the chain (as in DeepCNF, Wang et al. 2016).
 
-        h^0 = W^0 ∗ x + b^0,    h^i = W^i ∗ dropout(relu(norm(h^(i-1)))) + b^i,
+    ::
 
-    each with a kernel of ``kernel`` residues, so that the last layer sees depth × (kernel - 1) + 1
-    of them. Shapes: (B, L, inputs) → (B, L, k).
+         h^0 = W^0 ∗ x + b^0,    h^i = W^i ∗ dropout(relu(norm(h^(i-1)))) + b^i,
+
+     each with a kernel of ``kernel`` residues, so that the last layer sees depth × (kernel - 1) + 1
+     of them. Shapes: (B, L, inputs) → (B, L, k).
     """
 
     def __init__(
@@ -60,8 +62,11 @@ class DeepCNN(FieldLabeller):
 
     Parameters
     ----------
-    width, depth, kernel, dropout : of the network.
-    field : put a linear-chain field on top (:class:`chemdl.proteins.nets.crf_layer.FieldNetwork`).
+    width, depth, kernel, dropout
+        Channels, layers, residues in a kernel, and dropout rate of :class:`DeepConvolution`.
+    field
+        Whether a linear-chain field is put on top
+        (:class:`chemdl.proteins.nets.crf_layer.FieldNetwork`).
     """
 
     network = DeepConvolution

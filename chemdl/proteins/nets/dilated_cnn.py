@@ -21,9 +21,11 @@ from chemdl.proteins.nets.chain_net import (
 class DilatedResidual(ChainNetwork):
     """Residual blocks whose kernels reach ever further (He et al. 2016, Yu and Koltun 2016).
 
-        h^0 = W^0 ∗ x + b^0,    h^i = h^(i-1) + W^i ∗_d dropout(relu(norm(h^(i-1)))) + b^i,
+    ::
 
-    with ``∗_d`` a convolution that takes every d-th residue, d from ``dilations``.
+         h^0 = W^0 ∗ x + b^0,    h^i = h^(i-1) + W^i ∗_d dropout(relu(norm(h^(i-1)))) + b^i,
+
+     with ``∗_d`` a convolution that takes every d-th residue, d from ``dilations``.
     """
 
     def __init__(

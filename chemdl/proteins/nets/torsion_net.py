@@ -19,7 +19,8 @@ from chemdl.proteins.nets.dilated_cnn import DilatedCNN
 def circle_loss(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Return the mean squared distance of two outputs an angle from (cos, sin) of the target.
 
-    Targets are degrees. A regression on the angle itself would take -179° and 179° for far apart.
+    Targets are in degrees. A regression on the angle itself would treat -179° and 179° as far
+    apart.
     """
     angle = torch.deg2rad(target)
     points = torch.stack([angle.cos(), angle.sin()], dim=-1)
@@ -36,7 +37,7 @@ def circle_loss(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 class TorsionNet(DilatedCNN):
     """φ and ψ of every residue by residual blocks with dilation.
 
-    ``classes`` means nothing here: both tasks are angles.
+    ``classes`` is not used here, because both tasks are angles.
     """
 
     _loss: ClassVar[Any] = Loss(circle_loss)

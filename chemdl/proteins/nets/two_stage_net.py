@@ -1,4 +1,4 @@
-"""A window net on the output of a window net, as PSIPRED has it."""
+"""A window net on the output of another window net, as in PSIPRED."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from chemdl.proteins.nets.window_net import WindowNetwork
 class TwoStageNetwork(ChainNetwork):
     """A window net over the inputs, and a second over what the first says (Jones 1999, PSIPRED).
 
-    The second reads the first's probabilities in a window of its own, so that it can correct what
-    no real chain has, such as a helix of one residue. Each stage has its own loss; no gradient runs
-    from the second into the first, as if they were trained one after the other. Shapes:
-    (B, L, inputs) → (B, L, 2 k), the second stage's scores before the first's. ``widths`` says how
-    many scores each task has, Σ widths = k.
+    The second net reads the first's probabilities in its own window, so that it can correct states
+    that no real chain has, such as a helix of one residue. Each stage has its own loss; no gradient
+    runs from the second into the first, as if they were trained one after the other. Shapes: (B, L,
+    inputs) → (B, L, 2 k), the second stage's scores before the first's. ``widths`` says how many
+    scores each task has, Σ widths = k.
     """
 
     def __init__(
@@ -61,8 +61,10 @@ class TwoStageNet(ChainLabeller):
 
     Parameters
     ----------
-    windows, hidden : residues that each stage sees, and its hidden units.
-    dropout : of the hidden units of both.
+    windows, hidden
+        Number of residues in the window of each stage, and number of hidden units of each stage.
+    dropout
+        Dropout rate of the hidden units of both stages.
     """
 
     network = TwoStageNetwork

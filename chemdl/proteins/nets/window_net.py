@@ -29,7 +29,7 @@ DEEP: dict[str, Any] = {"depth": 3, "width": 150, "window": 17}
 class WindowNetwork(ChainNetwork):
     """One hidden layer over a window (Qian and Sejnowski 1988).
 
-    With x_t the inputs of residue t and w the odd width of the window,
+    With x_t the inputs of residue t and w the odd width of the window::
 
         h_t = σ(W [x_(t - (w - 1) / 2), …, x_(t + (w - 1) / 2)] + b),    y_t = V h_t + c.
 
@@ -147,9 +147,12 @@ class WindowNet(ChainLabeller):
 
     Parameters
     ----------
-    window : residues that the first layer sees, an odd number.
-    width, depth, dropout : of the hidden layers.
-    pretrained : start from layers that were trained as autoencoders
+    window
+        Number of residues in the window, odd.
+    width, depth, dropout
+        Width, number and dropout rate of the hidden layers.
+    pretrained
+        Whether to start from layers that were trained as autoencoders
         (:class:`PretrainedWindowNetwork`).
     """
 

@@ -1,7 +1,7 @@
 """A continuous-filter net over atoms and their distances, of the SchNet kind.
 
 Schütt et al. 2017 (arXiv:1706.08566). Every layer adds to each atom's features x_i a message from
-its neighbours, passed through a filter that depends on the distance:
+its neighbours, passed through a filter that depends on the distance::
 
     g_k(d)  = exp(-(d - μ_k)² / 2δ²) (cos(π d / cutoff) + 1) / 2
     m_i     = Σ_j W(d_ij) V x_j,   W(d) = Σ_k g_k(d) W_k

@@ -1,8 +1,8 @@
 """A multilayer net on randomly sorted, binarised Coulomb matrices (Montavon et al. 2012).
 
-A molecule has as many Coulomb matrices as orders of its atoms. Rows are sorted by their norm plus
-normal noise, new each time that the molecule is seen, and each entry c becomes several soft steps,
-since a sigmoid layer resolves numbers near one:
+A molecule has a Coulomb matrix for each order of its atoms. Rows are sorted by their norm plus
+normal noise, drawn anew each time that the molecule is read. Each entry c becomes several soft
+steps, because a sigmoid layer works best with numbers near one::
 
     x = tanh((c - θ_k) / w_k),  k = 1 … levels
     E = Σ_i a_Z(i) + s W_3 σ(W_2 σ(W_1 x))

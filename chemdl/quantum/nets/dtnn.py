@@ -1,6 +1,6 @@
 """The deep tensor net of Schütt et al. 2017 (doi:10.1038/ncomms13890).
 
-Atoms begin as a vector for their element, and T times each receives what the others send it:
+Atoms begin as a vector for their element, and T times each receives what the others send it::
 
     c_i^(0) = c_Z(i)
     v_ij    = tanh(W_fc ((W_cf c_j + b_1) ∘ (W_df g(d_ij) + b_2)))

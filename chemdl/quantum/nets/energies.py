@@ -33,7 +33,7 @@ ABSOLUTE_ERROR = replace(LOSSES["mae"], scaled=False)
 
 
 def energy_and_forces(share: float) -> Loss:
-    """Return the loss |E - Ê| + share · mean |F - F̂| of outputs (…, 1 + forces)."""
+    """Return the loss ``|E - Ê| + share · mean |F - F̂|`` of outputs (…, 1 + forces)."""
 
     def total(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         error = (output - target).abs()
@@ -48,9 +48,12 @@ class PaddedAtoms(NamedTuple):
 
     Attributes
     ----------
-    numbers : (B, L) atomic numbers, 0 for padding.
-    real : (B, L) 1 for atoms, 0 for padding.
-    xyz : (B, L, 3) positions in Å.
+    numbers
+        Atomic numbers, (B, L); 0 for padding.
+    real
+        1 for atoms and 0 for padding, (B, L).
+    xyz
+        Positions in Å, (B, L, 3).
     """
 
     numbers: Tensor
@@ -69,9 +72,11 @@ class Pairs(NamedTuple):
 
     Attributes
     ----------
-    distance : (B, L, L) in Å, without meaning for padding.
-    near : (B, L, L) a smooth cutoff, (cos(π d / cutoff) + 1) / 2 for two different atoms nearer
-        than the cutoff, else 0.
+    distance
+        Distances in Å, (B, L, L); undefined for padding.
+    near
+        Smooth cutoff, (B, L, L): (cos(π d / cutoff) + 1) / 2 for two different atoms that are
+        nearer than the cutoff, else 0.
     """
 
     distance: Tensor
@@ -187,7 +192,7 @@ class GeometryNet(NeuralEstimator):
     Raises
     ------
     ValueError
-        in ``predict``, for a molecule with an element that no train row has.
+        In ``predict``, for a molecule with an element that does not occur in the train rows.
     """
 
     _loss: ClassVar[Any] = ABSOLUTE_ERROR

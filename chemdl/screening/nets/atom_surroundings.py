@@ -25,7 +25,7 @@ class PooledAtoms(nn.Module):
     """Surroundings of ligand atoms (B, L, F) → (B, tasks), whatever the order of the atoms.
 
     With N the normalisation of each column over all atoms of the batch, for atom i with
-    surroundings x_i (see :func:`chemdl.screening.complex_features.surroundings`)
+    surroundings x_i (see :func:`chemdl.screening.complex_features.surroundings`)::
 
         h_i = relu(W_2 relu(W_1 N(x_i) + b_1) + b_2)     (width),
         r   = max over i of h_i                          (width),
@@ -72,8 +72,10 @@ class AtomSurroundings(NeuralEstimator):
 
     Parameters
     ----------
-    width : units of each layer.
-    dropout : rate after the first layer over atoms and after the hidden layer.
+    width
+        Number of units of each layer.
+    dropout
+        Dropout rate after the first layer over atoms and after the hidden layer.
     """
 
     network = PooledAtoms

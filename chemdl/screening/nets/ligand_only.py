@@ -1,7 +1,7 @@
 """The control beside every net over complexes: a net that sees the ligand and no protein.
 
-On DUD-E it does about as well as nets that see both (Chen et al. 2019,
-doi:10.1371/journal.pone.0220113): what they learn is how actives differ from decoys, not how a
+On DUD-E such a net is about as good as nets that see both (Chen et al. 2019,
+doi:10.1371/journal.pone.0220113), because these learn how actives differ from decoys, not how a
 ligand fits.
 """
 
@@ -24,8 +24,8 @@ from chemdl.screening.complex_features import ligand_features
 class LigandLayers(nn.Module):
     """One hidden layer over a ligand's features (B, F) → (B, tasks).
 
-    y = W_2 dropout(relu(W_1 N(x) + b_1)) + b_2, with N the normalisation of each column where the
-    features have units. Bits pass as they are: a rare one would be blown up.
+    y = W_2 dropout(relu(W_1 N(x) + b_1)) + b_2, with N the normalisation of each column if the
+    features have units. Bits are not normalised, because rare ones would become very large.
     """
 
     def __init__(
@@ -65,9 +65,13 @@ class LigandOnly(NeuralEstimator):
 
     Parameters
     ----------
-    representation : ``ecfp`` or ``properties``, as in :func:`ligand_features`.
-    width : units of the hidden layer.
-    dropout : rate after it.
+    representation
+        Name of the representation, ``ecfp`` or ``properties``, as in
+        :func:`~chemdl.screening.complex_features.ligand_features`.
+    width
+        Number of units of the hidden layer.
+    dropout
+        Dropout rate after the hidden layer.
     """
 
     network = LigandLayers

@@ -39,7 +39,7 @@ class VoxelConvolution(nn.Module):
 
     Each atom's unit mass is shared by the eight cells nearest to it, in proportion to how near
     their middles are, in one of eight channels (ligand C, N, O, other; the same for the protein).
-    Over this grid x (8, S, S, S), * being a convolution of 3 × 3 × 3 cells with padding,
+    Over this grid x (8, S, S, S), * being a convolution of 3 × 3 × 3 cells with padding::
 
         h = relu(W_1 * x), every second cell          (width, S/2 …),
         h = relu(W_2 * h), every second cell          (2 width, S/4 …),
@@ -162,10 +162,14 @@ class Voxels(NeuralEstimator):
 
     Parameters
     ----------
-    width : channels of the first convolution; the others have twice as many.
-    size : cells along each side of the box.
-    resolution : side of a cell, in Å.
-    dropout : rate before the output.
+    width
+        Number of channels of the first convolution; the others have twice as many.
+    size
+        Number of cells along each side of the box.
+    resolution
+        Length of a cell's side in Å.
+    dropout
+        Dropout rate before the output.
     """
 
     network = VoxelConvolution
