@@ -226,7 +226,7 @@ def unresolved_citations(source_dir: Path, pages: Iterable[_Page]) -> Iterator[s
 
 
 def remote_addresses(page: _Page) -> Iterator[str]:
-    """Name what a page needs from elsewhere to render: it has to read the same offline."""
+    """Name what a page loads from other servers: the book must look the same offline."""
     for element in page.soup.find_all(_LOADING):
         for attribute in _ADDRESSES:
             for address in str(element.get(attribute) or "").split(", "):

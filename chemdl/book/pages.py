@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chemdl import data as datasets
-from chemdl.book import ledger_page, reference, rule_page
-from chemdl.book.check import toc_entries
+from chemdl.book import ledger_page, rule_page
 from chemdl.book.markdown import escape, table
 from chemdl.book.run import chapter_name, read_run
 from chemdl.evidence.ledger import ledger_rows
@@ -32,9 +31,6 @@ def write_pages(source: Path, output: Path, chapters: Sequence[str]) -> None:
         path = source / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    for entry in toc_entries(toc):
-        if entry.get("file") == "pages/reference":
-            entry["sections"] = [{"file": f"pages/reference/{name}"} for name in names]
 
 
 # data sets

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ def planned_studies(
     Only the cells that the studies need are executed: those that define what a study's cell uses,
     and what these use.
 
-    Raises
-    ------
-    RuntimeError
-        Naming the cell that failed.
+    Warns
+    -----
+    UserWarning
+        Naming a cell that failed; its studies are left out.
     """
     import matplotlib as mpl
     import nbformat
@@ -45,7 +46,8 @@ def planned_studies(
                 except FileNotFoundError:
                     pass  # a study without a result on record; it is noted already
                 except Exception as error:
-                    raise RuntimeError(f"{chapter}, code cell {number + 1}: {error}") from error
+                    # What needs files that are not here leaves the other studies as they are.
+                    warnings.warn(f"{chapter}, code cell {number + 1}: {error}", stacklevel=2)
             if "parameters" in cells[number].metadata.get("tags", []):
                 space.update(given)
     return {study.name: study for study in studies}

@@ -43,7 +43,7 @@ def build_book(profile: str = "quick", seed: int = 0, device: str = "auto") -> P
     chemdl.book.run.ChapterFailedError
         If a chapter fails.
     BookError
-        if jupyter-book fails or warns, or where chemdl is installed without its book.
+        If jupyter-book fails or warns, or where chemdl is installed without its book.
     """
     root = project_root()
     if root is None:

@@ -49,7 +49,7 @@ def keep_rows(table: RawTable, kind: str, parses: Callable[[str], bool] | None =
     Raises
     ------
     DatasetError
-        for a class other than 0 and 1, a task without any label, or no row that is left, naming
+        For a class other than 0 and 1, a task without any label, or no row that is left, naming
         file, line and remedy.
     """
     keys = [str(i) if parses is None or parses(s) else None for i, s in enumerate(table.inputs)]

@@ -131,18 +131,27 @@ class Test(Record):
 
     Attributes
     ----------
-    study, metric, condition : where the two models are compared, and by what.
-    a, b : models; ``b`` None for a level.
-    unit : of resampling.
-    fidelity : how far the test is the source's. ``near``: its data and kind of split, and models
-        of the source's families on the source's inputs; ``exact``: its split and settings as well;
+    study, metric, condition
+        Where the two models are compared, and by what.
+    a, b
+        Models; ``b`` None for a level.
+    unit
+        Of resampling.
+    fidelity
+        How far the test is the source's. ``near``: its data and kind of split, and models of the
+        source's families on the source's inputs; ``exact``: its split and settings as well;
         ``analogue``: anything else, which is shown but not judged.
-    source : what the source's own models were; :mod:`chemdl.evidence.fidelity` compares.
-    margin : the difference that does not matter (None: the metric's own).
-    level : the value to reproduce (None: the reported one).
-    folds_reported : the source's values on its published folds, in their order.
-    input : the kind of the study's inputs, where it is not that of the data set with whose name
-        the study's begins.
+    source
+        What the source's own models were; :mod:`chemdl.evidence.fidelity` compares.
+    margin
+        The difference that does not matter (None: the metric's own).
+    level
+        The value to reproduce (None: the reported one).
+    folds_reported
+        The source's values on its published folds, in their order.
+    input
+        The kind of the study's inputs, where it is not that of the data set with whose name the
+        study's begins.
     """
 
     __test__ = False  # not one of pytest's

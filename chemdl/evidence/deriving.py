@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,43 @@ from chemdl.evidence.store import Repeat, ResultStore, StoreError, chosen
 from chemdl.evidence.tuning import FULL_TRIALS
 from chemdl.files import data_dir
 
-# Repeats of the full design where a protocol resamples, and seeds where its test set is fixed.
-DESIGN_REPEATS, DESIGN_SEEDS = 3, 5
+
+def card_content(
+    header: Mapping[str, Any],
+    rows: Mapping[str, np.ndarray],
+    repeats: Sequence[Repeat],
+    *,
+    profile: str,
+    command: str,
+    shortfall: Sequence[str],
+) -> tuple[dict[str, Any], Predictions]:
+    """Return a card's content, judged, and the predictions behind it.
+
+    Parameters
+    ----------
+    header, rows
+        What the study is, as :mod:`chemdl.evidence.assembly` says it.
+    repeats
+        The replicas that count.
+    profile, command, shortfall
+        Of the run.
+    """
+    predictions = _predictions(rows, repeats)
+    models = {repeat.model: dict(repeat.row) for repeat in repeats}
+    scores = [row for repeat in repeats for row in _scores(header, predictions, repeat)]
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        **{key: value for key, value in header.items() if key != "tasks"},
+        "profile": profile,
+        "created": max(of["created"] for r in repeats for of in r.replicas.values()),
+        "command": command,
+        "models": list(models.values()),
+        "scores": scores,
+        "shortfall": list(shortfall),
+        "undefined": _undefined(scores),
+        "ran_under": _oldest(repeats),
+    }
+    return judged(content, predictions), predictions
 
 
 def derive_card(study: str, store: ResultStore) -> tuple[dict[str, Any], Predictions]:
@@ -28,7 +63,7 @@ def derive_card(study: str, store: ResultStore) -> tuple[dict[str, Any], Predict
     Raises
     ------
     StoreError
-        Where the store has no such study, or no replica of it.
+        If the store has no such study, or no replica of it.
     """
     found = store.study(study)
     if found is None:
@@ -37,21 +72,14 @@ def derive_card(study: str, store: ResultStore) -> tuple[dict[str, Any], Predict
     repeats = chosen(store.repeats(study), header["protocol"]["folds"])
     if not repeats:
         raise StoreError(f"the store {store.folder} has no replica of study {study!r}")
-    predictions = _predictions(rows, repeats)
-    models = {repeat.model: dict(repeat.row) for repeat in repeats}
-    scores = [row for repeat in repeats for row in _scores(header, predictions, repeat)]
-    content = {
-        "schema_version": SCHEMA_VERSION,
-        **{key: value for key, value in header.items() if key != "tasks"},
-        "profile": "full",
-        "created": max(of["created"] for r in repeats for of in r.replicas.values()),
-        "command": "python -m chemdl record",
-        "models": list(models.values()),
-        "scores": scores,
-        "shortfall": _shortfall(header, repeats),
-        "undefined": undefined(scores),
-    }
-    return judged(content, predictions), predictions
+    return card_content(
+        header,
+        rows,
+        repeats,
+        profile="full",
+        command="python -m chemdl record",
+        shortfall=_shortfall(header, repeats),
+    )
 
 
 def stored_predictions(study: str, store: ResultStore) -> Predictions:
@@ -83,21 +111,15 @@ def write_cards(
     return changed
 
 
-def undefined(scores: Iterable[dict[str, Any]]) -> list[str]:
-    """Count, by metric and task, the replicas in which a metric is undefined."""
-    counts = Counter(
-        (metric, task)
-        for row in scores
-        for metric, values in row["values"].items()
-        for task, value in values.items()
-        if value is None and METRICS[metric].is_about(task)
-    )
-    return [
-        f"{metric} of {task}: undefined in {n} replicas" for (metric, task), n in counts.items()
-    ]
+def _oldest(repeats: Sequence[Repeat]) -> dict[str, Any] | None:
+    """Return under what the oldest replica was computed, ``None`` where one does not say."""
+    if any(repeat.under is None for repeat in repeats):
+        return None
+    oldest = min(repeats, key=lambda r: min(of["created"] for of in r.replicas.values()))
+    return dict(oldest.under or {})
 
 
-def _predictions(rows: dict[str, np.ndarray], repeats: Iterable[Repeat]) -> Predictions:
+def _predictions(rows: Mapping[str, np.ndarray], repeats: Iterable[Repeat]) -> Predictions:
     arrays = {name: values for name, values in rows.items() if name.startswith("test/")}
     for repeat in repeats:
         for fold, values in repeat.predictions.items():
@@ -106,7 +128,7 @@ def _predictions(rows: dict[str, np.ndarray], repeats: Iterable[Repeat]) -> Pred
 
 
 def _scores(
-    header: dict[str, Any], predictions: Predictions, repeat: Repeat
+    header: Mapping[str, Any], predictions: Predictions, repeat: Repeat
 ) -> list[dict[str, Any]]:
     rows = []
     for fold, facts in sorted(repeat.replicas.items()):
@@ -160,3 +182,17 @@ def _shortfall(header: dict[str, Any], repeats: Iterable[Repeat]) -> list[str]:
             f"presets, not tuned in {FULL_TRIALS} trials: {', '.join(dict.fromkeys(presets))}"
         )
     return lines
+
+
+def _undefined(scores: Iterable[dict[str, Any]]) -> list[str]:
+    """Count, by metric and task, the replicas in which a metric is undefined."""
+    counts = Counter(
+        (metric, task)
+        for row in scores
+        for metric, values in row["values"].items()
+        for task, value in values.items()
+        if value is None and METRICS[metric].is_about(task)
+    )
+    return [
+        f"{metric} of {task}: undefined in {n} replicas" for (metric, task), n in counts.items()
+    ]

@@ -29,7 +29,7 @@ def kind_of_input(test: Test) -> str:
     Raises
     ------
     ClaimError
-        where the study's name begins with that of no data set.
+        If the study's name begins with that of no data set.
     """
     if test.input is not None:
         return test.input
@@ -48,7 +48,7 @@ def registered_models(test: Test) -> dict[str, ModelInfo]:
     Raises
     ------
     ClaimError
-        for a model that the registry does not have for such inputs, with the near misses.
+        For a model that the registry does not have for such inputs, with the near misses.
     """
     kind = kind_of_input(test)
     found = {}
@@ -67,13 +67,15 @@ def agreement_problems(claim: Claim, ours: Mapping[str, ModelInfo] | None = None
 
     Parameters
     ----------
-    claim : with or without a test; without one there is nothing to compare.
-    ours : what is known of our models by side; looked up in the registry if ``None``.
+    claim
+        With or without a test; without one there is nothing to compare.
+    ours
+        What is known of our models by side; looked up in the registry if ``None``.
 
     Raises
     ------
     ClaimError
-        where the study's kind of input or one of our models is unknown.
+        If the study's kind of input or one of our models is unknown.
     """
     test = claim.test
     if test is None:
@@ -113,7 +115,7 @@ def check_identity(claims: Iterable[Claim]) -> int:
     Raises
     ------
     ClaimError
-        naming the claim, the side, our model and the source's, and what to do.
+        Naming the claim, the side, our model and the source's, and what to do.
     """
     checked = 0
     for claim in claims:

@@ -52,7 +52,7 @@ def pooled_interval(folds: Sequence[FoldDifference], confidence: float = 0.95) -
     """Interval for the mean difference of the models of these folds, on new rows like these.
 
     What a row adds is pooled over all folds and repeats in which it is tested, and summed within
-    its cluster g: C_g = (1/J) Σ_f Σ_{i in g} c_fi over J folds. With G clusters
+    its cluster g: C_g = (1/J) Σ_f Σ_{i in g} c_fi over J folds. With G clusters::
 
         Var(d̄) = G/(G − 1) · Σ_g C_g²  +  max(0, s² − v̄) / J,
 

@@ -7,17 +7,17 @@ them works on it, and a lock goes with its process, however that ends.
 
 from __future__ import annotations
 
-import datetime
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from chemdl.evidence import assembly
 from chemdl.evidence.claims import Claim, load_claims
+from chemdl.evidence.replicas import Job, Replica
 from chemdl.evidence.result import find_results
 from chemdl.evidence.store import Repeat, ResultStore
 from chemdl.evidence.study import Study
@@ -118,11 +118,8 @@ class Recorder:
         self.say(f"{need.study} {need.model}: about {60 * need.hours:.0f} min")
         study = study.alone(need.model, self.work)
         protocol = study.full_protocol
-        self.store.put_study(
-            study.name,
-            study.description(protocol) | {"tasks": list(study.dataset.tasks)},
-            study.rows(protocol),
-        )
+        description = assembly.description(study, protocol)
+        self.store.put_study(study.name, description, assembly.rows(study, protocol))
         study.tune(lambda: self._check_time())
         for repeat in range(protocol.repeats):
             if not self.store.has(study.name, "design", need.model, need.condition, repeat):
@@ -130,38 +127,20 @@ class Recorder:
         return True
 
     def _repeat(self, study: Study, need: Need, repeat: int) -> None:
-        replicas: dict[int, dict[str, Any]] = {}
-        predictions: dict[int, np.ndarray] = {}
+        replicas: dict[Job, Replica] = {}
         failed: dict[int, str] = {}
-        row: dict[str, Any] = {}
         for job in study.jobs(need.condition, repeat):
             self._check_time()
             try:
-                replica = study.replica(job)
+                replicas[job] = study.replica(job)
             except DivergedError as error:
                 failed[job.split.fold] = str(error)
-                continue
-            row = study.model_row(need.model, replica)
-            predictions[job.split.fold] = study.storable(job, replica)
-            replicas[job.split.fold] = {
-                "seed": job.seed,
-                "n_train": study.n_train(job),
-                "fit_seconds": replica.fit_seconds,
-                "predict_seconds": replica.predict_seconds,
-                "stack_size": replica.stack_size,
-                "best_epoch": replica.best_epoch,
-                "epochs": replica.epochs,
-                "environment": replica.environment,
-                "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            }
-        done = Repeat(
-            study.name, "design", need.model, need.condition, repeat, row, replicas, predictions
-        )
         if failed:
-            with write_atomically((self.store.folder / done.file).with_suffix(".failed.json")) as t:
-                t.write_text(json.dumps(failed, indent=1), encoding="utf-8")
+            path = self.store.folder / _failures(need.study, need.model, need.condition, repeat)
+            with write_atomically(path) as temporary:
+                temporary.write_text(json.dumps(failed, indent=1), encoding="utf-8")
         if replicas:
-            self.store.put(done)
+            self.store.put(assembly.repeat(study, replicas))
 
     def _check_time(self) -> None:
         if time.monotonic() > self.deadline:
@@ -178,7 +157,7 @@ def needs(store: ResultStore, claims: Sequence[str] = ()) -> list[Need]:
     claims
         The ids of those to be completed; all that are exact or near when left out.
     """
-    seconds = _seconds(store)
+    seconds = _seconds()
     by_claim: list[tuple[float, Claim, list[Need]]] = []
     for claim in load_claims().values():
         if claim.test is None or not _is_wanted(claim, claims):
@@ -215,7 +194,7 @@ def _need(
     repeats, folds = protocol["repeats"], protocol["folds"]
     done = sum(
         store.has(test.study, "design", model, test.condition, repeat)
-        or _failed(store, test.study, model, test.condition, repeat)
+        or (store.folder / _failures(test.study, model, test.condition, repeat)).is_file()
         for repeat in range(repeats)
     )
     if done == repeats:
@@ -226,12 +205,13 @@ def _need(
     return Need(test.study, claim.chapter, model, test.condition, done, repeats, hours)
 
 
-def _failed(store: ResultStore, study: str, model: str, condition: str, repeat: int) -> bool:
+def _failures(study: str, model: str, condition: str, repeat: int) -> Path:
+    """Return the file, below the store's folder, that says which folds of a repeat diverged."""
     file = Repeat(study, "design", model, condition, repeat, {}, {}, {}).file
-    return (store.folder / file).with_suffix(".failed.json").is_file()
+    return file.with_suffix(".failed.json")
 
 
-def _seconds(store: ResultStore) -> dict[tuple[str, str], float]:
+def _seconds() -> dict[tuple[str, str], float]:
     """Return the mean seconds of a fit with its predictions, by study and model, as recorded."""
     found: dict[tuple[str, str], list[float]] = {}
     for result in find_results().values():

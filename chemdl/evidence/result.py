@@ -38,12 +38,16 @@ class Predictions:
 
     Attributes
     ----------
-    targets : (n, tasks), NaN = not measured; (sites, tasks) where a row has several.
-    arrays : ``test/<repeat>/<fold>`` → lines of ``targets`` in test (m,), and
+    targets
+        (n, tasks), NaN = not measured; (sites, tasks) where a row has several.
+    arrays
+        ``test/<repeat>/<fold>`` → lines of ``targets`` in test (m,), and
         ``<model>/<condition>/<repeat>/<fold>`` → predictions (m, tasks).
-    units : the dataset's row that each line of ``targets`` belongs to, where a row has several.
-    clusters : number of the cluster (scaffold, family, formula) of each line of ``targets``, where
-        the protocol keeps clusters together.
+    units
+        The dataset's row that each line of ``targets`` belongs to, where a row has several.
+    clusters
+        Number of the cluster (scaffold, family, formula) of each line of ``targets``, where the
+        protocol keeps clusters together.
     """
 
     targets: np.ndarray

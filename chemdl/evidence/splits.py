@@ -80,13 +80,19 @@ class Protocol:
 
     Attributes
     ----------
-    name, parameters : the rule and its settings (share of valid, cutoff, groups by fold, …).
-    splits : repeat by repeat, fold by fold.
-    repeats, folds, seed : as asked for; the seed is ``None`` where the rule has none.
-    index_sha256 : over all index arrays; equal hashes mean equal splits.
-    clusters : number of the cluster of each row, shape (n,), where clusters stand on one side each.
-    duplicates : molecules that stand in test while one with the same key stands in train or valid,
-        in at least one split, by ``inchikey`` and by its first block (``inchikey_no_stereo``).
+    name, parameters
+        The rule and its settings (share of valid, cutoff, groups by fold, …).
+    splits
+        Repeat by repeat, fold by fold.
+    repeats, folds, seed
+        As asked for; the seed is ``None`` where the rule has none.
+    index_sha256
+        Over all index arrays; equal hashes mean equal splits.
+    clusters
+        Number of the cluster of each row, shape (n,), where clusters stand on one side each.
+    duplicates
+        Molecules that stand in test while one with the same key stands in train or valid, in at
+        least one split, by ``inchikey`` and by its first block (``inchikey_no_stereo``).
     """
 
     name: str

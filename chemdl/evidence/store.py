@@ -1,5 +1,7 @@
 """The store of recorded replicas: files that are written once, from which cards are derived.
 
+::
+
     <study>/study.npz                                    labels, test rows, what the study is
     <study>/<design|preset>/<model>/<condition>-<repeat>.npz   the replicas of one repeat
 
@@ -24,7 +26,9 @@ from chemdl.files import data_dir, write_atomically
 
 EDITIONS = ("design", "preset")
 # What two machines may differ in where they computed the same replica.
-_OF_THE_MACHINE = ("fit_seconds", "predict_seconds", "stack_size", "environment", "created")
+_OF_THE_MACHINE = (
+    "fit_seconds", "predict_seconds", "stack_size", "environment", "created", "cleaning",
+)  # fmt: skip
 _ROWS = ("targets", "units", "clusters")
 
 
@@ -47,6 +51,9 @@ class Repeat:
         seconds, best epoch, environment.
     predictions
         For each fold the test predictions, shape (rows or sites, tasks).
+    under
+        Under which rule and records of claims they were computed; ``None`` of those that were
+        recorded before this was noted.
     """
 
     study: str
@@ -57,6 +64,7 @@ class Repeat:
     row: Mapping[str, Any]
     replicas: Mapping[int, Mapping[str, Any]]
     predictions: Mapping[int, np.ndarray] = field(repr=False)
+    under: Mapping[str, Any] | None = None
 
     @property
     def file(self) -> Path:
@@ -103,11 +111,12 @@ class ResultStore:
         Raises
         ------
         StoreError
-            Where the store has it with another content.
+            If the store has it with another content.
         """
         content = {
             "row": dict(repeat.row),
             "replicas": {str(fold): dict(of) for fold, of in repeat.replicas.items()},
+            "under": None if repeat.under is None else dict(repeat.under),
         }
         arrays = {str(fold): values for fold, values in repeat.predictions.items()}
         self._put(repeat.file, content, arrays)
@@ -126,6 +135,7 @@ class ResultStore:
                 row=content["row"],
                 replicas={int(fold): of for fold, of in content["replicas"].items()},
                 predictions={int(fold): values for fold, values in arrays.items()},
+                under=content["under"],
             )
 
     def sha256(self, study: str) -> str:

@@ -7,7 +7,6 @@ the stored replicas. To join parts from several machines, copy their replicas in
 from __future__ import annotations
 
 import copy
-import datetime
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,24 +19,21 @@ from typing import Any
 import numpy as np
 
 from chemdl.data import Dataset
-from chemdl.evidence import claims
-from chemdl.evidence.card import SCHEMA_VERSION
+from chemdl.evidence import assembly, claims
 from chemdl.evidence.conditions import Condition
-from chemdl.evidence.deriving import undefined
+from chemdl.evidence.deriving import card_content
 from chemdl.evidence.fitting import (
     by_row,
     net_replica,
     on_device,
     prepare,
-    score,
     seeded,
     side_by_side,
 )
-from chemdl.evidence.identity import identity, without_revision
-from chemdl.evidence.judging import judged, provenance
+from chemdl.evidence.identity import without_revision
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.replicas import Job, Replica, ReplicaStore, replica_key
-from chemdl.evidence.result import Predictions, Result, find_result, write_result
+from chemdl.evidence.result import Result, find_result, write_result
 from chemdl.evidence.splits import Protocol, Split
 from chemdl.evidence.tuning import FULL_TRIALS, Search
 from chemdl.learn.models import every_name
@@ -251,7 +247,7 @@ class Study:
 
     def _asked(self) -> list[str]:
         chosen = set(self.settings.models)
-        return [n for n, m in self.models.items() if chosen & {"all", n, _kind(m)}]
+        return [n for n, m in self.models.items() if chosen & {"all", n, kind_of(m)}]
 
     def _jobs(self) -> list[Job]:
         return [
@@ -287,7 +283,7 @@ class Study:
         """Train replicas of one net together; those whose targets differ train apart."""
         batches = [[job] for job in jobs] if condition.shuffled else [jobs]
         for batch in batches:
-            applied = [self._applied(job) for job in batch]
+            applied = [self.applied(job) for job in batch]
             targets = applied[0][1]
             rows = [(split.train, split.valid) for split, _ in applied]
             model = self.models[name]
@@ -315,13 +311,14 @@ class Study:
     def _call(self, job: Job) -> tuple[Any, ...]:
         """Return what :func:`chemdl.evidence.fitting.fit_and_predict` takes for this replica."""
         self._open_test(job)
-        split, targets = self._applied(job)
+        split, targets = self.applied(job)
         # Models that do not stop early learn from the valid rows as well.
         fitted = np.concatenate([split.train, split.valid])
         model = seeded(self.models[job.model], job.seed)
         return model, self.dataset, fitted, by_row(self.dataset, targets)[fitted], split.test
 
-    def _applied(self, job: Job) -> tuple[Split, np.ndarray]:
+    def applied(self, job: Job) -> tuple[Split, np.ndarray]:
+        """Return the split and the targets that a replica learns from, under its condition."""
         seed = spawn(job.seed, job.condition.name)
         return job.condition.apply(job.split, self.dataset, seed)
 
@@ -342,141 +339,23 @@ class Study:
                 f"study {self.name} has no stored replica and none of its models "
                 f"({', '.join(self.models)}) was asked for: models={','.join(self.settings.models)}"
             )
-        arrays = self.rows(self.protocol)
-        targets, units = arrays.pop("targets"), arrays.pop("units", None)
-        clusters = arrays.pop("clusters", None)
-        arrays |= {job.place: self.storable(job, replica) for job, replica in stored.items()}
-        predictions = Predictions(targets, arrays, units, clusters)
-        scores = [self._score(job, replica) for job, replica in stored.items()]
-        card = self._card(jobs, stored, scores, predictions)
-        return write_result(card, predictions, self.card_path.parent)
-
-    def n_train(self, job: Job) -> int:
-        """Return the number of train rows of a replica."""
-        return len(self._applied(job)[0].train)
-
-    def storable(self, job: Job, replica: Replica) -> np.ndarray:
-        """Return a replica's predictions, 0 where nothing was measured: zeros pack small."""
-        data = self.dataset
-        measured = np.isfinite(data.targets[data.sites(job.split.test)])
-        return np.where(measured, replica.predictions, 0)
-
-    def _card(
-        self,
-        jobs: list[Job],
-        stored: dict[Job, Replica],
-        scores: list[dict[str, Any]],
-        predictions: Predictions,
-    ) -> dict[str, Any]:
-        present = list(dict.fromkeys(job.model for job in stored))
-        content = {
-            "schema_version": SCHEMA_VERSION,
-            **self.description(self.protocol),
-            "profile": self.settings.profile,
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "command": self._command(),
-            "models": [
-                self.model_row(name, next(r for job, r in stored.items() if job.model == name))
-                for name in present
-            ],
-            "scores": scores,
-            "shortfall": self._shortfall(jobs, stored),
-            "undefined": undefined(scores),
-        }
-        if self.reference not in present:
-            content["reference"] = None
-        return judged(content, predictions)
-
-    def description(self, protocol: Protocol) -> dict[str, Any]:
-        """Return what a card says of the study itself, run under this protocol."""
-        data = self.dataset
-        return {
-            "study": self.name,
-            "chapter": self.chapter,
-            "dataset": {
-                "name": data.name,
-                "n": len(data),
-                **{key: data.card[key] for key in ("content_sha256", "cleaning")},
-            },
-            "protocol": {
-                "name": protocol.name,
-                "repeats": protocol.repeats,
-                "folds": protocol.folds,
-                "seed": protocol.seed,
-                "index_sha256": protocol.index_sha256,
-                "duplicates": dict(protocol.duplicates),
-                **{k: v for k, v in protocol.parameters.items() if k == "groups"},
-            },
-            "metrics": [
-                {
-                    "name": m.name,
-                    "unit": data.unit if m.unit == "target" else m.unit,
-                    "higher_is_better": m.higher_is_better,
-                }
-                for m in (METRICS[name] for name in self.metrics)
-            ],
-            "unit": self.unit,
-            "reference": self.reference,
-            "ran_under": provenance(self.name),
-        }
-
-    def rows(self, protocol: Protocol) -> dict[str, np.ndarray]:
-        """Return the labels, and each split's test rows, as predictions are stored beside."""
-        data = self.dataset
-        arrays = {
-            f"test/{s.repeat}/{s.fold}": data.sites(s.test).astype(np.int32)
-            for s in protocol.splits
-        }
-        arrays["targets"] = data.targets.astype(np.float32)
-        if data.lengths is not None:
-            arrays["units"] = data.row_of_site().astype(np.int32)
-        if (clusters := self._clusters()) is not None:
-            arrays["clusters"] = clusters
-        return arrays
-
-    def _clusters(self) -> np.ndarray | None:
-        """Return the cluster of each line of the targets, where the protocol has clusters."""
-        if self.protocol.clusters is None:
-            return None
-        codes = np.asarray(self.protocol.clusters, np.int32)
-        return codes if self.dataset.lengths is None else codes[self.dataset.row_of_site()]
-
-    def _score(self, job: Job, replica: Replica) -> dict[str, Any]:
-        values = {}
-        for metric in self.metrics:
-            by_task = score(metric, self.dataset, job.split.test, replica.predictions)
-            values[metric] = {
-                task: float(v) if np.isfinite(v) else None
-                for task, v in zip(self.dataset.tasks, by_task, strict=True)
-            }
-        known = [v for v in values[self.metrics[0]].values() if v is not None]
-        return {
-            "model": job.model,
-            "condition": job.condition.name,
-            "repeat": job.split.repeat,
-            "fold": job.split.fold,
-            "seed": job.seed,
-            "n_train": self.n_train(job),
-            "n_test": len(job.split.test),
-            "value": float(np.mean(known)) if known else None,
-            "values": values,
-            "fit_seconds": replica.fit_seconds,
-            "predict_seconds": replica.predict_seconds,
-            "stack_size": replica.stack_size,
-            "best_epoch": replica.best_epoch,
-            "epochs": replica.epochs,
-        }
-
-    def model_row(self, name: str, replica: Replica) -> dict[str, Any]:
-        """Return what a card says of a model, of which this is a replica."""
-        return {
-            "name": name,
-            "kind": _kind(self.models[name]),
-            "hyperparameters": identity(self.models[name]),
-            "parameters": replica.parameters,
-            "tuning_trials": self.tuned.get(name, 0),
-            "environment": replica.environment,
-        }
+        places = dict.fromkeys((j.model, j.condition.name, j.split.repeat) for j in stored)
+        repeats = [
+            assembly.repeat(self, {j: r for j, r in stored.items() if _place(j) == place})
+            for place in places
+        ]
+        header = assembly.description(self, self.protocol)
+        if self.reference not in {repeat.model for repeat in repeats}:
+            header["reference"] = None
+        content, predictions = card_content(
+            header,
+            assembly.rows(self, self.protocol),
+            repeats,
+            profile=self.settings.profile,
+            command=assembly.command(self),
+            shortfall=self._shortfall(jobs, stored),
+        )
+        return write_result(content, predictions, self.card_path.parent)
 
     def _shortfall(self, jobs: list[Job], stored: dict[Job, Replica]) -> list[str]:
         """Say what this run leaves out of its profile."""
@@ -496,15 +375,6 @@ class Study:
                 lines.append(f"{name}: {done} of {len(own)} replicas")
         return lines
 
-    def _command(self) -> str:
-        chosen = self.settings
-        parts = [f"python -m chemdl run {self.chapter} --profile {chosen.profile}"]
-        if chosen.models != ("all",):
-            parts.append("--models " + " ".join(chosen.models))
-        given = {"repeats": chosen.repeats, "trials": chosen.trials}
-        parts += [f"--{option} {value}" for option, value in given.items() if value is not None]
-        return " ".join([*parts, f"--seed {chosen.seed} --device {chosen.device}"])
-
 
 @contextmanager
 def planning() -> Iterator[list[Study]]:
@@ -520,5 +390,9 @@ def planning() -> Iterator[list[Study]]:
         _PLANNED.reset(token)
 
 
-def _kind(model: Any) -> str:
+def _place(job: Job) -> tuple[str, str, int]:
+    return job.model, job.condition.name, job.split.repeat
+
+
+def kind_of(model: Any) -> str:
     return getattr(model, "kind", "classical")

@@ -48,10 +48,12 @@ class TanimotoGram:
 
     Parameters
     ----------
-    counts : of the fingerprints, see :class:`~chemdl.molecules.fingerprints.ECFP`.
-    tabulated : inputs are rows of counts, see
-        :func:`~chemdl.molecules.tabulated.read_tabulated`.
-    most : number of molecules above which :meth:`prepare` refuses.
+    counts
+        Of the fingerprints, see :class:`~chemdl.molecules.fingerprints.ECFP`.
+    tabulated
+        Inputs are rows of counts, see :func:`~chemdl.molecules.tabulated.read_tabulated`.
+    most
+        Number of molecules above which :meth:`prepare` refuses.
     """
 
     def __init__(

@@ -136,7 +136,7 @@ def cached_each(
     Raises
     ------
     ValueError
-        for an empty set or an unparsable SMILES; row and text are named.
+        For an empty set or an unparsable SMILES; row and text are named.
     """
 
     def compute(texts: Sequence[str]) -> NDArray[Any]:
