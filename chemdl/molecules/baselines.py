@@ -77,7 +77,9 @@ class _OverMolecules(TaskwiseBaseline):
         if self.representation not in ("bits", "counts"):
             raise UnknownNameError("representation", self.representation, REPRESENTATIONS)
         ecfp = ECFP(counts=self.representation == "counts").transform(X)
-        # The trees read bytes; the others gain an order of magnitude from sparse rows.
+        # A forest of classes finds the same splits in sparse columns, seven times as fast, and linear
+        # models gain as much. A forest of values breaks ties otherwise there, and boosting needs
+        # dense rows; both read bytes.
         return sparse.csr_matrix(ecfp, dtype=np.float32) if self._takes_sparse_rows else ecfp
 
     def _fitted_blocks(self, X: Sequence[str]) -> Callable[[np.ndarray], Any]:
@@ -106,7 +108,8 @@ class _OverMolecules(TaskwiseBaseline):
 
     @property
     def _takes_sparse_rows(self) -> bool:
-        return isinstance(self.estimator, LogisticRegression | LinearSVC | Ridge | SVR)
+        linear = isinstance(self.estimator, LogisticRegression | LinearSVC | Ridge | SVR)
+        return linear or isinstance(self.estimator, ensemble.RandomForestClassifier)
 
 
 class MoleculeClassifier(_OverMolecules, TaskwiseClassifier):
