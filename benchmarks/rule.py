@@ -48,7 +48,7 @@ SETS = ("hiv", "cep", "cyp_veith")
 SIZE, BITS = 1000, 1024
 REPEATS, FOLDS, VALID = 3, 5, 0.1
 # Benchmarks of one set that a learner is fitted on, at most: forests and nets cost most.
-MOST = {"ridge": 40, "neighbours": 40, "forest": 4, "net": 6}
+MOST = {"ridge": 40, "neighbours": 40, "forest": 8, "net": 12}
 # Scaffolds of more molecules than this would fill half a fold; they are left out.
 LARGEST_SCAFFOLD = 100
 # Rows outside a benchmark that are predicted: positives and negatives, or all of a regression.
@@ -266,7 +266,8 @@ def fold_differences(stored: dict[str, Any], pair: str, metric: str) -> list[Fol
         value = sign * (score(y, ours, None) - score(y, theirs, None))
         lost, lost_too = (deletions(metric, y, p, None, groups) for p in (ours, theirs))
         if np.isfinite(value):
-            found.append(FoldDifference(float(value), sign * (lost - lost_too), groups))
+            ratio = float(test.sum() / stored["train"][number])
+            found.append(FoldDifference(float(value), sign * (lost - lost_too), groups, ratio))
     return found
 
 
