@@ -7,7 +7,7 @@ cross-validation, and their intervals are held against the truth:
 - *on this data set*: the mean difference of these fitted models on molecules outside the benchmark;
 - *of the methods*: that difference, averaged over all other benchmarks of the set.
 
-A ``null`` pair is one learner on two halves of the fingerprint's bits, drawn once for each set. In
+A ``fixed`` pair is one learner on two halves of the fingerprint's bits, drawn once for each set. In
 a ``swapped`` pair chance decides in each fit which half is whose, so that the two methods are the
 same and their difference is exactly 0. A ``known`` pair is all bits against the first half.
 
@@ -56,7 +56,7 @@ POSITIVES, NEGATIVES, OUTSIDE = 1500, 2500, 4000
 # Fewer benchmarks do not tell the truth of the methods, unless it is 0 by construction.
 FEWEST = 8
 METRICS_OF = {"classification": ("roc_auc",), "regression": ("rmse", "r2")}
-PAIRS = {"null": (0, 1), "swapped": (0, 1), "known": (2, 0)}
+PAIRS = {"fixed": (0, 1), "swapped": (0, 1), "known": (2, 0)}
 COLUMNS = ["protocol", "data", "learner", "metric", "pair", "estimand", "interval"]
 
 
