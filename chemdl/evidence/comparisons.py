@@ -336,7 +336,9 @@ def _fold_difference(
         moved += sign * (ours[1] - theirs[1])
     if not values:
         return None
-    return FoldDifference(float(np.mean(values)), moved / len(values), evidence.units_of(rows))
+    ratio = float(test_train_ratios([evidence.replicas(a, condition)[place]])[0])
+    units = evidence.units_of(rows)
+    return FoldDifference(float(np.mean(values)), moved / len(values), units, ratio)
 
 
 def _finite(value: float | None) -> float | None:

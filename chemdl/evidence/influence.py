@@ -41,11 +41,14 @@ class FoldDifference:
     clusters
         Number of the cluster (scaffold, protein, formula) of each test row, shape (n,); the same
         number means the same cluster in every fold.
+    ratio
+        n_test / n_train of the fold's fits; 0 where the folds share no train rows.
     """
 
     value: float
     moved: Floats
     clusters: NDArray[np.int64]
+    ratio: float = 0.0
 
 
 def pooled_interval(folds: Sequence[FoldDifference], confidence: float = 0.95) -> Interval:
@@ -54,12 +57,17 @@ def pooled_interval(folds: Sequence[FoldDifference], confidence: float = 0.95) -
     What a row adds is pooled over all folds and repeats in which it is tested, and summed within
     its cluster g: C_g = (1/J) Σ_f Σ_{i in g} c_fi over J folds. With G clusters::
 
-        Var(d̄) = G/(G − 1) · Σ_g C_g²  +  max(0, s² − v̄) / J,
+        Var(d̄) = G/(G − 1) · Σ_g C_g²  +  (1/J + ρ) · max(0, s² − v̄),
 
     where s² is the variance of the folds' differences and v̄ the mean over folds of that part of it
     that the fold's own clusters explain. The first term is the sampling of rows, which gives valid
     intervals for the error of cross-validated models (Bayle, Bayle, Janson and Mackey, NeurIPS
-    2020); the second is what seeds and train rows add from fold to fold. Degrees of freedom are
+    2020); the second is what seeds and train rows add from fold to fold. Folds share their train
+    rows, so that part falls off no faster than with Nadeau and Bengio's ρ = n_test/n_train, here
+    on what test rows leave unexplained alone; for seeds, which cannot be told from them, it is too
+    large. Rows that serve for test and for training make the folds' errors hang together in a way
+    that no fold shows (Bates, Hastie and Tibshirani, J. Am. Stat. Assoc. 119, 1434, 2024): models
+    that hang on single train rows keep an interval that is somewhat narrow. Degrees of freedom are
     Satterthwaite's. Those of V = Σ C_g² are 2 V² / (Σ C_g⁴ − V²/G): twice its square over its
     variance as a sum of independent terms, so G for normal C_g and few where few rows carry the
     variance, such as rare positives. At most they are what the sizes alone allow: clusters of
@@ -91,7 +99,8 @@ def pooled_interval(folds: Sequence[FoldDifference], confidence: float = 0.95) -
     squares = float((pooled**2).sum())
     by_rows = count / (count - 1) * squares
     explained = float(np.mean([_within(fold) for fold in folds]))
-    by_fits = max(0.0, float(values.var(ddof=1)) - explained) / len(folds)
+    shared = 1 / len(folds) + float(np.mean([fold.ratio for fold in folds]))
+    by_fits = shared * max(0.0, float(values.var(ddof=1)) - explained)
     spread = float((pooled**4).sum()) - squares**2 / count
     by_moments = 2 * squares**2 / spread if spread > 0 else np.inf
     sizes = np.bincount(codes)

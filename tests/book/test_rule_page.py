@@ -17,7 +17,7 @@ def table(tmp_path):
         ("random", data, learner, "roc_auc", pair, estimand, interval, 10, errors, found, width)
         for data in ("one", "two")
         for learner in ("ridge", "net")
-        for pair, errors, found in (("null", int(learner == "ridge"), 0), ("known", 1, 8))
+        for pair, errors, found in (("fixed", int(learner == "ridge"), 0), ("known", 1, 8))
         for estimand in ("data set", "methods")
         for interval, width in (
             ("pooled", 0.02), ("corrected", 0.03), ("corrected, one repeat", 0.04)
@@ -36,6 +36,12 @@ def test_errors_coverage_width_and_power_are_counted(table):
     assert cells[0] == "on this data set"
     # 2 errors of 40 null pairs, 6 of all 80, 32 of 40 known differences found.
     assert [cell.split(" [")[0] for cell in cells[2:]] == ["5.0%", "92.5%", "0.50", "80.0%"]
+
+
+def test_every_kind_of_pair_has_its_line(table):
+    text = rule_text(table)
+    assert re.search(r"two halves of the bits, the same in every fit \| 5\.0%", text)
+    assert re.search(r"all bits against one half \| 10\.0%", text)
 
 
 def test_the_figure_says_in_words_what_it_shows(table):

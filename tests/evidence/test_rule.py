@@ -8,7 +8,7 @@ from scipy import stats
 
 from benchmarks import rule
 from benchmarks.rule_learners import ridge
-from chemdl.evidence.influence import contributions, deletions
+from chemdl.evidence.influence import FoldDifference, contributions, deletions, pooled_interval
 from chemdl.evidence.metrics import METRICS
 
 
@@ -78,3 +78,27 @@ def test_a_cluster_that_holds_a_whole_class_keeps_its_contributions():
     clusters = np.array([0, 0, 1, 2, 3])
     lost, plain = deletions("roc_auc", y, p, None, clusters), contributions("roc_auc", y, p)
     np.testing.assert_allclose(lost, plain * [1, 1, 1.5, 1.5, 1.5])
+
+
+def _folds(moved, ratio=0.0):
+    """Two folds with the differences 0.1 and 0.5, the rows of each numbered on."""
+    rows = np.arange(2 * len(moved)).reshape(2, -1)
+    return [
+        FoldDifference(value, np.array(moved), own, ratio)
+        for value, own in zip((0.1, 0.5), rows, strict=True)
+    ]
+
+
+def test_folds_that_share_train_rows_tell_less_of_the_fits():
+    """By hand: s² = .08, of which rows explain nothing; (1/2 + 1/4) of it instead of 1/2."""
+    shared, alone = (pooled_interval(_folds([0.0, 0.0], ratio)) for ratio in (0.25, 0.0))
+    assert (shared.high - shared.low) / (alone.high - alone.low) == pytest.approx(1.5**0.5)
+
+
+def test_few_rows_that_carry_the_variance_leave_few_degrees_of_freedom():
+    """By hand: of 40 rows 4 add ±1/4 each, ΣC⁴ = 4/256 and V = 1/4, so 2V²/(ΣC⁴ − V²/40) = 80/9."""
+    moved = [0.5, -0.5, *[0.0] * 18]
+    folds = [FoldDifference(0.3, f.moved, f.clusters) for f in _folds(moved)]
+    half = stats.t.ppf(0.975, 80 / 9) * np.sqrt(40 / 39 * 0.25)
+    found = pooled_interval(folds)
+    assert found.high - found.low == pytest.approx(2 * half)
