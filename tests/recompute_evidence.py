@@ -1,15 +1,17 @@
 """Rebuild scores, intervals and verdicts of recorded results without any code of chemdl.
 
-``python tests/recompute_evidence.py [folder]`` reads every card below the folder (data/results)
-with its predictions, and data/claims.yml, prints what differs, and exits with 1 where something
-does. Other formulas lead to the same numbers: influence values are DeLong's placements by midranks,
-sums over pairs for the average precision, and for all else the delta method by complex steps
-through sums over rows. A bootstrap is held against the normal theory of the same rows, within 15 %
-of its width. Not redone: scores and intervals of the metrics in ``NOT_REDONE``.
+``python tests/recompute_evidence.py [cards [store]]`` reads every card in a folder
+(data/results/full), the replicas that it was derived from (data/results/replicas) and
+data/claims.yml, prints what differs, and exits with 1 where something does. Other formulas lead to
+the same numbers: influence values are DeLong's placements by midranks, sums over pairs for the
+average precision, and for all else the delta method by complex steps through sums over rows. A
+bootstrap is held against the normal theory of the same rows, within 15 % of its width. Not redone:
+scores and intervals of the metrics in ``NOT_REDONE``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -20,10 +22,13 @@ from scipy import stats
 from sklearn import metrics as sk
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "data" / "results"
+PROVENANCE = ("environment", "created")  # of a replica, and no part of a card's row
 NOT_REDONE = ("bedroc", "enrichment_1", "sov", "precision_l5")
 ERRORS = ("rmse", "mae", "angle_error")  # lower is better, and the margin 3 % of the rival's value
 MARGINS = {"r2": 0.02, "pearson_r": 0.02, "pearson_r2": 0.02, "r_exposed": 0.02}
 MARGINS |= {"q3": 0.5, "q8": 0.5, "q2_exposed": 0.5}
+BY_CLASS = ("roc_auc", "pr_auc", "balanced_accuracy")  # means over positives, over negatives
 ABOUT = {"q3": "q3", "q8": "q8", "q2_exposed": "exposed", "r_exposed": "exposed"}
 
 
@@ -96,6 +101,19 @@ def influence(metric, y, p):
     return slopes @ rows if np.isfinite(slopes).all() else np.zeros(len(y))
 
 
+def left_out(metric, y, moved, groups):
+    """Return the same where a row's group is left out for good: a jackknife's values.
+
+    The mean of the rest is off by the group's influence, divided by the share of rows that stay.
+    """
+    out = moved.copy()
+    for side in (y == 1, y != 1) if metric in BY_CLASS else (np.ones(len(y), bool),):
+        _, of, sizes = np.unique(groups[side], return_inverse=True, return_counts=True)
+        stay = 1 - sizes / side.sum()
+        out[side] /= np.where(stay > 0, stay, 1)[of]
+    return out
+
+
 def around(centre, parts):
     """Return centre and bounds of Student's interval; parts are (variance, degrees of freedom)."""
     variance = sum(v for v, _ in parts)
@@ -122,20 +140,48 @@ def signed_rank(values):
     return np.median(walsh), walsh[left_out - 1], walsh[-left_out]
 
 
-class Card:
-    """A card, its predictions, and the intervals that follow from them."""
+def stored(path):
+    """Return the arrays of a file of the store, and what it says of them."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    return arrays, json.loads(arrays.pop("content").item())
 
-    def __init__(self, path):
+
+class Card:
+    """A card, the replicas in the store, and the intervals that follow from them."""
+
+    def __init__(self, path, store):
         self.content = json.loads(path.read_text("utf-8"))
-        with np.load(path.with_suffix(".npz")) as stored:
-            self.arrays = dict(stored)
-        self.targets = self.arrays["targets"].astype(float)
-        self.folds = self.content["protocol"]["folds"]
-        self.rows = {
-            (r["model"], r["condition"], r["repeat"], r["fold"]): r for r in self.content["scores"]
-        }
-        first = self.content["scores"][0]["values"] if self.content["scores"] else {"": {}}
-        self.tasks, self.known = list(next(iter(first.values()))), {}
+        self.folder = store / path.stem
+        self.arrays, self.header = stored(self.folder / "study.npz")
+        self.targets, self.tasks = self.arrays["targets"].astype(float), self.header["tasks"]
+        self.folds = self.header["protocol"]["folds"]
+        self.group = self.arrays.get("clusters", self.arrays.get("units"))
+        self.facts, self.known, self.slopes = {}, {}, {}
+        for model in sorted({file.parent.name for file in self.folder.glob("*/*/*.npz")}):
+            self.read_model(model)
+
+    def read_model(self, model):
+        """Take each condition's replicas of the design if one repeat is whole, else the preset."""
+        found = {"design": {}, "preset": {}}
+        for edition, files in found.items():
+            for file in sorted((self.folder / edition / model).glob("[!.]*.npz")):
+                condition, repeat = file.stem.rsplit("-", 1)
+                files.setdefault(condition, {})[int(repeat)] = stored(file)
+        for condition in found["design"] | found["preset"]:
+            design, preset = (files.get(condition, {}) for files in found.values())
+            whole = any(len(content["replicas"]) >= self.folds for _, content in design.values())
+            for repeat, (predicted, content) in (design if whole else preset).items():
+                for fold, facts in content["replicas"].items():
+                    key = (model, condition, repeat, int(fold))
+                    rows = self.arrays[f"test/{repeat}/{fold}"]
+                    units = self.arrays["units"][rows] if "units" in self.arrays else rows
+                    facts["n_test"] = len(set(units.tolist()))
+                    self.facts[key] = {k: facts[k] for k in facts if k not in PROVENANCE}
+                    self.arrays["/".join(map(str, key))] = predicted[fold]
+
+    def names(self, rows):
+        return rows if self.group is None else self.group[rows]
 
     def pair(self, key, task):
         """Return test rows with a label of this task, labels and predictions."""
@@ -152,9 +198,19 @@ class Card:
             self.known[key, metric, task] = score(metric, y, p) if about else np.nan
         return self.known[key, metric, task]
 
+    def moved(self, key, metric, task):
+        """Return what each test row adds to a replica's metric, 0 where it has no label."""
+        if (key, metric, task) not in self.slopes:
+            kept, y, p = self.pair(key, task)
+            rows = self.arrays["test/{2}/{3}".format(*key)]
+            out = np.zeros(len(kept))
+            out[kept] = left_out(metric, y, influence(metric, y, p), self.names(rows[kept]))
+            self.slopes[key, metric, task] = out
+        return self.slopes[key, metric, task]
+
     def places(self, *models, condition):
         """Return (repeat, fold) of the whole repeats of all these models."""
-        has = [{k[2:] for k in self.rows if k[:2] == (m, condition)} for m in models]
+        has = [{k[2:] for k in self.facts if k[:2] == (m, condition)} for m in models]
         shared = sorted(set.intersection(*has))
         return [p for p in shared if sum(q[0] == p[0] for q in shared) >= self.folds]
 
@@ -166,11 +222,11 @@ class Card:
         ]), self.ratios(model, condition, places)  # fmt: skip
 
     def ratios(self, model, condition, places):
-        rows = [self.rows[(model, condition, *p)] for p in places]
-        return [row["n_test"] / row["n_train"] for row in rows]
+        of = [self.facts[(model, condition, *p)] for p in places]
+        return np.array([facts["n_test"] / facts["n_train"] for facts in of])
 
     def differences(self, a, b, metric, condition, tasks=None):
-        """Return of each fold: place, difference, and the influence of each test row."""
+        """Return of each fold: place, difference, its test rows, and what each of them adds."""
         sign, out = (-1 if metric in ERRORS else 1), []
         for place in self.places(a, b, condition=condition):
             keys = [(model, condition, *place) for model in (a, b)]
@@ -180,9 +236,8 @@ class Card:
                 x, y = (self.score(key, metric, task) for key in keys)
                 if np.isfinite(x) and np.isfinite(y):
                     values.append(sign * (x - y))
-                    for key, side in zip(keys, (sign, -sign), strict=True):
-                        kept, labels, p = self.pair(key, task)
-                        moved[kept] += side * influence(metric, labels, p)
+                    ours, theirs = (self.moved(key, metric, task) for key in keys)
+                    moved += sign * (ours - theirs)
             kept = np.isfinite(
                 self.targets[rows][:, [self.tasks.index(t) for t in tasks or self.tasks]]
             )
@@ -191,27 +246,33 @@ class Card:
                 out.append((place, np.mean(values), rows[used], moved[used] / len(values)))
         return out
 
-    def pooled(self, found):
-        """The interval on this data set: influence pooled over clusters, and the fits' variance."""
-        group = self.arrays.get("clusters", self.arrays.get("units"))
+    def pooled(self, found, ratios):
+        """The interval on this data set: what clusters add, pooled, and the fits' variance.
+
+        What folds differ by beyond their own clusters falls off with 1/J + n_test/n_train. A sum
+        of G squares has at most as many degrees of freedom as clusters of these sizes, and as a
+        chi-squared sum with their coefficient of variation: 2 G / cv². A bootstrap knows neither.
+        """
         values = np.array([value for _, value, _, _ in found])
-        of = [rows if group is None else group[rows] for _, _, rows, _ in found]
         total, sizes, within = {}, {}, []
-        for names, (*_, moved) in zip(of, found, strict=True):
+        for _, _, rows, moved in found:
             own = {}
-            for name, c in zip(names.tolist(), moved.tolist(), strict=True):
+            for name, c in zip(self.names(rows).tolist(), moved.tolist(), strict=True):
                 own[name] = own.get(name, 0.0) + c
                 sizes[name] = sizes.get(name, 0) + 1
             for name, c in own.items():
                 total[name] = total.get(name, 0.0) + c / len(found)
             within.append(sum(c * c for c in own.values()))
-        n = np.array(list(sizes.values()), float)
-        by_rows = len(n) / (len(n) - 1) * sum(c * c for c in total.values())
+        n, squares = np.array(list(sizes.values()), float), np.array(list(total.values())) ** 2
+        by_rows = len(n) / (len(n) - 1) * squares.sum()
         one_set = all(np.array_equal(found[0][2], rows) for _, _, rows, _ in found)
-        explained = 0 if one_set else np.mean(within)
-        by_fits = max(0, values.var(ddof=1) - explained) / len(found) if len(found) > 1 else 0
-        freedom = len(n) - 1 if one_set else max(1, n.sum() ** 2 / (n**2).sum() - 1)
-        return around(values.mean(), [(by_rows, freedom), (by_fits, max(1, len(found) - 1))])
+        explained, shared = (0, 0) if one_set else (np.mean(within), np.mean(ratios))
+        left = values.var(ddof=1) - explained if len(found) > 1 else 0
+        freedom = len(n) - 1 if one_set else n.sum() ** 2 / (n**2).sum() - 1
+        if squares.var() > 0 and not one_set:
+            freedom = min(freedom, 2 * len(n) * squares.mean() ** 2 / squares.var())
+        by_fits = (1 / len(found) + shared) * max(0, left), max(1, len(found) - 1)
+        return around(values.mean(), [(by_rows, max(1, freedom)), by_fits])
 
     def interval(self, a, b, metric, condition, unit):
         """Return both intervals, and whether the first is held against a bootstrap."""
@@ -225,10 +286,10 @@ class Card:
             interval = corrected(each, 1 / (len(each) - 1))
             return interval, interval, False
         bootstrapped = len(found) < 2 or all(np.array_equal(found[0][2], f[2]) for f in found)
-        if unit != "fold" or bootstrapped:
-            return self.pooled(found), None, True
         ratios = self.ratios(a, condition, [place for place, *_ in found])
-        return self.pooled(found), corrected([f[1] for f in found], ratios), False
+        if unit != "fold" or bootstrapped:
+            return self.pooled(found, ratios), None, True
+        return self.pooled(found, ratios), corrected([f[1] for f in found], ratios), False
 
 
 def word_of(low, high, reported, margin):
@@ -268,7 +329,7 @@ def expected(card, claim, row):
     metric, condition, reported = test["metric"], test["condition"], claim.get("reported") or {}
     models = [m for m in (test["a"], test["b"]) if m]
     scored = [m["name"] for m in card.content["metrics"]]
-    has = {key[:2] for key in card.rows}
+    has = {key[:2] for key in card.facts}
     if metric not in scored or any((m, condition) not in has for m in models):
         return "not run", None, None, False
     if too_little(card, claim, test, models):
@@ -277,7 +338,11 @@ def expected(card, claim, row):
     margin = MARGINS.get(metric, 0.01)
     if claim["kind"] == "count":
         each = [card.differences(*models, metric, condition, [t]) for t in card.tasks]
-        each = [card.pooled(own) for own in each if own and (len(own) > 1 or card.folds == 1)]
+        each = [
+            card.pooled(own, card.ratios(models[0], condition, [place for place, *_ in own]))
+            for own in each
+            if own and (len(own) > 1 or card.folds == 1)
+        ]
         n = len(each)
         if n < 6:
             return "partial", None, None, False
@@ -310,9 +375,14 @@ def level(card, test, reported, share, margin):
     return word_of_level(low, high, margin), found
 
 
-def check_card(path, claims):
-    """Yield what differs between a card and what follows from its predictions."""
-    card, name = Card(path), path.stem
+def check_card(path, claims, store):
+    """Yield what differs between a card and what follows from its replicas."""
+    card, name = Card(path, store), path.stem
+    for what in card.header.keys() - {"tasks"}:
+        if card.content.get(what) != card.header[what]:
+            yield f"{name}: its {what} is not that of the store"
+    if card.content["predictions"]["sha256"] != sha256(card.folder):
+        yield f"{name}: its replicas are not those that the store has now"
     if not card.content.get("judged_under"):
         yield f"{name}: its verdicts were not derived under this rule"
         return
@@ -334,8 +404,23 @@ def check_card(path, claims):
             yield from check_verdict(card, f"{name}: {claim['id']}", claim, judged[claim["id"]])
 
 
+def sha256(folder):
+    """Return the hash over the names and contents of a study's files."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("[!.]*.npz")):
+        digest.update(str(path.relative_to(folder.parent)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def check_scores(card, name):
-    for key, row in card.rows.items():
+    place = ("model", "condition", "repeat", "fold")
+    rows = {tuple(row[k] for k in place): row for row in card.content["scores"]}
+    for lone in sorted(rows.keys() ^ card.facts.keys()):
+        yield f"{name}: {lone} stands in the card or in the store alone"
+    for key in rows.keys() & card.facts.keys():
+        row, facts = rows[key], card.facts[key]
+        for what in (what for what in facts if row.get(what) != facts[what]):
+            yield f"{name}: {what} of {key} is {row.get(what)}, in the store {facts[what]}"
         for metric, by_task in row["values"].items():
             for task, value in by_task.items() if metric not in NOT_REDONE else ():
                 ours, theirs = card.score(key, metric, task), np.nan if value is None else value
@@ -365,21 +450,21 @@ def check_verdict(card, what, claim, row):
     yield from intervals_differ(f"{what}, of the methods", methods, row["methods"])
 
 
-def check(folder, claims=ROOT / "data" / "claims.yml"):
-    """Return what differs in the cards below a folder, a line each."""
+def check(folder, store=RESULTS / "replicas", claims=ROOT / "data" / "claims.yml"):
+    """Return what differs in the cards of a folder, a line each."""
     records = yaml.load(
         Path(claims).read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     )
-    paths = sorted(Path(folder).rglob("[!.]*.json"))
-    return [line for path in paths for line in check_card(path, records)]
+    paths = sorted(Path(folder).glob("[!.]*.json"))
+    return [line for path in paths for line in check_card(path, records, Path(store))]
 
 
-def main(folder):
-    """Print what differs below a folder; return 1 where something does."""
-    lines = check(folder)
+def main(folder=RESULTS / "full", store=RESULTS / "replicas"):
+    """Print what differs in the cards of a folder; return 1 where something does."""
+    lines = check(folder, store)
     print("\n".join([*lines, f"{len(lines)} differences"]))
     return int(bool(lines))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ROOT / "data" / "results"))
+    sys.exit(main(*sys.argv[1:]))

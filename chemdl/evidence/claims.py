@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -201,7 +199,7 @@ class Claim(Record):
 
     @property
     def contrast(self) -> str:
-        """What is measured: study, metric, condition and models, in whatever order; "" untested.
+        """The study, metric, condition and models of the measurement, ordered; empty if untested.
 
         Claims of equal contrast rest on one measurement, whichever side each of them favours.
         """
@@ -342,17 +340,6 @@ def orphans(claims: Iterable[Claim], chapters: Collection[str] = CHAPTERS) -> li
         if claim.chapter not in chapters:
             found.append(f"{claim.id}: {UnknownNameError('chapter', claim.chapter, chapters)}")
     return found
-
-
-def record_sha256(claim: Claim) -> str:
-    """Return the SHA-256 of a claim's record, by which a result says what it was judged by.
-
-    It is taken over the record's values as JSON with sorted keys. Values that the form fills in
-    where a record says nothing are left out: a new field in the form changes no hash.
-    """
-    values = claim.model_dump(mode="json", exclude_defaults=True)
-    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def table(claims: Iterable[Claim]) -> list[dict[str, str]]:

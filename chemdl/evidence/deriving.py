@@ -157,7 +157,7 @@ def _scores(
                 "value": float(np.mean(known)) if known else None,
                 "values": values,
                 **{k: v for k, v in facts.items() if k not in ("environment", "created")},
-                "n_test": len(test),
+                "n_test": len(test) if units is None else len(np.unique(units)),
             }
         )
     return rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from chemdl.evidence import metrics
 from chemdl.evidence import statistics as stats
-from chemdl.evidence.claims import Claim, Test, for_study, record_sha256
+from chemdl.evidence.claims import Claim, Test, for_study
 from chemdl.evidence.comparisons import (
     SEVERAL,
     Evidence,
@@ -80,6 +82,17 @@ def provenance(study: str) -> dict[str, Any]:
         "rule_sha256": rule_sha256(),
         "claims": {claim.id: record_sha256(claim) for claim in for_study(study)},
     }
+
+
+def record_sha256(claim: Claim) -> str:
+    """Return the SHA-256 of a claim's record, by which a result says what it was judged by.
+
+    It is taken over the record's values as JSON with sorted keys. Values that the form fills in
+    where a record says nothing are left out: a new field in the form changes no hash.
+    """
+    values = claim.model_dump(mode="json", exclude_defaults=True)
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _units_of_claims(study: str) -> list[str]:

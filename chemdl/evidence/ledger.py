@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chemdl.evidence.card import VerdictRow
-from chemdl.evidence.claims import Claim, load_claims, record_sha256
+from chemdl.evidence.claims import Claim, load_claims
+from chemdl.evidence.judging import record_sha256
 from chemdl.evidence.result import Result, find_results, read_result
 from chemdl.evidence.statistics import benjamini_hochberg
 from chemdl.evidence.verdicts import MEANING, WORDS, rule_sha256, was_source_right
@@ -79,7 +80,7 @@ class Row:
 
     @property
     def source_was_right(self) -> str:
-        """Whether the verdict bears out what the source says: yes, in part, no, or empty."""
+        """Whether the verdict bears out what the source says (yes, in part, no), or empty."""
         return was_source_right(self.verdict, self.claim.favours)
 
     @property

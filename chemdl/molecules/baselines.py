@@ -77,9 +77,9 @@ class _OverMolecules(TaskwiseBaseline):
         if self.representation not in ("bits", "counts"):
             raise UnknownNameError("representation", self.representation, REPRESENTATIONS)
         ecfp = ECFP(counts=self.representation == "counts").transform(X)
-        # A forest of classes finds the same splits in sparse columns, seven times as fast, and linear
-        # models gain as much. A forest of values breaks ties otherwise there, and boosting needs
-        # dense rows; both read bytes.
+        # A forest of classes finds the same splits in sparse columns, seven times as fast, and
+        # linear models gain as much. A forest of values breaks ties otherwise there, and boosting
+        # needs dense rows; both read bytes.
         return sparse.csr_matrix(ecfp, dtype=np.float32) if self._takes_sparse_rows else ecfp
 
     def _fitted_blocks(self, X: Sequence[str]) -> Callable[[np.ndarray], Any]:

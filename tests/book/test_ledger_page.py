@@ -28,13 +28,14 @@ def test_what_a_claim_says_cannot_break_its_table(ledger_claims, recorded):
     text = ledger_page.claims_text(ledger_rows(claims=ledger_claims), {})
     line = next(line for line in text.splitlines() if "costs" in line)
     assert r"Nets \| forests: \*0\* costs \$5 and \<b\>" in line
-    assert len(re.findall(r"(?<!\\)\|", line)) == 5
+    assert len(re.findall(r"(?<!\\)\|", line)) == 7
 
 
 def test_the_start_page_says_how_much_was_tested(ledger_claims, recorded):
     text = ledger_page.found_text(ledger_rows(claims=ledger_claims))
-    assert "**4 claims**" in text and "Tested so far: **2**" in text
-    assert "Full studies that bear the claim out: 1 of 2" in text
+    assert "**4 claims**" in text and "2 were tested so far" in text
+    assert "counted once: 1 confirmed, 1 reversed." in text
+    assert "*Was the source right:* 1 yes, 1 no." in text
     name = next(iter(ledger_claims))
     assert f"[{name}](#{name.lower()})" in text
 

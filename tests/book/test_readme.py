@@ -34,8 +34,8 @@ def test_the_readme_gets_table_and_figure_once(project):
     assert [path.name for path in changed] == ["verdicts.png", "README.md"]
     text = (project / "README.md").read_text(encoding="utf-8")
     assert text.startswith("# Title") and text.endswith("The end.\n") and "old" not in text
-    assert "2 claims have a verdict, all by full studies (1 confirmed, 1 reversed)." in text
-    assert "+0.040 [+0.030, +0.050] | full | confirmed |" in text
+    assert "Final: 1 confirmed, 1 reversed." in text
+    assert "+0.040 [+0.030, +0.050] | — | yes | confirmed |" in text
     assert is_current(project)
     assert readme.write_readme(project) == []
 

@@ -18,6 +18,7 @@ import yaml
 from chemdl import data as datasets
 from chemdl.evidence import claims, metrics
 from chemdl.evidence.claims import Claim, ClaimError
+from chemdl.evidence.judging import record_sha256
 from chemdl.learn.models import find_model
 
 BIBLIOGRAPHY = Path(__file__).resolve().parents[2] / "references.bib"
@@ -353,18 +354,18 @@ def test_a_contrast_is_the_same_from_either_side(record: dict[str, Any]) -> None
 
 def test_a_record_is_known_by_its_hash(record: dict[str, Any]) -> None:
     """It is that of what the record says, in whatever order; what it leaves open does not count."""
-    first = claims.record_sha256(claims.parse(record))
+    first = record_sha256(claims.parse(record))
     assert re.fullmatch("[0-9a-f]{64}", first)
     backwards = dict(reversed(record.items()))
     filled = record | {"in_review": "not read", "withdrawn": False}
-    assert claims.record_sha256(claims.parse(backwards)) == first
-    assert claims.record_sha256(claims.parse(filled)) == first
+    assert record_sha256(claims.parse(backwards)) == first
+    assert record_sha256(claims.parse(filled)) == first
     changes: list[dict[str, Any]] = [
         {"statement": "A net beats a wood."}, {"notes": "n = 3"},
         {"test": record["test"] | {"fidelity": "exact"}},
         {"test": record["test"] | {"margin": 0.02}},
     ]  # fmt: skip
-    hashes = {claims.record_sha256(claims.parse(record | change)) for change in changes}
+    hashes = {record_sha256(claims.parse(record | change)) for change in changes}
     assert len(hashes) == 4 and first not in hashes
 
 

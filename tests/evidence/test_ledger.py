@@ -7,7 +7,8 @@ import pytest
 from chemdl.evidence import ledger
 from chemdl.evidence import statistics as stats
 from chemdl.evidence.card import VerdictRow
-from chemdl.evidence.claims import Claim, Names, Reported, record_sha256
+from chemdl.evidence.claims import Claim, Names, Reported
+from chemdl.evidence.judging import record_sha256
 from chemdl.evidence.verdicts import rule_sha256
 
 

@@ -14,6 +14,7 @@ from chemdl.evidence import claims, judging, metrics, splits
 from chemdl.evidence.card import ScoreRow
 from chemdl.evidence.conditions import Condition
 from chemdl.evidence.fitting import on_device, seeded, storable
+from chemdl.evidence.judging import record_sha256
 from chemdl.evidence.result import Result, read_result
 from chemdl.evidence.study import Study
 from chemdl.evidence.tuning import FULL_TRIALS
@@ -353,7 +354,7 @@ def test_claims_of_the_study_are_judged(
     # It ran under the rule and the records that judge it; a claim that is changed later is seen.
     card = result.card
     assert card.ran_under == card.judged_under
-    assert card.ran_under.claims == {c.id: claims.record_sha256(c) for c in tested}
+    assert card.ran_under.claims == {c.id: record_sha256(c) for c in tested}
     assert card.ran_under.rule_sha256 == rule_sha256()
 
 
