@@ -76,11 +76,11 @@ def test_a_comparison_by_hand(by_hand: Evidence) -> None:
     found = compare(by_hand, "a", "b", "mae")
     # Differences b − a by row: fold 0: 1, 3, mean 2; fold 1: 0, −1, 4, mean 1.
     assert found["difference"] == pytest.approx(1.5)
-    first, second = np.array([-1.0, 1.0]) / 2, np.array([-1.0, -2.0, 3.0]) / 3
-    pooled = np.concatenate([first, second]) / 2
-    by_rows = 5 / 4 * (pooled**2).sum()
-    explained = ((first**2).sum() + (second**2).sum()) / 2
-    assert explained > 0.5  # than the folds' variance: nothing is left for the fits
+    # Without one row the means are 3, 1 and 1.5, 2, −.5: they lose −1, 1 and −.5, −1, 1.5. Half of
+    # each, over two folds, has the squares .25, .25, .0625, .25, .5625, whose sum is 1.375. By
+    # moments it has 2 · 1.375² / (.5078 − 1.375²/5) = 29 degrees of freedom, by the sizes 4.
+    by_rows = 5 / 4 * 1.375
+    # The rows of a fold explain (2 + 3.5)/2, more than s² = .5: nothing is left for the fits.
     half = scipy_stats.t.ppf(0.975, 4) * math.sqrt(by_rows)
     assert (found["low"], found["high"]) == pytest.approx((1.5 - half, 1.5 + half))
     assert "influence values of 5 clusters pooled over 2 folds" in found["method"]
@@ -94,6 +94,31 @@ def test_a_comparison_by_hand(by_hand: Evidence) -> None:
     assert methods["value"] == pytest.approx(1.5)
     assert (methods["low"], methods["high"]) == pytest.approx((1.5 - half, 1.5 + half))
     assert "Nadeau" in methods["method"]
+
+
+def test_what_fits_add_falls_off_with_the_shared_train_rows(by_hand: Evidence) -> None:
+    """The second fold's differences as before, those of the first 9 and 11."""
+    by_hand.predictions.arrays["b/all/0/0"][:] = [[10.0], [13.0]]
+    by_hand.scores[2]["values"]["mae"]["t"] = 11.5
+    found = compare(by_hand, "a", "b", "mae")
+    # Means 10 and 1, s² = 40.5; the rows explain 2.75 of it as before, and n_test/n_train = 1/4.
+    rows, fits = 5 / 4 * 1.375, (1 / 2 + 1 / 4) * (40.5 - 2.75)
+    freedom = (rows + fits) ** 2 / (rows**2 / 4 + fits**2 / 1)
+    half = scipy_stats.t.ppf(0.975, freedom) * math.sqrt(rows + fits)
+    assert found["difference"] == pytest.approx(5.5)
+    assert (found["low"], found["high"]) == pytest.approx((5.5 - half, 5.5 + half))
+
+
+def test_a_cluster_is_left_out_as_one(by_hand: Evidence) -> None:
+    """Without rows 1 and 2 the mean of the second fold is 4: they lose −3, row 4 loses 1.5."""
+    known = dataclasses.replace(by_hand.predictions, clusters=np.array([0, 1, 1, 2, 3]))
+    found = compare(dataclasses.replace(by_hand, predictions=known), "a", "b", "mae")
+    # Half of −1, 1, −3 and 1.5 have the squares .25, .25, 2.25 and .5625: 3.3125 in all. By the
+    # sizes there are 5²/7 − 1 degrees of freedom, by moments 2 · 3.3125² / (5.5039 − 3.3125²/4).
+    freedom = 25 / 7 - 1
+    assert freedom < 2 * 3.3125**2 / (5.50390625 - 3.3125**2 / 4)
+    half = scipy_stats.t.ppf(0.975, freedom) * math.sqrt(4 / 3 * 3.3125)
+    assert (found["low"], found["high"]) == pytest.approx((1.5 - half, 1.5 + half))
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "pr_auc", "brier", "bedroc"])

@@ -210,7 +210,7 @@ def test_a_scorer_of_ones_own_is_seen() -> None:
         functools.partial(np.power, 2),
         functools.partial(functools.partial(np.power, 2), dtype=np.float64),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", "partial"),
 )
 def test_functions_of_known_packages_keep_a_key(function: Any) -> None:
     models = [

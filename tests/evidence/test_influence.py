@@ -9,7 +9,13 @@ import pytest
 from scipy import stats as scipy_stats
 
 import chemdl  # noqa: F401  registers the metrics of every domain
-from chemdl.evidence.influence import _CLOSED, FoldDifference, contributions, pooled_interval
+from chemdl.evidence.influence import (
+    _CLOSED,
+    FoldDifference,
+    contributions,
+    deletions,
+    pooled_interval,
+)
 from chemdl.evidence.intervals import Interval
 from chemdl.evidence.metrics import METRICS, Metric
 
@@ -112,6 +118,24 @@ def test_a_model_without_errors_is_moved_by_nothing() -> None:
     y = np.arange(5.0)
     for name in ("rmse", "mae", "r2"):
         assert contributions(name, y, y).tolist() == [0.0] * 5
+
+
+# --- what is lost without a cluster ---------------------------------------------------------------
+
+
+def test_positives_and_negatives_of_a_cluster_are_left_out_each_of_their_own() -> None:
+    y, p = np.array([1.0, 1, 1, 0, 0, 0, 0, 0]), np.linspace(0.9, 0.1, 8)[[0, 3, 5, 1, 2, 4, 6, 7]]
+    found = deletions("roc_auc", y, p, clusters=np.array([0, 1, 1, 1, 2, 3, 4, 5]))
+    factors = np.array([3 / 2, 3, 3, 5 / 4, 5 / 4, 5 / 4, 5 / 4, 5 / 4])
+    np.testing.assert_allclose(found, factors * contributions("roc_auc", y, p))
+
+
+def test_units_are_left_out_where_there_are_no_clusters() -> None:
+    y, p = drawn("mae", 30, False, 4)
+    units = np.arange(30) // 3
+    alone, whole = deletions("mae", y, p), deletions("mae", y, p, units)
+    np.testing.assert_allclose(alone, contributions("mae", y, p) * 30 / 29)
+    np.testing.assert_allclose(whole, contributions("mae", y, p, units) * 30 / 27)
 
 
 # --- pooled intervals -----------------------------------------------------------------------------
