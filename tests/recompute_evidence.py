@@ -304,6 +304,16 @@ def word_of(low, high, reported, margin):
     return "below reported" if reported is not None and high < reported else "undecided"
 
 
+def bears_out(word, methods, margin):
+    """Say whether the interval of the methods has the same sign, or lies within the margin too."""
+    if methods is None or word in ("undecided", "below reported"):
+        return None
+    _, low, high = methods
+    if word == "equivalent":
+        return bool(max(-low, high) < margin)
+    return bool(high < 0 if word == "reversed" else low > 0)
+
+
 def word_of_level(low, high, margin):
     """The rule for ours minus the reported value, positive is better."""
     if low > 0 and high >= margin:
@@ -324,16 +334,17 @@ def too_little(card, claim, test, models):
 
 
 def expected(card, claim, row):
-    """Return the word, the estimate, the interval of the methods, and if it is a bootstrap."""
+    """Return the word, the estimate, the interval of the methods, if that bears the word out, and
+    if the estimate is a bootstrap's."""
     test = {"condition": "all", "margin": None, "level": None, **claim["test"]}
     metric, condition, reported = test["metric"], test["condition"], claim.get("reported") or {}
     models = [m for m in (test["a"], test["b"]) if m]
     scored = [m["name"] for m in card.content["metrics"]]
     has = {key[:2] for key in card.facts}
     if metric not in scored or any((m, condition) not in has for m in models):
-        return "not run", None, None, False
+        return "not run", None, None, None, False
     if too_little(card, claim, test, models):
-        return "partial", None, None, False
+        return "partial", None, None, None, False
     share = 0.03 if metric in ERRORS else 0
     margin = MARGINS.get(metric, 0.01)
     if claim["kind"] == "count":
@@ -345,19 +356,20 @@ def expected(card, claim, row):
         ]
         n = len(each)
         if n < 6:
-            return "partial", None, None, False
+            return "partial", None, None, None, False
         low, high = sum(e[1] > 0 for e in each) / n, 1 - sum(e[2] < 0 for e in each) / n
         a, b = reported["a"], reported["b"]
         word = word_of(low - 0.5, high - 0.5, a / (a + b) - 0.5, 0.1)
-        return word, (sum(e[0] > 0 for e in each) / n, low, high), None, card.folds == 1
+        return word, (sum(e[0] > 0 for e in each) / n, low, high), None, None, card.folds == 1
     if test["b"] is None:
-        return *level(card, test, reported, share, margin), None, False
+        return *level(card, test, reported, share, margin), None, None, False
     own, methods, bootstrap = card.interval(*models, metric, condition, test["unit"])
     rival = card.level(test["b"], metric, condition)[0]
     margin = test["margin"] or (share * abs(np.nanmean(rival)) if share else margin)
     recorded = row["estimate"]
     low, high = (recorded["low"], recorded["high"]) if bootstrap and recorded else own[1:]
-    return word_of(low, high, reported.get("difference"), margin), own, methods, bootstrap
+    word = word_of(low, high, reported.get("difference"), margin)
+    return word, own, methods, bears_out(word, methods, margin), bootstrap
 
 
 def level(card, test, reported, share, margin):
@@ -441,11 +453,13 @@ def intervals_differ(what, ours, theirs, width=1e-3):
 
 
 def check_verdict(card, what, claim, row):
-    word, own, methods, bootstrap = expected(card, claim, row)
+    word, own, methods, holds, bootstrap = expected(card, claim, row)
     analogue = claim["test"]["fidelity"] not in ("exact", "near")
     word = "analogue" if analogue and own else word
     if row["verdict"] != word:
         yield f"{what} is {row['verdict']}, recomputed {word}"
+    if row["holds_elsewhere"] != holds:
+        yield f"{what} holds elsewhere: {row['holds_elsewhere']}, recomputed {holds}"
     yield from intervals_differ(what, own, row["estimate"], 0.15 if bootstrap else 1e-3)
     yield from intervals_differ(f"{what}, of the methods", methods, row["methods"])
 

@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "tests" / "recompute_evidence.py"
 CARDS = ROOT / "data" / "results" / "full"
 STORE = ROOT / "data" / "results" / "replicas"
-# Folds, scaffolds with a level, folds with several tasks, left-out targets, a fixed test set with
-# seeds and both editions, and chains with a level.
+# Folds, clusters, folds with several tasks, left-out targets, a fixed test set with seeds in both
+# editions, and chains with a level.
 STUDIES = (
     "steels_published", "bace_scaffold", "clintox_random", "dude_docking", "pdbbind_2016",
     "qian_sejnowski",
@@ -83,6 +83,10 @@ CHANGES: dict[str, tuple[str, Change]] = {
     "a verdict": (
         "MBENCH-steels is reversed, recomputed ",
         lambda card: card["verdicts"][0].update(verdict="reversed"),
+    ),
+    "what the methods say": (
+        "holds elsewhere: False, recomputed True",
+        lambda card: card["verdicts"][0].update(holds_elsewhere=False),
     ),
     "a verdict taken out": (
         "MBENCH-steels stands in the claims or in the card alone",
