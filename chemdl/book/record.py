@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -71,13 +72,17 @@ def _side_by_side(count: int, minutes: float, only: Sequence[str], device: str) 
     command += ["--only", *only] if only else []
     environment = {**os.environ, **dict.fromkeys(_ONE_THREAD, "1"), "CHEMDL_RECORD_WORKER": "1"}
     processes = [subprocess.Popen(command, env=environment) for _ in range(count)]
+    # A stop loses the replicas in hand, and nothing else; nobody is left behind at work.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for process in processes:
             process.wait()
     except KeyboardInterrupt:
-        # They have had the signal as well: what they hold in hand is lost, and nothing else.
         for process in processes:
+            process.terminate()
             process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def plan(only: Sequence[str] = ()) -> str:
