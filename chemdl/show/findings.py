@@ -31,7 +31,7 @@ def finding(
     condition: str = "all",
     folder: Path | None = None,
 ) -> None:
-    """Show what a study found, as a sentence or two that any notebook's front end can set.
+    """Show what a study found: Markdown, a sentence or two that :func:`sentence` makes.
 
     Parameters
     ----------
@@ -50,10 +50,6 @@ def finding(
     ------
     UnknownNameError
         If the metric is none of the study's, or a name is that of no model.
-
-    See Also
-    --------
-    sentence : what is shown.
     """
     from IPython.display import Markdown, display
 
@@ -85,7 +81,7 @@ def sentence(
     if name not in result.metrics:
         raise UnknownNameError(f"metric of {result.study}", name, result.metrics)
     models = [a] if b is None else [a, b]
-    where = f"**{result.study}**" + ("" if condition == "all" else f" ({condition})")
+    where = f"**{result.study}**" + ("" if condition == "all" else f", condition `{condition}`")
     absent = [model for model in models if not result.replicas(model, condition)]
     if absent:
         known = {*every_name(), *result.models}
@@ -137,7 +133,7 @@ def _apart(row: ComparisonRow, values: str, margin: float) -> str:
         low, high = sorted((sign * row.methods.low, sign * row.methods.high))
         interval = f"({number(low)} to {number(high)})"
         text += (
-            f" It holds for another sample of this size too {interval}."
+            f" The sign holds for another sample of this size too {interval}."
             if low > 0
             else f" It holds for this sample only; for another of this size it is open {interval}."
         )
@@ -155,8 +151,8 @@ def _not_apart(row: ComparisonRow, values: str, margin: float) -> str:
             f"{number(margin)}."
         )
     return (
-        f"`{row.a}` against `{row.b}` is undecided: {found} (plus favours `{row.a}`). It holds "
-        f"zero and reaches beyond the margin of {number(margin)}."
+        f"`{row.a}` against `{row.b}` is undecided: {found} (plus favours `{row.a}`). The interval "
+        f"holds zero and reaches beyond the margin of {number(margin)}."
     )
 
 
@@ -192,7 +188,7 @@ def _missing(evidence: Evidence, places: Sequence[Place], shared: Sequence[Place
 def _shortfall(result: Result, models: Sequence[str], condition: str) -> str:
     """Say what of the design these models lack."""
     evidence, design = _evidence(result), result.card.protocol
-    parts = [f"Profile {result.profile}"]
+    parts = []
     whole = len({repeat for repeat, _ in evidence.common(*models, condition=condition)})
     if not whole:
         parts.append("not one whole repeat yet")
@@ -209,7 +205,9 @@ def _shortfall(result: Result, models: Sequence[str], condition: str) -> str:
     if untuned:
         everyone = len(untuned) == len(models)
         parts.append("presets, not tuned" if everyone else f"{_listed(untuned)} not tuned")
-    return f"{', '.join(parts)}."
+    if not parts:
+        return f"Profile {result.profile}."
+    return f"Of profile {result.profile}: {'; '.join(parts)}."
 
 
 @functools.lru_cache(maxsize=16)

@@ -63,8 +63,8 @@ def test_a_difference_is_said_with_its_interval_from_either_side(regression: Mad
         text = sentence(result, *pair)
         assert text.startswith("**tiny_random**: `ridge` is better than `knn`: RMSE ")
         assert "log₁₀ mol/L, a difference of " in text and "95 % interval" in text
-        assert "It holds for another sample of this size too (" in text
-        assert text.endswith("*Profile quick, one of three repeats.*")
+        assert "The sign holds for another sample of this size too (" in text
+        assert text.endswith("*Of profile quick: one of three repeats.*")
     assert "difference of −" not in text
 
 
@@ -99,7 +99,7 @@ def test_less_than_a_whole_repeat_gives_no_interval(regression: Made) -> None:
     text = sentence(result, "knn", "ridge")
     assert "no interval yet, so nothing is decided: two of the five folds of a repeat" in text
     assert "So far RMSE " in text and "95 %" not in text
-    assert text.endswith("*Profile quick, not one whole repeat yet.*")
+    assert text.endswith("*Of profile quick: not one whole repeat yet.*")
     assert "on two of the five folds of a repeat." in sentence(result, "knn")
 
 
@@ -107,7 +107,7 @@ def test_fewer_than_three_seeds_give_no_interval(regression: Made) -> None:
     one = regression({"ridge": 1.0, "knn": 2.0}, folds=1, seeds=True)
     text = sentence(one, "ridge", "knn")
     assert "one seed has run for both, and it takes three" in text and "95 %" not in text
-    assert text.endswith("*Profile quick, one of five seeds.*")
+    assert text.endswith("*Of profile quick: one of five seeds.*")
     three = regression({"ridge": 1.0, "knn": 2.0}, folds=3, seeds=True)
     text = sentence(three, "ridge", "knn")
     assert "`ridge` is better than `knn`" in text and "another sample" not in text
@@ -119,9 +119,9 @@ def test_one_model_has_its_place_and_presets_are_named(regression: Made) -> None
     assert "the best mean of the 2 models with a whole repeat" in sentence(result, "ridge")
     assert "number 2 by the mean of the 2 models" in sentence(result, "knn")
     assert sentence(result, "knn").endswith(
-        "*Profile full, one of three repeats, presets, not tuned.*"
+        "*Of profile full: one of three repeats; presets, not tuned.*"
     )
-    assert sentence(result, "ridge", "knn").endswith("one of three repeats, `knn` not tuned.*")
+    assert sentence(result, "ridge", "knn").endswith("one of three repeats; `knn` not tuned.*")
 
 
 def test_a_model_that_did_not_run_is_told_from_a_misspelt_one(regression: Made) -> None:
