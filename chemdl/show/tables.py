@@ -349,11 +349,16 @@ def reported_text(claim: Claim) -> str:
 
 def axis_label(metric: str, result: Result | None = None) -> str:
     """Return a metric's name and unit for an axis: an error's unit is that of the data."""
-    name = _METRIC_NAMES.get(metric, pretty(metric))
+    name = metric_name(metric)
     unit = METRICS[metric].unit
     if unit != "target":
         return with_unit(name, unit)
     return with_unit(name, "unit of the targets" if result is None else target_unit(result))
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric's name for people: ``ROC-AUC``."""
+    return _METRIC_NAMES.get(metric, pretty(metric))
 
 
 def target_unit(result: Result) -> str:
