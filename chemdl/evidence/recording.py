@@ -19,7 +19,7 @@ from chemdl.evidence import assembly
 from chemdl.evidence.claims import Claim, load_claims
 from chemdl.evidence.replicas import Job, Replica
 from chemdl.evidence.result import find_results
-from chemdl.evidence.store import Repeat, ResultStore
+from chemdl.evidence.store import FAILED, Repeat, ResultStore
 from chemdl.evidence.study import Study
 from chemdl.evidence.tuning import FULL_TRIALS
 from chemdl.evidence.verdicts import TALLY_FIDELITY
@@ -208,7 +208,7 @@ def _need(
 def _failures(study: str, model: str, condition: str, repeat: int) -> Path:
     """Return the file, below the store's folder, that says which folds of a repeat diverged."""
     file = Repeat(study, "design", model, condition, repeat, {}, {}, {}).file
-    return file.with_suffix(".failed.json")
+    return file.with_suffix(FAILED)
 
 
 def _seconds() -> dict[tuple[str, str], float]:
