@@ -38,6 +38,10 @@ class StoreError(ValueError):
     """A file of the store that is damaged, or that two stores hold with another content."""
 
 
+class NothingStoredError(StoreError):
+    """A study that the store describes, and of which it has no replicas that count."""
+
+
 @dataclass(frozen=True)
 class Repeat:
     """The replicas of one model under one condition in one repeat of a study's protocol.
