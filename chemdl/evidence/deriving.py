@@ -14,7 +14,7 @@ from chemdl.evidence.card import SCHEMA_VERSION
 from chemdl.evidence.judging import judged
 from chemdl.evidence.metrics import METRICS, score_tasks
 from chemdl.evidence.result import Predictions, write_card
-from chemdl.evidence.store import Repeat, ResultStore, StoreError, chosen
+from chemdl.evidence.store import NothingStoredError, Repeat, ResultStore, StoreError, chosen
 from chemdl.evidence.tuning import FULL_TRIALS
 from chemdl.files import data_dir
 
@@ -63,7 +63,7 @@ def derive_card(study: str, store: ResultStore) -> tuple[dict[str, Any], Predict
     Raises
     ------
     StoreError
-        If the store has no such study, or no replica of it.
+        If the store has no such study; ``NothingStoredError`` if it has no replica of it.
     """
     found = store.study(study)
     if found is None:
@@ -71,7 +71,7 @@ def derive_card(study: str, store: ResultStore) -> tuple[dict[str, Any], Predict
     header, rows = found
     repeats = chosen(store.repeats(study), header["protocol"]["folds"])
     if not repeats:
-        raise StoreError(f"the store {store.folder} has no replica of study {study!r}")
+        raise NothingStoredError(f"the store {store.folder} has no replica of study {study!r}")
     return card_content(
         header,
         rows,
@@ -96,12 +96,21 @@ def write_cards(
     store: ResultStore | None = None,
     folder: Path | None = None,
 ) -> list[Path]:
-    """Write the cards of studies (all in the store when left out); return those that changed."""
+    """Write the cards of studies; return those that changed.
+
+    When left out, all in the store, except for those of which nothing is whole yet: a recorder that
+    is stopped in the first repeat of a study leaves one.
+    """
     store = store or ResultStore()
     target = folder or data_dir() / "results" / "full"
     changed = []
     for study in store.studies() if studies is None else studies:
-        content, _ = derive_card(study, store)
+        try:
+            content, _ = derive_card(study, store)
+        except NothingStoredError:
+            if studies is not None:
+                raise
+            continue
         content["predictions"] = {"file": f"{study}/study.npz", "sha256": store.sha256(study)}
         path = target / f"{study}.json"
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"

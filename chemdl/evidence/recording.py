@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from chemdl.evidence import assembly
 from chemdl.evidence.claims import Claim, load_claims
 from chemdl.evidence.replicas import Job, Replica
 from chemdl.evidence.result import find_results
-from chemdl.evidence.store import Repeat, ResultStore
+from chemdl.evidence.store import FAILED, Repeat, ResultStore
 from chemdl.evidence.study import Study
 from chemdl.evidence.tuning import FULL_TRIALS
 from chemdl.evidence.verdicts import TALLY_FIDELITY
@@ -120,27 +120,41 @@ class Recorder:
         protocol = study.full_protocol
         description = assembly.description(study, protocol)
         self.store.put_study(study.name, description, assembly.rows(study, protocol))
-        study.tune(lambda: self._check_time())
-        for repeat in range(protocol.repeats):
-            if not self.store.has(study.name, "design", need.model, need.condition, repeat):
-                self._repeat(study, need, repeat)
+        missing = [
+            r for r in range(protocol.repeats) if not _is_done(self.store, need, r, protocol.folds)
+        ]
+        try:
+            study.tune(self._check_time)
+        except DivergedError as error:
+            # The preset itself cannot be trained, and so no replica.
+            for repeat in missing:
+                folds = [job.split.fold for job in study.jobs(need.condition, repeat)]
+                self._put_failures(need, repeat, dict.fromkeys(folds, f"in tuning: {error}"))
+            return True
+        for repeat in missing:
+            self._repeat(study, need, repeat)
         return True
 
     def _repeat(self, study: Study, need: Need, repeat: int) -> None:
         replicas: dict[Job, Replica] = {}
-        failed: dict[int, str] = {}
+        failed = _reasons(self.store, need, repeat)
         for job in study.jobs(need.condition, repeat):
+            if job.split.fold in failed:
+                continue
             self._check_time()
             try:
                 replicas[job] = study.replica(job)
             except DivergedError as error:
                 failed[job.split.fold] = str(error)
         if failed:
-            path = self.store.folder / _failures(need.study, need.model, need.condition, repeat)
-            with write_atomically(path) as temporary:
-                temporary.write_text(json.dumps(failed, indent=1), encoding="utf-8")
+            self._put_failures(need, repeat, failed)
         if replicas:
             self.store.put(assembly.repeat(study, replicas))
+
+    def _put_failures(self, need: Need, repeat: int, reasons: Mapping[int, str]) -> None:
+        """Write which folds of a repeat diverged, and why; it is not tried again."""
+        with write_atomically(self.store.folder / _failures(need, repeat)) as temporary:
+            temporary.write_text(json.dumps(reasons, indent=1), encoding="utf-8")
 
     def _check_time(self) -> None:
         if time.monotonic() > self.deadline:
@@ -170,7 +184,7 @@ def needs(store: ResultStore, claims: Sequence[str] = ()) -> list[Need]:
         for need in own:
             place = (need.study, need.model, need.condition)
             known = first.get(place, need)
-            first[place] = Need(**{**known.__dict__, "claims": (*known.claims, claim.id)})
+            first[place] = replace(known, claims=(*known.claims, claim.id))
     return list(first.values())
 
 
@@ -192,23 +206,35 @@ def _need(
     known = store.study(test.study)
     protocol = known[0]["protocol"] if known else {"repeats": 3, "folds": 5}
     repeats, folds = protocol["repeats"], protocol["folds"]
-    done = sum(
-        store.has(test.study, "design", model, test.condition, repeat)
-        or (store.folder / _failures(test.study, model, test.condition, repeat)).is_file()
-        for repeat in range(repeats)
-    )
+    need = Need(test.study, claim.chapter, model, test.condition, 0, repeats, 0.0)
+    done = sum(_is_done(store, need, repeat, folds) for repeat in range(repeats))
     if done == repeats:
         return None
     each = seconds.get((test.study, model), _UNKNOWN_SECONDS)
     tuning = 0.0 if done else FULL_TRIALS * _FITS_OF_A_TRIAL
     hours = each * (tuning + (repeats - done) * folds) / 3600
-    return Need(test.study, claim.chapter, model, test.condition, done, repeats, hours)
+    return replace(need, done=done, hours=hours)
 
 
-def _failures(study: str, model: str, condition: str, repeat: int) -> Path:
+def _is_done(store: ResultStore, need: Need, repeat: int, folds: int) -> bool:
+    """Say whether a repeat is stored, or is known to have diverged in all its folds."""
+    stored = store.has(need.study, "design", need.model, need.condition, repeat)
+    return stored or len(_reasons(store, need, repeat)) >= folds
+
+
+def _reasons(store: ResultStore, need: Need, repeat: int) -> dict[int, str]:
+    """Return why folds of a repeat diverged, as it was recorded."""
+    path = store.folder / _failures(need, repeat)
+    if not path.is_file():
+        return {}
+    reasons = json.loads(path.read_text(encoding="utf-8"))
+    return {int(fold): str(reason) for fold, reason in reasons.items()}
+
+
+def _failures(need: Need, repeat: int) -> Path:
     """Return the file, below the store's folder, that says which folds of a repeat diverged."""
-    file = Repeat(study, "design", model, condition, repeat, {}, {}, {}).file
-    return file.with_suffix(".failed.json")
+    file = Repeat(need.study, "design", need.model, need.condition, repeat, {}, {}, {}).file
+    return file.with_suffix(FAILED)
 
 
 def _seconds() -> dict[tuple[str, str], float]:

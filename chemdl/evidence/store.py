@@ -4,6 +4,7 @@
 
     <study>/study.npz                                    labels, test rows, what the study is
     <study>/<design|preset>/<model>/<condition>-<repeat>.npz   the replicas of one repeat
+    <study>/design/<model>/<condition>-<repeat>.failed.json    which folds diverged, and why
 
 Nothing in the store is ever changed. Two stores are merged by copying files; the same file with
 another content is an error. A model's replicas of the full design count where a whole repeat of
@@ -25,6 +26,7 @@ import numpy as np
 from chemdl.files import data_dir, write_atomically
 
 EDITIONS = ("design", "preset")
+FAILED = ".failed.json"
 # What two machines may differ in where they computed the same replica.
 _OF_THE_MACHINE = (
     "fit_seconds", "predict_seconds", "stack_size", "environment", "created", "cleaning",
@@ -34,6 +36,10 @@ _ROWS = ("targets", "units", "clusters")
 
 class StoreError(ValueError):
     """A file of the store that is damaged, or that two stores hold with another content."""
+
+
+class NothingStoredError(StoreError):
+    """A study that the store describes, and of which it has no replicas that count."""
 
 
 @dataclass(frozen=True)
@@ -152,16 +158,18 @@ class ResultStore:
         Raises
         ------
         StoreError
-            For a file that both have with different content. Nothing is copied then.
+            For a file that both have with different content, one that is damaged, and a folder that
+            is no store. Nothing is copied then.
         """
-        files = [path.relative_to(other) for path in sorted(Path(other).rglob("[!.]*.npz"))]
+        if not Path(other).is_dir():
+            raise StoreError(f"there is no folder {other}; name one like {self.folder}")
         missing = []
-        for file in files:
+        for file in _files(Path(other)):
             own, theirs = self.folder / file, Path(other) / file
+            stored = _read(theirs)
             if own.is_file():
-                _check_equal(own, _read(own), theirs, _read(theirs))
+                _check_equal(own, _read(own), theirs, stored)
             else:
-                _read(theirs)
                 missing.append(file)
         for file in missing:
             with write_atomically(self.folder / file) as temporary:
@@ -190,9 +198,25 @@ def chosen(repeats: Iterable[Repeat], folds: int) -> list[Repeat]:
     return [r for r in every if (r.edition == "design") == ((r.model, r.condition) in whole)]
 
 
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a store below its folder, each checked to stand where one stands."""
+    names = ("[!.]*.npz", f"[!.]*{FAILED}")
+    files = sorted(path.relative_to(folder) for name in names for path in folder.rglob(name))
+    for file in files:
+        parts = file.parts
+        if parts[1:] != ("study.npz",) and not (len(parts) == 4 and parts[1] in EDITIONS):
+            raise StoreError(
+                f"{folder / file} has no place in a store; name the folder of <study>/study.npz"
+            )
+    return files
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
-        with np.load(path) as stored:
+        if path.name.endswith(FAILED):
+            return json.loads(path.read_text(encoding="utf-8")), {}
+        # Opened here, because np.load leaves the file open where it is no whole archive.
+        with path.open("rb") as file, np.load(file) as stored:
             arrays = {name: stored[name] for name in stored.files}
         return json.loads(str(arrays.pop("content"))), arrays
     except Exception as error:  # zipfile and numpy raise many kinds

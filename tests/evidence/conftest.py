@@ -149,11 +149,12 @@ def make_study(monkeypatch: pytest.MonkeyPatch, oxygen: type[Oxygen]) -> Callabl
         repeats: int | None = None,
         trials: int | None = None,
         shuffled: bool = False,
+        name: str = "tiny_random",
         **more: Any,
     ) -> Study:
         settings = Settings(profile, seed, "cpu", output, asked, repeats, trials, shuffled)
         return Study(
-            "tiny_random",
+            name,
             dataset=data,
             models=models or {"oxygen": oxygen(), "trivial": baselines.classifier("trivial")},
             protocol=protocol or splits.random(data, repeats=1, folds=3, seed=seed),

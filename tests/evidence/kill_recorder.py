@@ -1,0 +1,243 @@
+"""Kill a recorder at random moments, and hold its store against that of an undisturbed one.
+
+::
+
+    python tests/evidence/kill_recorder.py --kills 50
+
+Recorders work on a made-up campaign of two studies, and each is killed (SIGKILL) at a moment drawn
+by chance; the next goes on where it was. When one lives long enough to finish, its store must
+equal the undisturbed one, but for seconds and environment, and a new round begins in an empty
+folder, until there were as many kills as asked for. The last line printed is JSON:
+
+``kills``, ``rounds``
+    How often a recorder at work was killed, and in how many rounds.
+``in_tuning``, ``in_writing``
+    How many kills came before the first repeat was stored, and how many left a temporary file.
+``lost``
+    Files that were there before a kill, and not, or with other bytes, afterwards.
+``half_files``
+    Files under a name of their own that cannot be read.
+``computed_twice``
+    Fits beyond those of the undisturbed run and one for each kill, which is the replica in hand.
+``shared``
+    Whether two recorders side by side, undisturbed, did every fit once.
+``stores_equal``
+    Rounds whose store equals the undisturbed one; all of them, or the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from chemdl.data import Dataset
+from chemdl.evidence import judging, recording, splits
+from chemdl.evidence.claims import Test, load_claims
+from chemdl.evidence.recording import Recorder
+from chemdl.evidence.store import ResultStore, StoreError
+from chemdl.evidence.study import Study
+from chemdl.settings import Settings
+
+STUDIES, MODELS = ("first", "second"), ("tuned", "plain")
+REPEATS, FOLDS, TRIALS = 3, 3, 6
+# Rows of predictions: so many that writing them takes a while.
+ROWS, TASKS = 600, 12
+
+
+class Plain(ClassifierMixin, BaseEstimator):
+    """Predicts by its seed, and notes each fit in a file before it begins."""
+
+    revision = 1
+
+    def __init__(self, log: str = "", strength: float = 1.0, seed: int = 0) -> None:
+        self.log, self.strength, self.seed = log, strength, seed
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Plain:
+        with Path(os.environ["FITS"]).open("a", encoding="utf-8") as file:
+            file.write(f"{type(self).__name__} {self.strength} {self.seed} {len(X)}\n")
+        time.sleep(0.005)
+        self.n_tasks_ = y.shape[1]
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        return np.random.default_rng(self.seed).random((len(X), self.n_tasks_))
+
+
+class Tuned(Plain):
+    """The same with something to tune; its trials differ in their strength."""
+
+    revision = 1
+    search_space: ClassVar[dict[str, list[Any]]] = {"strength": [0.2, 0.4, 0.6, 0.8, 1.0, 1.2]}
+
+
+def studies(output: Path) -> dict[str, Study]:
+    """Return the full studies of the campaign."""
+    rng = np.random.default_rng(0)
+    data = Dataset(
+        name="made up",
+        inputs=np.array([f"row {i}" for i in range(ROWS)], dtype=object),
+        targets=rng.integers(0, 2, (ROWS, TASKS)).astype(float),
+        tasks=[f"t{i}" for i in range(TASKS)],
+        kind="classification",
+        unit="",
+        card={"cleaning": {}, "content_sha256": "0" * 64},
+    )
+    settings = Settings("full", 0, "cpu", output, trials=TRIALS)
+    return {
+        name: Study(
+            name, chapter="made up", dataset=data, models={"tuned": Tuned(), "plain": Plain()},
+            protocol=splits.random(data, repeats=REPEATS, folds=FOLDS, seed=0),
+            metrics=["roc_auc"], settings=settings,
+        )
+        for name in STUDIES
+    }  # fmt: skip
+
+
+def make_claims() -> None:
+    """Let one claim on each study stand in place of the project's."""
+    some = next(iter(load_claims().values()))
+    claims = {
+        name: some.model_copy(update={"id": name, "chapter": "made up", "test": Test(
+            study=name, a="tuned", b="plain", metric="roc_auc", unit="fold", fidelity="exact"
+        )})
+        for name in STUDIES
+    }  # fmt: skip
+    recording.load_claims = lambda: claims
+    recording._seconds = dict
+    judging.for_study = lambda _study: []
+
+
+def start(folder: Path) -> int:
+    """Start a recorder in a process of its own; return its number."""
+    if child := os.fork():
+        return child
+    status = 1
+    try:
+        os.environ["FITS"] = str(folder / "fits.txt")
+        said = os.open(folder / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        planned = studies(folder / "runs")
+        Recorder(lambda _chapter: planned, ResultStore(folder / "store"), folder / "work").run()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def ended(child: int, folder: Path) -> bool:
+    """Wait for a recorder; say whether it came to its end."""
+    status = os.waitpid(child, 0)[1]
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        raise RuntimeError((folder / "said.txt").read_text(encoding="utf-8"))
+    return os.WIFEXITED(status)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return what a round has written under names that count."""
+    found = [p for part in ("store", "work") for p in (folder / part).rglob("[!.]*.npz")]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def unreadable(folder: Path) -> list[str]:
+    bad = []
+    for name in files(folder):
+        try:
+            with np.load(folder / name) as stored:
+                for part in stored.files:
+                    stored[part]
+        except Exception:
+            bad.append(name)
+    return bad
+
+
+def fits(folder: Path) -> Counter[str]:
+    return Counter((folder / "fits.txt").read_text(encoding="utf-8").splitlines())
+
+
+def equal(one: Path, other: Path) -> bool:
+    """Say whether two rounds' stores have the same files, each with the same content."""
+    try:
+        return not (ResultStore(one / "store").merge(other / "store")
+                    or ResultStore(other / "store").merge(one / "store"))  # fmt: skip
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return False
+
+
+def campaign(folder: Path, kills: int, seed: int) -> dict[str, Any]:
+    """Run it; return what the last line says."""
+    make_claims()
+    draw = random.Random(seed)
+    for name in ("whole", "shared"):
+        (folder / name).mkdir(parents=True)
+    begun = time.monotonic()
+    ended(start(folder / "whole"), folder / "whole")
+    length = time.monotonic() - begun
+    both = [start(folder / "shared") for _ in range(2)]
+    for child in both:
+        ended(child, folder / "shared")
+    whole, expected = folder / "whole", fits(folder / "whole")
+    found: Counter[str] = Counter(kills=0, rounds=0, stores_equal=0, lost=0, half_files=0)
+    found.update(computed_twice=0, in_tuning=0, in_writing=0)
+    while found["kills"] < kills or found["stores_equal"] < found["rounds"]:
+        here = folder / f"round-{found['rounds']}"
+        here.mkdir()
+        found["rounds"] += 1
+        killed = 0
+        while True:
+            before = files(here)
+            child = start(here)
+            if found["kills"] < kills:
+                time.sleep(draw.uniform(0, length / 4))
+                os.kill(child, signal.SIGKILL)
+            if ended(child, here):
+                break
+            found["kills"] += 1
+            killed += 1
+            after = files(here)
+            found["lost"] += sum(after.get(name) != content for name, content in before.items())
+            found["half_files"] += len(unreadable(here))
+            found["in_tuning"] += not any("design" in name for name in after)
+        found["in_writing"] += len(list(here.rglob(".*.npz")))
+        again = sum((fits(here) - expected).values())
+        found["computed_twice"] += max(0, again - killed)
+        if not (equal(here, whole) and not expected - fits(here)):
+            break
+        found["stores_equal"] += 1
+    shared = fits(folder / "shared") == expected and equal(folder / "shared", whole)
+    return {**found, "shared": shared, "fits": sum(expected.values()), "seconds": round(length, 2)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="an empty folder to work in")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        place = (options.folder or Path(temporary)) / "campaign"
+        found = campaign(place, options.kills, options.seed)
+    print(json.dumps(found))
+    bad = found["lost"] + found["half_files"] + found["computed_twice"]
+    return int(bad > 0 or found["stores_equal"] < found["rounds"] or not found["shared"])
+
+
+if __name__ == "__main__":
+    # Each copy of this process has one thread, so that it may be copied.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    raise SystemExit(main())
