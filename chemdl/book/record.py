@@ -37,7 +37,8 @@ def record(
     Parameters
     ----------
     minutes
-        No replica is begun after so many; one that is at work is finished.
+        No replica is begun after so many; one that is at work is finished. With 0 the cards are
+        derived, and nothing else is done.
     workers
         Number of processes; one a core when left out.
     only
@@ -47,7 +48,7 @@ def record(
     """
     count = cores() if workers is None else workers
     deadline = time.monotonic() + 60 * minutes
-    if count > 1:
+    if minutes > 0 and count > 1:
         _side_by_side(count, minutes, only, device)
     elif minutes > 0:
         work = work_folder()

@@ -54,7 +54,24 @@ from chemdl.settings import Settings
 STUDIES, MODELS = ("first", "second"), ("tuned", "plain")
 REPEATS, FOLDS, TRIALS = 3, 3, 6
 # Rows of predictions: so many that writing them takes a while.
-ROWS, TASKS = 600, 12
+ENDS = [
+    "",
+    "O",
+    "N",
+    "Cl",
+    "F",
+    "Br",
+    "S",
+    "C#N",
+    "C=O",
+    "C(=O)O",
+    "C(N)=O",
+    "C=C",
+    "OC",
+    "NC",
+    "I",
+]
+ROWS, TASKS = 40 * len(ENDS), 12
 
 
 class Plain(ClassifierMixin, BaseEstimator):
@@ -88,7 +105,7 @@ def studies(output: Path) -> dict[str, Study]:
     rng = np.random.default_rng(0)
     data = Dataset(
         name="made up",
-        inputs=np.array([f"row {i}" for i in range(ROWS)], dtype=object),
+        inputs=np.array(["C" * (i % 40 + 1) + ENDS[i // 40] for i in range(ROWS)], dtype=object),
         targets=rng.integers(0, 2, (ROWS, TASKS)).astype(float),
         tasks=[f"t{i}" for i in range(TASKS)],
         kind="classification",
@@ -120,8 +137,8 @@ def make_claims() -> None:
     judging.for_study = lambda _study: []
 
 
-def start(folder: Path) -> int:
-    """Start a recorder in a process of its own; return its number."""
+def start(folder: Path, planned: dict[str, Study]) -> int:
+    """Start a recorder in a process of its own, a copy of this one; return its number."""
     if child := os.fork():
         return child
     status = 1
@@ -130,13 +147,22 @@ def start(folder: Path) -> int:
         said = os.open(folder / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(said, 1)
         os.dup2(said, 2)
-        planned = studies(folder / "runs")
         Recorder(lambda _chapter: planned, ResultStore(folder / "store"), folder / "work").run()
         status = 0
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def wait(folder: Path, seconds: float, *, for_a_write: bool) -> None:
+    """Wait so long; or, if so asked, then on until a file is about to be written."""
+    time.sleep(seconds)
+    known = set(folder.rglob(".*.npz"))
+    deadline = time.monotonic() + 1
+    while for_a_write and time.monotonic() < deadline:
+        if set(folder.rglob(".*.npz")) - known:
+            return
 
 
 def ended(child: int, folder: Path) -> bool:
@@ -181,14 +207,16 @@ def equal(one: Path, other: Path) -> bool:
 
 def campaign(folder: Path, kills: int, seed: int) -> dict[str, Any]:
     """Run it; return what the last line says."""
+    os.environ["CHEMDL_CACHE"] = str(folder / "cache")
     make_claims()
+    planned = studies(folder / "runs")
     draw = random.Random(seed)
     for name in ("whole", "shared"):
         (folder / name).mkdir(parents=True)
     begun = time.monotonic()
-    ended(start(folder / "whole"), folder / "whole")
+    ended(start(folder / "whole", planned), folder / "whole")
     length = time.monotonic() - begun
-    both = [start(folder / "shared") for _ in range(2)]
+    both = [start(folder / "shared", planned) for _ in range(2)]
     for child in both:
         ended(child, folder / "shared")
     whole, expected = folder / "whole", fits(folder / "whole")
@@ -201,9 +229,9 @@ def campaign(folder: Path, kills: int, seed: int) -> dict[str, Any]:
         killed = 0
         while True:
             before = files(here)
-            child = start(here)
+            child = start(here, planned)
             if found["kills"] < kills:
-                time.sleep(draw.uniform(0, length / 4))
+                wait(here, draw.uniform(0, length / 3), for_a_write=draw.random() < 0.5)
                 os.kill(child, signal.SIGKILL)
             if ended(child, here):
                 break

@@ -6,6 +6,7 @@ What kills do to it is shown by ``kill_recorder.py``, which a test here runs wit
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -386,10 +387,13 @@ def test_a_model_whose_preset_diverges_in_tuning_stops_no_recorder(
 # --- kills ----------------------------------------------------------------------------------------
 
 
-def test_kills_at_random_moments_lose_no_finished_replica(tmp_path) -> None:
+def test_kills_at_random_moments_lose_no_finished_replica(tmp_path, root) -> None:
     script = Path(__file__).with_name("kill_recorder.py")
     command = [sys.executable, str(script), "--kills", str(KILLS), "--folder", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    own = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, env=own, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["kills"] == KILLS

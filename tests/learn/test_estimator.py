@@ -209,3 +209,101 @@ def test_cuda_where_there_is_none_is_an_error(smiles, labels, monkeypatch) -> No
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ValueError, match="sees no GPU"):
         Multitask.Classifier(**{**SMALL, "device": "cuda"}).fit(smiles, labels)
+
+
+# --- a net that stops early, and is then trained on its valid rows as well ------------------------
+
+STOPS = {**SMALL, "epochs": 30, "patience": 2, "learning_rate": 0.03}
+TRAIN, VALID, TEST = np.arange(0, 60), np.arange(60, 80), np.arange(80, 100)
+BOTH = np.arange(0, 80)
+
+
+def fitted(model: Any, X: np.ndarray, y: np.ndarray, rows: Any, seeds: Any, **more: Any) -> list:
+    """Return the trained estimators, in the order of their rows."""
+    stacks = model.fit_replicas(X, y, rows, seeds, **more)
+    found = {trained.position: trained.estimator for stack in stacks for trained in stack}
+    return [found[i] for i in range(len(rows))]
+
+
+@pytest.mark.parametrize("cls", [Multitask.Classifier, Multitask.Regressor])
+def test_a_refit_net_is_one_trained_on_all_rows_for_the_best_epoch(
+    smiles, labels, values, cls
+) -> None:
+    y = labels if cls is Multitask.Classifier else values
+    (stopped,) = fitted(cls(**STOPS), smiles, y, [(TRAIN, VALID)], [4])
+    (refit,) = fitted(cls(**STOPS, refit=True), smiles, y, [(TRAIN, VALID)], [4])
+    first, second = stopped.members_[0], refit.members_[0]
+    # What stopped the training is said of it: its best epoch and its curve.
+    assert 1 <= first.best_epoch < STOPS["epochs"] - 1
+    assert second.best_epoch == first.best_epoch
+    assert second.valid_losses == first.valid_losses
+    by_hand = cls(**{**STOPS, "epochs": first.best_epoch})
+    (by_hand,) = fitted(by_hand, smiles, y, [(BOTH, np.array([], int))], [4])
+    assert by_hand.members_[0].best_epoch == first.best_epoch
+    np.testing.assert_array_equal(refit.outputs(smiles), by_hand.outputs(smiles))
+    assert not np.allclose(refit.outputs(smiles), stopped.outputs(smiles), rtol=1e-3)
+
+
+def test_targets_of_a_refit_are_scaled_by_train_and_valid_rows(smiles, values) -> None:
+    moved = values.copy()
+    moved[VALID] += 50.0
+    moved[TEST] += 5000.0
+    for refit, rows in ((False, TRAIN), (True, BOTH)):
+        model = Multitask.Regressor(**STOPS, refit=refit)
+        (one,) = fitted(model, smiles, moved, [(TRAIN, VALID)], [0])
+        np.testing.assert_allclose(one.members_[0].target_shift, moved[rows].mean(0), rtol=1e-5)
+
+
+def test_test_rows_change_nothing_in_a_refit(smiles, labels) -> None:
+    other = labels.copy()
+    other[TEST] = np.nan
+    model = Multitask.Classifier(**STOPS, refit=True)
+    one, two = (fitted(model, smiles, y, [(TRAIN, VALID)], [1])[0] for y in (labels, other))
+    np.testing.assert_array_equal(one.outputs(smiles), two.outputs(smiles))
+
+
+def test_refits_in_a_stack_are_those_alone(smiles, labels) -> None:
+    """Each takes its own number of epochs, while others of the stack go on."""
+    rows = [(TRAIN, VALID), (np.arange(20, 80), np.arange(0, 20)), (TRAIN, VALID)]
+    seeds = [4, 5, 9]
+    model = Multitask.Classifier(**STOPS, refit=True)
+    stacked = fitted(model, smiles, labels, rows, seeds, stack=True)
+    best = [one.members_[0].best_epoch for one in stacked]
+    assert len(set(best)) > 1
+    for i, one in enumerate(stacked):
+        (alone,) = fitted(model, smiles, labels, [rows[i]], [seeds[i]], stack=False)
+        assert alone.members_[0].best_epoch == best[i]
+        assert alone.members_[0].stack_size == 1 and one.members_[0].stack_size > 1
+        np.testing.assert_allclose(one.outputs(smiles), alone.outputs(smiles), atol=1e-4)
+
+
+@pytest.mark.parametrize("parts", [{"networks": 2}, {"shared": False}])
+def test_each_network_of_a_refit_ensemble_has_its_own_best_epoch(smiles, labels, parts) -> None:
+    found = {
+        refit: fitted(
+            Multitask.Classifier(**STOPS, **parts, refit=refit), smiles, labels,
+            [(TRAIN, VALID)], [3],
+        )[0].members_
+        for refit in (False, True)
+    }  # fmt: skip
+    assert len(found[True]) == 2
+    assert [m.best_epoch for m in found[True]] == [m.best_epoch for m in found[False]]
+    for first, second in zip(found[False], found[True], strict=True):
+        assert any(not torch.equal(first.state[k], second.state[k]) for k in first.state)
+
+
+def test_fit_refits_too_and_a_clone_keeps_the_wish(smiles, labels) -> None:
+    model = clone(Multitask.Classifier(**STOPS, refit=True))
+    assert model.refit
+    kept = Multitask.Classifier(**STOPS).fit(smiles, labels, valid=VALID)
+    model.fit(smiles, labels, valid=VALID)
+    assert model.members_[0].best_epoch == kept.members_[0].best_epoch
+    assert not np.allclose(model.predict_proba(smiles), kept.predict_proba(smiles), rtol=1e-3)
+    # Without a valid row nothing is to be learned anew: the last epoch counts.
+    alone = [
+        Multitask.Classifier(**STOPS, refit=refit)
+        .fit(smiles, labels, valid=np.array([], int))
+        .predict_proba(smiles)
+        for refit in (False, True)
+    ]
+    np.testing.assert_array_equal(*alone)
