@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -125,19 +126,30 @@ def test_workers_are_processes_of_one_thread_that_leave_the_cards_to_their_paren
     assert record.record(1, workers=1) == [] and derived == [1]
 
 
-def test_an_interrupt_waits_for_the_workers(own_store, monkeypatch) -> None:
-    """They have had the signal as well; what is stored by then is derived."""
-    waits: list[int] = []
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_recorder_that_is_stopped_takes_its_workers_with_it(
+    own_store, monkeypatch, stop: signal.Signals
+) -> None:
+    """The cards of what is stored by then are derived; the process answers to signals as before."""
+    told: list[str] = []
 
-    def process(*_: Any, **__: Any) -> SimpleNamespace:
-        def wait() -> int:
-            waits.append(1)
-            if len(waits) == 1:
-                raise KeyboardInterrupt
-            return 0
+    class Worker:
+        def __init__(self, command: list[str], env: dict[str, str]) -> None:
+            self.running = True
 
-        return SimpleNamespace(wait=wait)
+        def wait(self) -> int:
+            if self.running:
+                os.kill(os.getpid(), stop)
+                time.sleep(30)
+            return told.append("ended") or 0
 
-    monkeypatch.setattr(record.subprocess, "Popen", process)
+        def terminate(self) -> None:
+            self.running = False
+            told.append("terminated")
+
+    monkeypatch.setattr(record.subprocess, "Popen", Worker)
+    monkeypatch.setattr(record, "write_cards", lambda: told.append("derived") or [])
+    before = signal.getsignal(signal.SIGTERM)
     assert record.record(1, workers=2) == []
-    assert len(waits) == 3
+    assert told == ["terminated", "ended"] * 2 + ["derived"]
+    assert signal.getsignal(signal.SIGTERM) == before
