@@ -222,6 +222,27 @@ def test_half_files_of_a_killed_writer_are_neither_read_nor_copied(store, other)
     assert store.sha256("tiny") == digest
 
 
+def test_a_merge_that_is_cut_off_leaves_whole_files_and_goes_on(store, other, monkeypatch) -> None:
+    for number in range(3):
+        other.put(a_repeat(repeat=number))
+    copy = shutil.copyfile
+    copied: list[Path] = []
+
+    def cut_off(source: Path, target: Path) -> None:
+        if copied:
+            Path(target).write_bytes(Path(source).read_bytes()[:50])
+            raise KeyboardInterrupt
+        copied.append(copy(source, target))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            store.merge(other.folder)
+    assert files(store.folder) == ["tiny/design/net/all-0.npz"]
+    assert len(store.merge(other.folder)) == 2
+    assert content(store.folder) == content(other.folder)
+
+
 def test_repeats_that_diverged_are_merged_with_their_reasons(store, other) -> None:
     """Else another machine's divergence would be left out here, and computed again."""
     failed = a_repeat().file.with_suffix(".failed.json")
