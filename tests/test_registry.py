@@ -361,7 +361,7 @@ from pathlib import Path
 import beads.data
 import chemdl
 from chemdl.cli import main
-from chemdl.evidence import claims
+from chemdl.evidence import claims, judging
 from chemdl.evidence.fidelity import check_identity
 from chemdl.evidence.splits import PROTOCOLS
 from chemdl.learn.models import every_name, make_baseline, make_net
@@ -382,7 +382,7 @@ claim = claims.parse({
                         "b": {"family": "constant", "reads": "colours"}, "read_in": "a note"}},
 })
 assert check_identity([claim]) == 1
-claims.for_study = lambda study: [claim] if study == claim.test.study else []
+judging.for_study = lambda study: [claim] if study == claim.test.study else []
 study = chemdl.Study(
     "bracelets_by_length", chapter="beads", dataset=data,
     models={

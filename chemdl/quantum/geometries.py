@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from rdkit import Chem
 
 from chemdl.registry import UnknownNameError
 
 if TYPE_CHECKING:
     from chemdl.learn.ragged import Layout, Ragged
 
-PERIODIC_TABLE = Chem.GetPeriodicTable()
-# Up to radon.
-NUMBERS = {PERIODIC_TABLE.GetElementSymbol(number): number for number in range(1, 87)}
+# Written out, since RDKit's table would load RDKit wherever a data set is read.
+_PERIODIC_TABLE = (
+    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se "
+    "Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb "
+    "Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn"
+)
+NUMBERS = {symbol: number for number, symbol in enumerate(_PERIODIC_TABLE.split(), start=1)}
 SYMBOLS = {number: symbol for symbol, number in NUMBERS.items()}
 # Å. Two atoms that are nearer are one atom written twice: the shortest bond is seven times as long.
 NEAREST = 0.1

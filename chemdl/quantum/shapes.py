@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from chemdl.quantum.geometries import (
-    PERIODIC_TABLE,
     SYMBOLS,
     geometry,
     geometry_text,
@@ -55,7 +54,10 @@ def describe_molecule(text: str) -> dict[str, Any]:
     """
     numbers, xyz = geometry(text)
     distance = neighbour_distances(xyz)
-    radii = np.array([PERIODIC_TABLE.GetRcovalent(int(z)) for z in numbers])
+    from rdkit import Chem
+
+    radius = Chem.GetPeriodicTable().GetRcovalent
+    radii = np.array([radius(int(z)) for z in numbers])
     bonded = (distance < _BONDED * (radii[:, None] + radii)) & (distance > 0)
     heavy = numbers > 1
     skeleton = bonded & heavy & heavy[:, None]
