@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -126,9 +127,17 @@ def test_workers_are_processes_of_one_thread_that_leave_the_cards_to_their_paren
     assert record.record(1, workers=1) == [] and derived == [1]
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+def terminated() -> None:
+    signal.raise_signal(signal.SIGTERM)  # in this very thread, at once
+
+
+@pytest.mark.parametrize("stop", [interrupted, terminated])
 def test_a_recorder_that_is_stopped_takes_its_workers_with_it(
-    own_store, monkeypatch, stop: signal.Signals
+    own_store, monkeypatch, stop: Callable[[], None]
 ) -> None:
     """The cards of what is stored by then are derived; the process answers to signals as before."""
     told: list[str] = []
@@ -139,8 +148,7 @@ def test_a_recorder_that_is_stopped_takes_its_workers_with_it(
 
         def wait(self) -> int:
             if self.running:
-                os.kill(os.getpid(), stop)
-                time.sleep(30)
+                stop()
             return told.append("ended") or 0
 
         def terminate(self) -> None:
