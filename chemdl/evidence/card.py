@@ -166,10 +166,11 @@ class Provenance(Record):
 
 
 class PredictionsRow(Record):
-    """The file of test predictions beside the card."""
+    """The file of test predictions beside the card, or ``files`` of the store of replicas."""
 
     file: Text
     sha256: Sha256
+    files: list[Text] | None = None
 
 
 class Card(Record):

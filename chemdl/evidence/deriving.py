@@ -57,8 +57,12 @@ def card_content(
     return judged(content, predictions), predictions
 
 
-def derive_card(study: str, store: ResultStore) -> tuple[dict[str, Any], Predictions]:
+def derive_card(
+    study: str, store: ResultStore, files: Sequence[str] | None = None
+) -> tuple[dict[str, Any], Predictions]:
     """Return a study's card and predictions as they follow from its replicas in the store.
+
+    With ``files`` only these files of the study count.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def derive_card(study: str, store: ResultStore) -> tuple[dict[str, Any], Predict
     if found is None:
         raise StoreError(f"the store {store.folder} has no study {study!r}")
     header, rows = found
-    repeats = chosen(store.repeats(study), header["protocol"]["folds"])
+    repeats = chosen(store.repeats(study, files), header["protocol"]["folds"])
     if not repeats:
         raise NothingStoredError(f"the store {store.folder} has no replica of study {study!r}")
     return card_content(
@@ -82,13 +86,15 @@ def derive_card(study: str, store: ResultStore) -> tuple[dict[str, Any], Predict
     )
 
 
-def stored_predictions(study: str, store: ResultStore) -> Predictions:
-    """Return the predictions of a study's replicas in the store."""
+def stored_predictions(
+    study: str, store: ResultStore, files: Sequence[str] | None = None
+) -> Predictions:
+    """Return the predictions of a study's replicas in the store, or in these files of it."""
     found = store.study(study)
     if found is None:
         raise StoreError(f"the store {store.folder} has no study {study!r}")
     header, rows = found
-    return _predictions(rows, chosen(store.repeats(study), header["protocol"]["folds"]))
+    return _predictions(rows, chosen(store.repeats(study, files), header["protocol"]["folds"]))
 
 
 def write_cards(
@@ -105,13 +111,18 @@ def write_cards(
     target = folder or data_dir() / "results" / "full"
     changed = []
     for study in store.studies() if studies is None else studies:
+        # A recorder may add to the store meanwhile; the card says what it was derived from.
+        files = store.files(study)
         try:
-            content, _ = derive_card(study, store)
+            content, _ = derive_card(study, store, files)
         except NothingStoredError:
             if studies is not None:
                 raise
             continue
-        content["predictions"] = {"file": f"{study}/study.npz", "sha256": store.sha256(study)}
+        digest = store.sha256(study, files)
+        content["predictions"] = {
+            "file": f"{study}/study.npz", "sha256": digest, "files": files
+        }  # fmt: skip
         path = target / f"{study}.json"
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         if not path.is_file() or path.read_text(encoding="utf-8") != text:

@@ -210,14 +210,15 @@ class Result:
         from chemdl.evidence.store import ResultStore
 
         store = ResultStore(self.path.parent.parent / "replicas")
-        digest = store.sha256(self.study)
+        files = self.card.predictions.files
+        digest = store.sha256(self.study, files)
         if digest != self.card.predictions.sha256:
             raise CardError(
                 f"the replicas of {self.study} have sha256 {digest[:12]}…, its card says "
                 f"{self.card.predictions.sha256[:12]}…; derive it again: python -m chemdl record "
                 "--minutes 0"
             )
-        return stored_predictions(self.study, store)
+        return stored_predictions(self.study, store, files)
 
     def replicas(self, model: str, condition: str = "all") -> dict[tuple[int, int], ScoreRow]:
         """Return a model's replicas by (repeat, fold)."""

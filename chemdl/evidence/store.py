@@ -127,9 +127,20 @@ class ResultStore:
         arrays = {str(fold): values for fold, values in repeat.predictions.items()}
         self._put(repeat.file, content, arrays)
 
-    def repeats(self, study: str) -> Iterator[Repeat]:
-        """Yield all repeats of a study, by edition, model, condition and number."""
-        for path in sorted((self.folder / study).glob("*/*/[!.]*.npz")):
+    def files(self, study: str) -> list[str]:
+        """Return the names of a study's files, below its folder, in their order."""
+        folder = self.folder / study
+        return [p.relative_to(folder).as_posix() for p in sorted(folder.rglob("[!.]*.npz"))]
+
+    def repeats(self, study: str, files: Iterable[str] | None = None) -> Iterator[Repeat]:
+        """Yield the repeats of a study, by edition, model, condition and number.
+
+        With ``files`` only those of these names: what a recorder adds meanwhile is left out.
+        """
+        for name in self.files(study) if files is None else files:
+            if name.count("/") != 2:
+                continue
+            path = self.folder / study / name
             content, arrays = _read(path)
             condition, _, number = path.stem.rpartition("-")
             yield Repeat(
@@ -144,11 +155,20 @@ class ResultStore:
                 under=content["under"],
             )
 
-    def sha256(self, study: str) -> str:
-        """Return a hash over the names and contents of a study's files."""
+    def sha256(self, study: str, files: Iterable[str] | None = None) -> str:
+        """Return a hash over the names and contents of a study's files, or of those given.
+
+        Raises
+        ------
+        StoreError
+            If a given file is not there.
+        """
         digest = hashlib.sha256()
-        for path in sorted((self.folder / study).rglob("[!.]*.npz")):
-            digest.update(path.relative_to(self.folder).as_posix().encode())
+        for name in self.files(study) if files is None else files:
+            path = self.folder / study / name
+            if not path.is_file():
+                raise StoreError(f"{path} is missing; the card of {study} was derived from it")
+            digest.update(f"{study}/{name}".encode())
             digest.update(path.read_bytes())
         return digest.hexdigest()
 

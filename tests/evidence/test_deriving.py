@@ -144,11 +144,20 @@ def test_a_written_card_reads_its_predictions_from_the_store_and_notices_a_chang
     (path,) = write_cards(store=store, folder=folder)
     result = read_result(path)
     assert result.predictions.pooled("oxygen").shape == (80, 2)
+    # What a recorder adds meanwhile is no part of this card, and leaves it readable.
     fill(store, ran, ["trivial"])
-    with pytest.raises(CardError, match="derive it again: python -m chemdl record --minutes 0"):
-        _ = read_result(path).predictions
+    assert read_result(path).predictions.arrays.keys() == result.predictions.arrays.keys()
     write_cards(store=store, folder=folder)
     assert read_result(path).models == ("oxygen", "trivial")
+    files = [
+        store.folder / f"tiny_random/design/{name}/all-0.npz" for name in ("oxygen", "trivial")
+    ]
+    files[0].write_bytes(files[1].read_bytes())
+    with pytest.raises(CardError, match="derive it again: python -m chemdl record --minutes 0"):
+        _ = read_result(path).predictions
+    files[0].unlink()
+    with pytest.raises(StoreError, match="is missing"):
+        _ = read_result(path).predictions
 
 
 def test_the_shortfall_says_what_is_missing(study, store) -> None:
@@ -208,7 +217,9 @@ def test_a_study_without_replicas_is_an_error_by_name_and_passed_over_among_othe
 def test_a_recorded_card_is_what_the_store_gives(name: str) -> None:
     store, folder = ResultStore(), data_dir() / "results" / "full"
     content, predictions = derive_card(name, store)
-    content["predictions"] = {"file": f"{name}/study.npz", "sha256": store.sha256(name)}
+    content["predictions"] = {
+        "file": f"{name}/study.npz", "sha256": store.sha256(name), "files": store.files(name)
+    }  # fmt: skip
     text = (folder / f"{name}.json").read_text(encoding="utf-8")
     assert text == json.dumps(content, indent=1, allow_nan=False) + "\n", (
         "run `python -m chemdl record --minutes 0`"
