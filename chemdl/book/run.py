@@ -1,4 +1,4 @@
-"""Execute chapters with papermill, one after the other, each in its own process."""
+"""Execute chapters with papermill, each in its own process."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
+
+import joblib
 
 from chemdl.book import fingerprint, kernel
 from chemdl.evidence.result import read_result
@@ -58,6 +60,10 @@ class ChapterFailedError(RuntimeError):
         self.traceback = traceback
         where = f"in cell {cell}" if cell else "outside its cells"
         super().__init__(f"chapter {chapter!r} failed {where}:\n{traceback}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, int | None, str]]:
+        """Let it cross from the process that ran the chapter."""
+        return type(self), (self.chapter, self.cell, self.traceback)
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,10 @@ def run_chapters(
     repeats: int | None = None,
     trials: int | None = None,
     skip_unchanged: bool = False,
+    workers: int = 1,
     **parameters: Any,
 ) -> list[ChapterRun]:
-    """Run chapters one after the other and return the outcome of each.
+    """Run chapters and return the outcome of each, in the order given.
 
     Parameters
     ----------
@@ -138,6 +145,8 @@ def run_chapters(
     skip_unchanged
         Whether to keep an earlier run in ``output`` whose key (sources, data records, seed,
         profile, versions) is the same.
+    workers
+        How many chapters run at the same time, each in a process of its own.
     parameters
         Any other parameter that the chapters declare in their parameters cell.
 
@@ -150,8 +159,8 @@ def run_chapters(
     chemdl.settings.SettingsError
         For a value that a parameter cannot take; raised before anything runs.
     ChapterFailedError
-        If a chapter fails; the chapters after it do not run, and its unfinished study leaves no
-        card.
+        If a chapter fails; chapters that have not begun do not run, and its unfinished study leaves
+        no card.
     """
     notebooks = [find_chapter(chapter) for chapter in chapters]
     given = {"profile": profile, "seed": seed, "device": device, "output": str(output or "")}
@@ -162,7 +171,16 @@ def run_chapters(
     given["device"] = checked.device
     for notebook in notebooks:
         check_parameters(notebook, [*given, *parameters])
-    return [_run(notebook, given | parameters, checked, skip_unchanged) for notebook in notebooks]
+    if workers == 1:
+        return [
+            _run(notebook, given | parameters, checked, skip_unchanged) for notebook in notebooks
+        ]
+    calls = (
+        joblib.delayed(_run)(notebook, given | parameters, checked, skip_unchanged)
+        for notebook in notebooks
+    )
+    # One at a time is handed out, so that a chapter of minutes keeps no other waiting behind it.
+    return list(joblib.Parallel(n_jobs=workers, batch_size=1, pre_dispatch=workers)(calls))
 
 
 def check_parameters(notebook: Path, names: Iterable[str]) -> None:
@@ -201,9 +219,8 @@ def _run(
     before = read_run(output, chapter)
     if skip_unchanged and before and before["key"] == key and _is_whole(output, before, executed):
         return ChapterRun(chapter, executed, before["seconds"], tuple(before["studies"]), True)
-    resumed = any((output / "replicas").glob("*/*.npz"))
     _forget(output, chapter)
-    started = time.perf_counter()
+    began, started = time.time(), time.perf_counter()
     _execute(notebook, executed, parameters, chapter)
     seconds = round(time.perf_counter() - started, 2)
     studies = tuple(sorted(_cards(output, chapter)))
@@ -215,7 +232,7 @@ def _run(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "parameters": {name: value for name, value in parameters.items() if name != "output"},
         "seconds": seconds,
-        "resumed": resumed,
+        "resumed": any(_replicas_before(began, output / "replicas", studies)),
         "studies": list(studies),
         "versions": versions(),
         "machine": _machine(checked.device),
@@ -223,6 +240,12 @@ def _run(
     with write_atomically(output / f"{chapter}.run.json") as path:
         path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return ChapterRun(chapter, executed, seconds, studies)
+
+
+def _replicas_before(moment: float, folder: Path, studies: Iterable[str]) -> Iterator[Path]:
+    """Yield the replicas of these studies that were stored before: they were not computed anew."""
+    for study in studies:
+        yield from (p for p in (folder / study).glob("*.npz") if p.stat().st_mtime < moment)
 
 
 def _machine(device: str) -> dict[str, str | int]:

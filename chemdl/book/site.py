@@ -18,6 +18,7 @@ from chemdl.book.run import chapter_name, find_chapter, read_run, run_chapters
 from chemdl.extras import advice
 from chemdl.files import project_root, write_atomically
 from chemdl.settings import read_settings
+from chemdl.threads import cores
 
 _BUILDERS = ("jupyter-book", "sphinx", "sphinx-book-theme", "pydata-sphinx-theme", "myst-nb")
 # Lines of a failed build that say why.
@@ -57,6 +58,7 @@ def build_book(profile: str = "quick", seed: int = 0, device: str = "auto") -> P
         device=device,
         output=output,
         skip_unchanged=True,
+        workers=min(cores(), len(chapters)),
     )
     for run in runs:
         state = "unchanged" if run.unchanged else f"{run.seconds:.0f} s"

@@ -62,6 +62,38 @@ def test_an_unchanged_chapter_is_not_run_again(make_chapter, tmp_path):
     assert not run(path, output, skip_unchanged=True, seed=3)[0].unchanged
 
 
+def test_chapters_run_side_by_side_and_come_back_in_order(make_chapter, tmp_path):
+    names = ("01-one.ipynb", "02-two.ipynb", "03-three.ipynb")
+    paths = [make_chapter("print('done')", name=name) for name in names]
+    runs = run_chapters(paths, profile="smoke", device="cpu", output=tmp_path / "out", workers=2)
+    assert [run.chapter for run in runs] == ["one", "two", "three"]
+    assert all(run.notebook.is_file() for run in runs)
+
+
+def test_a_chapter_that_fails_beside_another_says_so(make_chapter, tmp_path):
+    broken = make_chapter("raise ValueError('no such isotope')", name="02-broken.ipynb")
+    with pytest.raises(ChapterFailedError, match="no such isotope") as caught:
+        run_chapters(
+            [make_chapter(), broken],
+            profile="smoke",
+            device="cpu",
+            output=tmp_path / "out",
+            workers=2,
+        )
+    assert caught.value.chapter == "broken"
+
+
+@pytest.mark.parametrize(("study", "resumed"), [("tiny", True), ("of_another_chapter", False)])
+def test_a_record_says_whether_replicas_of_its_own_studies_were_stored_before(
+    make_chapter, tmp_path, study, resumed
+):
+    stored = tmp_path / "out" / "replicas" / study / "0.npz"
+    stored.parent.mkdir(parents=True)
+    stored.touch()
+    run(make_chapter(), tmp_path / "out")
+    assert read_run(tmp_path / "out", "tiny")["resumed"] is resumed
+
+
 def test_what_a_killed_run_left_half_written_is_no_card(make_chapter, tmp_path):
     path, output = make_chapter(), tmp_path / "out"
     (output / "cards").mkdir(parents=True)
