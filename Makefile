@@ -56,12 +56,14 @@ book: setup ## run every chapter in quick, build the site in _build/html, check 
 	@$(CHEMDL) book check
 
 # A process on every core, a file of tests in one of them. `pytest` alone does the same in one process.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+
 test: setup ## run all tests, the chapters' regression in smoke included
-	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(PYTEST_ARGS)
+	@$(PYTEST) $(PYTEST_ARGS)
 
 # The tests that a new Python or new versions of the packages would fail first; one file a line.
 short: setup ## run the tests of about a minute: import, wheel, estimators, one chapter
-	@$(BIN)/python -m pytest @.ci/short.txt $(PYTEST_ARGS)
+	@$(PYTEST) @.ci/short.txt $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, and notebooks without outputs
 	@$(BIN)/ruff check .
