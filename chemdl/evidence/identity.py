@@ -22,7 +22,7 @@ from sklearn.base import BaseEstimator
 _NOT_IDENTITY = {"device", "n_jobs"}
 # A replica has its seed beside its model.
 _SEEDS = {"seed", "random_state"}
-_KNOWN_PACKAGES = ("builtins", "chemdl", "sklearn", "numpy", "scipy")
+_KNOWN_PACKAGES = ("builtins", "chemdl", "sklearn", "numpy", "scipy", "xgboost")
 
 
 def identity(model: Any) -> dict[str, Any]:

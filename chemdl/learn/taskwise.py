@@ -32,7 +32,8 @@ class TaskwiseBaseline(BaseEstimator):
     representation
         Name of the representation that the estimator reads; the subclass defines the names.
     space
-        For each parameter of ``estimator`` to tune, the values to draw from.
+        For each parameter of ``estimator`` to tune, or for ``representation``, the values to draw
+        from.
     kind
         Kind of the model, ``classical`` or ``trivial``.
     standardised
@@ -62,7 +63,10 @@ class TaskwiseBaseline(BaseEstimator):
     @property
     def search_space(self) -> dict[str, list[Any]]:
         """What tuning may draw, by this model's parameter names."""
-        return {f"estimator__{name}": values for name, values in (self.space or {}).items()}
+        return {
+            name if name == "representation" else f"estimator__{name}": values
+            for name, values in (self.space or {}).items()
+        }
 
     def features(self, X: Sequence[Any]) -> Any:
         """Return what the estimators read of inputs (n,): (n, columns)."""
@@ -107,7 +111,7 @@ class TaskwiseBaseline(BaseEstimator):
         return lambda rows: features
 
     def _fit_task(self, task: int, features: Any, target: np.ndarray) -> BaseEstimator:
-        estimator = clone(self.estimator)
+        estimator = self._unfitted()
         if "random_state" in estimator.get_params():
             estimator.set_params(random_state=spawn(self.seed, "task", task))
         if isinstance(self, ClassifierMixin) and len(np.unique(target)) == 1:
@@ -117,6 +121,10 @@ class TaskwiseBaseline(BaseEstimator):
             # A task may have fewer measured rows than kNN asks for: then all are neighbours.
             estimator.set_params(n_neighbors=len(target))
         return estimator.fit(features, target)
+
+    def _unfitted(self) -> BaseEstimator:
+        """Return an estimator for one task."""
+        return clone(self.estimator)
 
     def _outputs(self, X: Sequence[Any], of: Callable[[Any, Any], np.ndarray]) -> np.ndarray:
         """Return (n, tasks) by applying ``of(estimator, features)`` to each task."""

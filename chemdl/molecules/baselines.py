@@ -16,15 +16,15 @@ from sklearn.svm import SVC, SVR, LinearSVC
 
 from chemdl.learn.models import baseline
 from chemdl.learn.taskwise import TaskwiseBaseline, TaskwiseClassifier, TaskwiseRegressor
-from chemdl.molecules.descriptors import Descriptors2D
+from chemdl.molecules.descriptors import Descriptors2D, DescriptorScaler
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.similarity import TanimotoGram
 from chemdl.molecules.tabulated import read_tabulated
 from chemdl.registry import UnknownNameError
 
 # Representations that are a matrix of similarities, one row for each molecule of the train side.
-_PAIRWISE = ("tanimoto", "tanimoto_counts", "tanimoto_tabulated")
-REPRESENTATIONS = ("bits", "counts", "descriptors", "tabulated", *_PAIRWISE, "none")
+PAIRWISE = ("tanimoto", "tanimoto_counts", "tanimoto_tabulated")
+REPRESENTATIONS = ("bits", "counts", "descriptors", "tabulated", *PAIRWISE, "none")
 # What replaces each where the data set brings its descriptors instead of SMILES.
 _TABULATED = {
     "bits": "tabulated",
@@ -82,6 +82,22 @@ class _OverMolecules(TaskwiseBaseline):
         # needs dense rows; both read bytes.
         return sparse.csr_matrix(ecfp, dtype=np.float32) if self._takes_sparse_rows else ecfp
 
+    def _unfitted(self) -> Any:
+        """Return an estimator that measures descriptors itself, where it took similarities."""
+        estimator = super()._unfitted()
+        if not self._is_pairwise:
+            for name, measure in (("kernel", "rbf"), ("metric", "euclidean")):
+                if estimator.get_params().get(name) == "precomputed":
+                    estimator.set_params(**{name: measure})
+        return estimator
+
+    def _scaled(self, features: Any, fit: bool = False) -> Any:
+        if self.representation != "descriptors" or self.is_tree:
+            return super()._scaled(features, fit)
+        if fit:
+            self.scaler_ = DescriptorScaler().fit(features)
+        return self.scaler_.transform(features)
+
     def _fitted_blocks(self, X: Sequence[str]) -> Callable[[np.ndarray], Any]:
         self.inputs_ = np.asarray(X, dtype=object)
         if self._is_pairwise:
@@ -95,7 +111,7 @@ class _OverMolecules(TaskwiseBaseline):
 
     @property
     def _is_pairwise(self) -> bool:
-        return self.representation in _PAIRWISE
+        return self.representation in PAIRWISE
 
     def _gram(self) -> TanimotoGram:
         return _shared_gram(self.representation)
@@ -109,7 +125,8 @@ class _OverMolecules(TaskwiseBaseline):
     @property
     def _takes_sparse_rows(self) -> bool:
         linear = isinstance(self.estimator, LogisticRegression | LinearSVC | Ridge | SVR)
-        return linear or isinstance(self.estimator, ensemble.RandomForestClassifier)
+        is_xgboost = type(self.estimator).__module__.startswith("xgboost")
+        return linear or is_xgboost or isinstance(self.estimator, ensemble.RandomForestClassifier)
 
 
 class MoleculeClassifier(_OverMolecules, TaskwiseClassifier):
@@ -162,6 +179,15 @@ def classifier(name: str, *, trees: int = 500, seed: int = 0) -> MoleculeClassif
             "tanimoto",
             {"n_neighbors": [3, 5, 10, 15, 25, 50]},
         ),
+        "svm_descriptors": (
+            SVC(kernel="rbf", C=3.0, class_weight="balanced", cache_size=500),
+            "descriptors",
+            {
+                "C": [0.3, 1.0, 3.0, 10.0, 30.0],
+                "gamma": ["scale", 3e-4, 1e-3, 3e-3, 1e-2],
+                "class_weight": [None, "balanced"],
+            },
+        ),
         "gradient_boosting": (
             ensemble.HistGradientBoostingClassifier(learning_rate=0.05, max_iter=200),
             "descriptors",
@@ -210,6 +236,15 @@ def regressor(
                 "gamma": ["scale", 0.003, 0.01, 0.03],
             },
         ),
+        "svm_descriptors": (
+            SVR(kernel="rbf", C=10.0, epsilon=0.1, cache_size=500),
+            "descriptors",
+            {
+                "C": [0.3, 1.0, 3.0, 10.0, 30.0],
+                "epsilon": [0.01, 0.03, 0.1, 0.2],
+                "gamma": ["scale", 3e-4, 1e-3, 3e-3, 1e-2],
+            },
+        ),
         "ridge": (Ridge(alpha=10.0), "counts", {"alpha": [0.1, 1.0, 10.0, 100.0]}),
         "knn": (
             KNeighborsRegressor(5, metric="precomputed", weights=_inverse_distance),
@@ -229,6 +264,42 @@ def regressor(
     return model.set_params(standardised=standardised)
 
 
+def xgboost(
+    kind: str, *, trees: int = 500, seed: int = 0
+) -> MoleculeClassifier | MoleculeRegressor:
+    """Return XGBoost over ECFP4 bits for targets of this kind, with its stated settings.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Where the optional package is not installed.
+    """
+    from xgboost import XGBClassifier, XGBRegressor
+
+    learner = XGBClassifier if kind == "classification" else XGBRegressor
+    estimator = learner(
+        n_estimators=trees,
+        learning_rate=0.05,
+        max_depth=5,
+        min_child_weight=5,
+        subsample=0.5,
+        colsample_bytree=0.66,
+        tree_method="hist",
+        n_jobs=1,
+    )
+    model = MoleculeClassifier if kind == "classification" else MoleculeRegressor
+    return model(estimator, "bits", space=_XGBOOST_SPACE, seed=seed)
+
+
+_XGBOOST_SPACE: dict[str, list[Any]] = {
+    "n_estimators": [200, 500, 1000],
+    "learning_rate": [0.02, 0.05, 0.1],
+    "max_depth": [3, 5, 8],
+    "min_child_weight": [1, 5],
+    "subsample": [0.5, 0.8, 1.0],
+    "colsample_bytree": [0.3, 0.66, 1.0],
+    "reg_lambda": [1.0, 10.0],
+}
 _BOOSTING_SPACE: dict[str, list[Any]] = {
     "learning_rate": [0.02, 0.05, 0.1],
     "max_iter": [100, 200, 400],
@@ -269,6 +340,8 @@ for _name, _family, _reads, _method, _paper, _learns in (
     ("svm_linear", "linear model", "ECFP4 bits", "support vector machine", "", _BOTH[:1]),
     ("svm_rbf", "kernel machine", "ECFP4 bits", "support vector machine, Gaussian kernel", "",
      _BOTH[1:]),
+    ("svm_descriptors", "kernel machine", "RDKit's 2D descriptors",
+     "support vector machine, Gaussian kernel", "", _BOTH),
     ("logistic", "linear model", "ECFP4 bits", "logistic regression, L2", "", _BOTH[:1]),
     ("ridge", "linear model", "ECFP4 counts", "ridge regression", "", _BOTH[1:]),
     ("knn", "neighbours", "Tanimoto similarity of ECFP4", "nearest neighbours by 1 / distance",
@@ -285,3 +358,12 @@ for _name, _family, _reads, _method, _paper, _learns in (
         inputs=("smiles", "descriptors"),
         makers={kind: functools.partial(_MAKERS[kind], _name) for kind in _learns},
     )
+baseline(
+    "xgboost",
+    "boosting",
+    "ECFP4 bits",
+    "XGBoost",
+    "Chen and Guestrin 2016, doi:10.1145/2939672.2939785",
+    inputs=("smiles",),
+    makers={kind: functools.partial(xgboost, kind) for kind in _BOTH},
+)

@@ -60,10 +60,7 @@ class Descriptors2D(TransformerMixin, BaseEstimator):
         if self.missing not in MISSING:
             raise UnknownNameError("value of missing", str(self.missing), MISSING)
         rows = self._rows(as_smiles(X)).astype(np.float64)
-        has_value = np.isfinite(rows).any(axis=0)
-        medians = np.zeros(rows.shape[1])
-        medians[has_value] = np.nanmedian(rows[:, has_value], axis=0)
-        self.medians_ = medians.astype(np.float32)
+        self.medians_ = column_medians(rows).astype(np.float32)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -105,6 +102,68 @@ class Descriptors2D(TransformerMixin, BaseEstimator):
             return descriptors(new, n_jobs=self.n_jobs)
 
         return cached_rows("descriptors2d", {}, smiles, compute)
+
+
+class DescriptorScaler(TransformerMixin, BaseEstimator):
+    """Descriptors as a learner that measures distances or sums columns wants them.
+
+    A missing value becomes the median of its column. Columns that are skewed (most of RDKit's
+    counts and surface areas) become sign(x) log(1 + |x|). Then each column is centred and divided
+    by its standard deviation, and cut at ten of them: a molecule unlike all others must not decide
+    a prediction by one column alone. All is learned from the rows that are fitted.
+
+    Parameters
+    ----------
+    most_skewed
+        Largest size of a column's skewness (its third standardised moment) that stays as it is.
+
+    Attributes
+    ----------
+    medians_, centre_, spread_
+        Of each column, float64, shape (p,); the last two after the logarithm.
+    skewed_
+        Which columns become logarithms, shape (p,).
+    """
+
+    def __init__(self, most_skewed: float = 1.0) -> None:
+        self.most_skewed = most_skewed
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn medians, skewed columns, centre and spread from rows (n, p), NaN if missing."""
+        rows = np.asarray(X, dtype=np.float64)
+        self.medians_ = column_medians(rows)
+        filled = np.where(np.isnan(rows), self.medians_, rows)
+        self.skewed_ = np.abs(_skewness(filled)) > self.most_skewed
+        logarithms = self._logarithms(filled)
+        self.centre_, spread = logarithms.mean(axis=0), logarithms.std(axis=0)
+        self.spread_ = np.where(spread > 1e-9 * np.abs(self.centre_) + 1e-12, spread, np.inf)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return rows (n, p) filled, transformed and scaled; a constant column is zero."""
+        check_is_fitted(self, "spread_")
+        rows = np.asarray(X, dtype=np.float64)
+        filled = np.where(np.isnan(rows), self.medians_, rows)
+        return np.clip((self._logarithms(filled) - self.centre_) / self.spread_, -10.0, 10.0)
+
+    def _logarithms(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(self.skewed_, np.sign(rows) * np.log1p(np.abs(rows)), rows)
+
+
+def column_medians(rows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the median of what is known in each column (p,); 0 where nothing is."""
+    known = np.isfinite(rows).any(axis=0)
+    medians = np.zeros(rows.shape[1])
+    medians[known] = np.nanmedian(rows[:, known], axis=0)
+    return medians
+
+
+def _skewness(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the third standardised moment of each column, 0 for a constant one."""
+    centred = rows - rows.mean(axis=0)
+    spread = centred.std(axis=0)
+    scaled = centred / np.where(spread > 0, spread, np.inf)
+    return (scaled**3).mean(axis=0)
 
 
 def descriptors(smiles: Sequence[str], *, n_jobs: int | None = None) -> NDArray[np.float32]:

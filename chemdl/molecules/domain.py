@@ -6,6 +6,10 @@ DOMAIN = Domain(
     name="molecules",
     data=("chemdl.molecules.data",),
     splits=("chemdl.molecules.splits",),
-    baselines=("chemdl.molecules.baselines", "chemdl.molecules.equations"),
+    baselines=(
+        "chemdl.molecules.baselines",
+        "chemdl.molecules.any_input",
+        "chemdl.molecules.equations",
+    ),
     nets=("chemdl.molecules.nets",),
 )

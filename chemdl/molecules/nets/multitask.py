@@ -111,12 +111,13 @@ class FullyConnected(nn.Module):
         x = (_unpacked(x) if self.packed else x).float()
         return torch.log1p(x) if self.log_counts else x
 
+    def scaled(self, x: Tensor) -> Tensor:
+        """Return the inputs (batch, features) as the first layer reads them."""
+        return x if self.scale is None else self.scale(x)
+
     def forward(self, batch: dict[str, Tensor], noise: Noise | None, weight: Tensor) -> Tensor:
         """Return the tasks' logits or values: (batch, tasks)."""
-        x = self._inputs(batch)
-        if self.scale is not None:
-            x = self.scale(x)
-        h = self.dropouts[0](x, noise)
+        h = self.dropouts[0](self.scaled(self._inputs(batch)), noise)
         for i, layer in enumerate(self.hidden):
             h = layer(h)
             if self.norms is not None:
