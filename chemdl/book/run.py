@@ -36,7 +36,7 @@ RECORDED_PACKAGES = (
     "torch",
 )
 # What a chapter may need beyond the packages of the extra ``run``.
-_BROUGHT_BY = {"deepchem": "deepchem", "pymatgen": "materials"}
+_BROUGHT_BY = {"deepchem": "deepchem", "pymatgen": "materials", "xgboost": "xgboost"}
 
 
 class UnknownChapterError(ValueError):

@@ -13,6 +13,7 @@ from typing import Any
 
 from chemdl.learn.models import baseline, make_baseline, make_nets
 from chemdl.molecules.baselines import PAIRWISE, classifier, regressor
+from chemdl.settings import Settings
 
 INPUTS = ("bits", "counts", "descriptors")
 # Kernels and neighbours measure Tanimoto's similarity of bits or counts, or distances.
@@ -32,19 +33,26 @@ CLASSICAL = tuple(_FIXED)
 
 
 def any_input_models(
-    dataset: Any, *, trees: int = 500, batches: int | None = None
+    dataset: Any, settings: Settings, *, trees: int = 500, batches: int | None = None
 ) -> dict[str, Any]:
     """Return the six unfitted models for a dataset of molecules, by name.
+
+    Without trials there are none: their first trial is the family's model with a fixed input.
 
     Parameters
     ----------
     dataset
         Dataset of SMILES; one with descriptors of its own leaves nothing to choose.
+    settings
+        Settings of the run; the full profile tunes, the others only where trials are asked for.
     trees
         Number of trees of the forest.
     batches
         Budget of the net, as in :func:`chemdl.learn.models.make_nets`.
     """
+    tunes = settings.profile == "full" if settings.trials is None else settings.trials > 0
+    if not tunes:
+        return {}
     nets = make_nets({NET: {}}, dataset, batches=batches)
     return nets | {name: make_baseline(name, dataset, trees=trees) for name in CLASSICAL}
 

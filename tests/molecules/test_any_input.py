@@ -22,6 +22,7 @@ FAST = {
     "device": "cpu",
     "learning_rate": 3e-3,
 }
+FULL = chemdl.read_settings({"profile": "full", "device": "cpu"})
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def solubility():
 def test_every_family_has_the_same_choice_of_inputs(solubility):
     choices = {
         name: [SAME.get(value, value) for value in model.search_space["representation"]]
-        for name, model in any_input_models(solubility).items()
+        for name, model in any_input_models(solubility, FULL).items()
     }
     assert set(choices) == {NET, *CLASSICAL}
     assert {tuple(inputs) for inputs in choices.values()} == {INPUTS}
@@ -43,7 +44,7 @@ def test_every_family_has_the_same_choice_of_inputs(solubility):
 @pytest.mark.parametrize("name", [NET, *CLASSICAL])
 def test_each_choice_is_read_and_beats_the_mean(solubility, name):
     train, test = solubility.subset(np.arange(110)), solubility.subset(np.arange(110, 150))
-    model = any_input_models(solubility, trees=20)[name]
+    model = any_input_models(solubility, FULL, trees=20)[name]
     if name == NET:
         model.set_params(**FAST)
     predictions = []
@@ -55,8 +56,14 @@ def test_each_choice_is_read_and_beats_the_mean(solubility, name):
     assert len({tuple(p.round(4)) for p in predictions}) == len(predictions)
 
 
+def test_without_trials_there_is_nothing_to_choose(solubility):
+    quick = {"profile": "quick", "device": "cpu"}
+    assert any_input_models(solubility, chemdl.read_settings(quick)) == {}
+    assert any_input_models(solubility, chemdl.read_settings({**quick, "trials": 3}))
+
+
 def test_a_misspelt_input_is_refused(solubility):
-    for model in any_input_models(solubility, trees=5).values():
+    for model in any_input_models(solubility, FULL, trees=5).values():
         with pytest.raises(UnknownNameError, match=r"'descriptor'.*Did you mean 'descriptors'"):
             clone(model).set_params(representation="descriptor").fit(
                 solubility.inputs, solubility.targets
