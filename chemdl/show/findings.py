@@ -10,7 +10,16 @@ import numpy as np
 
 from chemdl.evidence import metrics
 from chemdl.evidence.card import ComparisonRow
-from chemdl.evidence.comparisons import SEVERAL, Evidence, Place, compare, replica_means
+from chemdl.evidence.comparisons import (
+    SEVERAL,
+    Evidence,
+    Place,
+    compare,
+    fold_differences,
+    replica_means,
+    task_differences,
+    task_intervals,
+)
 from chemdl.evidence.ledger import number
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.result import Result, find_results
@@ -29,6 +38,7 @@ def finding(
     *,
     metric: str | None = None,
     condition: str = "all",
+    each: str = "",
     folder: Path | None = None,
 ) -> None:
     """Show what a study found: Markdown, a sentence or two that :func:`sentence` makes.
@@ -43,6 +53,9 @@ def finding(
         One of the study's metrics; its first by default.
     condition
         Of the study, such as the size of the training side in a learning curve.
+    each
+        What the study's tasks are, in the plural (``"targets"``), to have it said as well on how
+        many of them ``a`` is ahead of ``b``.
     folder
         Folder with the cards of a run, which count beside the recorded ones.
 
@@ -50,6 +63,8 @@ def finding(
     ------
     UnknownNameError
         If the metric is none of the study's, or a name is that of no model.
+    ValueError
+        If the study's tasks have different units, so that a mean over them says nothing.
     """
     from IPython.display import Markdown, display
 
@@ -59,7 +74,7 @@ def finding(
             display(Markdown(f"**{study}**: no result is on record yet."))
             return
         study = found
-    display(Markdown(sentence(study, a, b, metric=metric, condition=condition)))
+    display(Markdown(sentence(study, a, b, metric=metric, condition=condition, each=each)))
 
 
 def sentence(
@@ -69,6 +84,7 @@ def sentence(
     *,
     metric: str | None = None,
     condition: str = "all",
+    each: str = "",
 ) -> str:
     """Return what :func:`finding` shows of a result, as Markdown.
 
@@ -80,6 +96,11 @@ def sentence(
     name = metric or result.metric
     if name not in result.metrics:
         raise UnknownNameError(f"metric of {result.study}", name, result.metrics)
+    if "," in (unit := _unit(result, name)):
+        raise ValueError(
+            f"{result.study}: {metric_name(name)} has several units ({unit}), so a mean over tasks "
+            "says nothing; show a table with a row for each task"
+        )
     models = [a] if b is None else [a, b]
     where = f"**{result.study}**" + ("" if condition == "all" else f", condition `{condition}`")
     absent = [model for model in models if not result.replicas(model, condition)]
@@ -93,6 +114,7 @@ def sentence(
         said = _of_one(result, a, name, condition)
     else:
         said = _of_two(result, a, b, name, condition)
+        said += _counted(result, a, b, name, condition, each) if each else ""
     return f"{where}: {said} *{_shortfall(result, models, condition)}*"
 
 
@@ -112,11 +134,13 @@ def _of_two(result: Result, a: str, b: str, metric: str, condition: str) -> str:
     if row is None:
         return f"no interval can be had for `{a}` and `{b}`; {_values(result, metric, means)}."
     margin = metrics.margin(metric, means[1])
+    # Over several data sets the estimate is a median of pairwise means (Hodges and Lehmann's).
+    noun = "a median difference" if evidence.unit == "task" else "a difference"
     if row.low <= 0 <= row.high:
-        return _not_apart(row, _values(result, metric, means), margin)
+        return _not_apart(row, f"{_values(result, metric, means)}, {noun}", margin)
     if row.high < 0:
         means.reverse()
-    return _apart(row, _values(result, metric, means), margin)
+    return _apart(row, f"{_values(result, metric, means)}, {noun}", margin)
 
 
 def _apart(row: ComparisonRow, values: str, margin: float) -> str:
@@ -124,12 +148,13 @@ def _apart(row: ComparisonRow, values: str, margin: float) -> str:
     better, worse = (row.a, row.b) if sign > 0 else (row.b, row.a)
     low, high = sorted((sign * row.low, sign * row.high))
     text = (
-        f"`{better}` is better than `{worse}`: {values}, a difference of "
+        f"`{better}` is better than `{worse}`: {values} of "
         f"{number(sign * row.difference)} with the 95 % interval {number(low)} to {number(high)}."
     )
     if high < margin:
         text += f" All of it is within the margin of {number(margin)}, too small to matter."
-    if row.methods is not None:
+    # Of targets left out in turn there is one interval, which stands for both questions.
+    if row.methods is not None and (row.methods.low, row.methods.high) != (row.low, row.high):
         low, high = sorted((sign * row.methods.low, sign * row.methods.high))
         interval = f"({number(low)} to {number(high)})"
         text += (
@@ -142,7 +167,7 @@ def _apart(row: ComparisonRow, values: str, margin: float) -> str:
 
 def _not_apart(row: ComparisonRow, values: str, margin: float) -> str:
     found = (
-        f"{values}, a difference of {number(row.difference, signed=True)} with the 95 % interval "
+        f"{values} of {number(row.difference, signed=True)} with the 95 % interval "
         f"{number(row.low, signed=True)} to {number(row.high, signed=True)}"
     )
     if -margin < row.low and row.high < margin:
@@ -156,6 +181,26 @@ def _not_apart(row: ComparisonRow, values: str, margin: float) -> str:
     )
 
 
+def _counted(result: Result, a: str, b: str, metric: str, condition: str, each: str) -> str:
+    """Say on how many tasks, or targets left out, ``a`` is ahead of ``b``."""
+    evidence = _evidence(result)
+    differences: list[float]
+    if evidence.unit == "target":
+        differences = list(fold_differences(evidence, a, b, metric, condition).values())
+    else:
+        differences = list(task_differences(evidence, a, b, metric, condition).values())
+    if not differences:
+        return ""
+    ahead = sum(difference > 0 for difference in differences)
+    text = f" One by one, `{a}` has the better mean on {ahead} of {len(differences)} {each}"
+    places = evidence.common(a, b, condition=condition)
+    if evidence.unit == "target" or len(places) < FEWEST_SEEDS:
+        return f"{text}."
+    intervals = task_intervals(evidence, a, b, metric, condition).values()
+    above, below = sum(one.low > 0 for one in intervals), sum(one.high < 0 for one in intervals)
+    return f"{text}; the interval of a single one is above zero on {above}, below it on {below}."
+
+
 def _of_one(result: Result, model: str, metric: str, condition: str) -> str:
     evidence = _evidence(result)
     places = {name: evidence.common(name, condition=condition) for name in result.models}
@@ -165,6 +210,7 @@ def _of_one(result: Result, model: str, metric: str, condition: str) -> str:
         folds = f"{_count(len(ran))} of the {_count(evidence.folds)} folds of a repeat"
         return f"`{model}` has {value} on {folds}."
     means = {m: _mean(result, m, metric, condition, rows) for m, rows in places.items() if rows}
+    means = {m: mean for m, mean in means.items() if np.isfinite(mean)}
     sign = 1.0 if METRICS[metric].higher_is_better else -1.0
     ahead = sum(sign * (mean - means[model]) > 0 for mean in means.values())
     place = f"number {ahead + 1} by the mean" if ahead else "the best mean"
@@ -226,15 +272,22 @@ def _mean(
     result: Result, model: str, metric: str, condition: str, places: Sequence[Place]
 ) -> float:
     rows = _evidence(result).replicas(model, condition)
-    return float(np.nanmean(replica_means([rows[place] for place in places], metric)))
+    values = replica_means([rows[place] for place in places], metric)
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _values(result: Result, metric: str, means: Sequence[float]) -> str:
     """Return a metric's values with its unit: ``RMSE 0.648 against 0.632 log₁₀ mol/L``."""
-    unit = METRICS[metric].unit
-    unit = (target_unit(result) if unit == "target" else unit).replace("log10", "log₁₀")
+    unit = _unit(result, metric).replace("log10", "log₁₀")
+    unit = f"in {unit} unit" if unit.startswith("the ") else unit  # "the assay's own"
     numbers = " against ".join(map(number, means))
     return f"{metric_name(metric)} {numbers} {unit}".strip()
+
+
+def _unit(result: Result, metric: str) -> str:
+    unit = METRICS[metric].unit
+    return target_unit(result) if unit == "target" else unit
 
 
 def _listed(models: Sequence[str]) -> str:
