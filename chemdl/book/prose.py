@@ -11,8 +11,8 @@ from pathlib import Path
 _OF_SOURCES = {"what was reported"}
 # A number of another kind is marked where it stands, so that a reader of the notebook sees why.
 _MARK = re.compile(r"<!--\s*not a result:\s*\w[^>]*-->")
-MOST_MARKS = 12  # in a chapter; with more, the marks would be the rule
-_OURS = re.compile(r"\b(?:our|ours|recorded|this run)\b", re.IGNORECASE)
+MOST_MARKS = 4  # in a chapter; with more, the marks would be the rule
+_OURS = re.compile(r"\b(?:our|ours|we|here|recorded|this run)\b", re.IGNORECASE)
 
 _DEFINED = re.compile(r"\b95\s?%(?= (?:confidence )?intervals?\b)|\b1 kcal/mol\b")
 _WORD = (
@@ -27,9 +27,10 @@ _UNIT = (
 )
 _MEASURED = re.compile(
     r"(?<![\w.-])[−+-]?(?:\d[\d,]*)?\.\d+"  # a decimal number
-    rf"|\b(?:{_COUNT}|(?:half )?a)\s?(?:%|per cent\b)"
+    rf"|\b(?:{_COUNT}|(?:half )?a)\s?(?:%|per ?cent\b)"
     rf"|\b{_COUNT}(?:\s(?:and|to|or)\s(?:a half|{_COUNT}))?\s(?:{_UNIT})(?![\w/])"
     rf"|\b(?:\d\d?|{_WORD})\s(?:out )?of\s(?:the\s)?(?:\d\d?|{_WORD})\b"
+    rf"|\b(?:\d\d?|{_WORD})\sin\s(?:five|ten|twenty)\b"
     rf"|\bby (?:about |nearly )?(?:an?|{_WORD}) (?:{_PART})s?\b"
     rf"|\b(?:{_PART}|twice|thrice|halves)s? (?:as|that|of (?:it|that|its)|the error)\b",
     re.IGNORECASE,
@@ -65,7 +66,7 @@ def typed_results(path: Path) -> Iterator[str]:
         for sentence in sentences(text):
             if sentence.startswith("#"):
                 section = sentence.lstrip("# ").lower()
-            elif section not in _OF_SOURCES and (found := _first_number(sentence)):
+            if section not in _OF_SOURCES and (found := _first_number(sentence)):
                 yield (
                     f"{path.name}: cell {number} has the number {found!r} typed into its text, in "
                     f"“{_shown(sentence)}”; let show.finding write it, cite its source, or mark it "

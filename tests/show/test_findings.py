@@ -108,6 +108,10 @@ def test_fewer_than_three_seeds_give_no_interval(regression: Made) -> None:
     text = sentence(one, "ridge", "knn")
     assert "one seed has run for both, and it takes three" in text and "95 %" not in text
     assert text.endswith("*Of profile quick: one of five seeds.*")
+    design = {"repeats": 1, "folds": 1}
+    never = regression({"ridge": 1.0, "knn": 2.0}, folds=1, seeds=True, protocol=design)
+    text = sentence(never, "ridge", "knn")
+    assert "no interval, so nothing is decided: the design has one seed, and it takes" in text
     three = regression({"ridge": 1.0, "knn": 2.0}, folds=3, seeds=True)
     text = sentence(three, "ridge", "knn")
     assert "`ridge` is better than `knn`" in text and "another sample" not in text
@@ -122,6 +126,20 @@ def test_one_model_has_its_place_and_presets_are_named(regression: Made) -> None
         "*Of profile full: one of three repeats; presets, not tuned.*"
     )
     assert sentence(result, "ridge", "knn").endswith("one of three repeats; `knn` not tuned.*")
+
+
+def test_several_conditions_are_said_in_one_line(regression: Made) -> None:
+    result = regression({"ridge": 1.0, "knn": 2.0})
+    text = sentence(result, "knn", "ridge", condition=("100", "all"))
+    head = "**tiny_random**: `knn` against `ridge`, RMSE (log₁₀ mol/L), with `100`: not run yet; "
+    assert text.startswith(f"{head}`all`: 1.786 against 1.033 (`ridge` is better). *Of profile")
+    close = regression({"ridge": 1.0, "knn": 1.03})
+    assert "(undecided)." in sentence(close, "knn", "ridge", condition=("all",))
+    unfinished = regression({"ridge": 1.0, "knn": 2.0}, ran={"knn": 2})
+    text = sentence(unfinished, "knn", "ridge", condition=("all",))
+    assert "(no interval). Without an interval nothing is decided. *Of profile quick" in text
+    with pytest.raises(ValueError, match="two models, not 'knn' alone"):
+        sentence(result, "knn", condition=("100", "all"))
 
 
 def test_it_is_counted_on_how_many_tasks_a_model_is_ahead(regression: Made) -> None:
