@@ -25,11 +25,16 @@ _UNIT = (
     r"points?|hundredths?|times(?! over)|orders of magnitude|kcal/mol|m?eV|[MG]Pa|degrees|"
     r"log units?|per centimetre"
 )
+# A decimal number; a share; a count with a unit of results; "11 of 15", "11/15", "four in ten"; the
+# value of a metric; "by a third", "half of it".
 _MEASURED = re.compile(
-    r"(?<![\w.-])[−+-]?(?:\d[\d,]*)?\.\d+"  # a decimal number
+    r"(?<![\w.-])[−+-]?(?:\d[\d,]*)?\.\d+"
     rf"|\b(?:{_COUNT}|(?:half )?a)\s?(?:%|per ?cent\b)"
     rf"|\b{_COUNT}(?:\s(?:and|to|or)\s(?:a half|{_COUNT}))?\s(?:{_UNIT})(?![\w/])"
     rf"|\b(?:\d\d?|{_WORD})\s(?:out )?of\s(?:the\s)?(?:\d\d?|{_WORD})\b"
+    r"|\b\d\d?/\d\d?\b"
+    r"|\b(?:AUC|RMSE|MAE|R²|Q3|Q8|SOV|BEDROC|enrichment|error|accuracy|precision)"
+    r"\s(?:of |is |was |has |at )?\d+"
     rf"|\b(?:\d\d?|{_WORD})\sin\s(?:five|ten|twenty)\b"
     rf"|\bby (?:about |nearly )?(?:an?|{_WORD}) (?:{_PART})s?\b"
     rf"|\b(?:{_PART}|twice|thrice|halves)s? (?:as|that|of (?:it|that|its)|the error)\b",

@@ -43,6 +43,8 @@ def test_no_result_is_typed_into_a_chapter(name: str) -> None:
         ("The rate is six times what chance finds.", "six times"),
         ("The net wins on 20 of 30 targets.", "20 of 30"),
         ("It leads on nine of the ten targets.", "nine of the ten"),
+        ("Nets lead on 11/15 targets.", "11/15"),
+        ("They reach a Q3 of 71 there.", "Q3 of 71"),
         ("Forest and net find four in ten.", "four in ten"),
         ("Sulphur raises the error by a third.", "by a third"),
         ("A bag of bonds halves the error.", "halves the error"),
