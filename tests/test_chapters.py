@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from chemdl.book.calibration import chosen_numbers
+from chemdl.book.planning import needed
 from chemdl.book.regression import check_run, interval, read_expected
 from chemdl.book.run import chapter_files, run_chapters
 
@@ -84,6 +85,12 @@ def test_code_cells_are_short_and_carry_no_outputs(name):
         assert len(source.splitlines()) <= SCREEN or "setup" in tags, source[:200]
     for cell in cells_of(name):
         assert not cell.get("outputs") and cell.get("execution_count") is None
+
+
+@every_chapter
+def test_a_plan_of_the_studies_runs_no_cell_that_says_what_was_found(name):
+    sources = ["" if "setup" in tags else source for tags, source in code_cells(name)]
+    assert [cell for cell in needed(sources) if cell and "finding(" in cell] == []
 
 
 @every_chapter

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from chemdl.book.prose import typed_results
 from chemdl.files import project_root
 
 # Elements and attributes through which a page loads something; `a href` only links.
@@ -82,6 +83,8 @@ def check_book(html_dir: Path | None = None, source_dir: Path | None = None) -> 
             problems += look(page)
         problems += dead_links(page, pages)
     problems += source_errors(source_dir)
+    for chapter in sorted(source_dir.rglob("*.ipynb")):
+        problems += typed_results(chapter)
     problems += unresolved_citations(source_dir, pages.values())
     problems += remote_styles(html_dir)
     problems += machine_paths(html_dir, source_dir)

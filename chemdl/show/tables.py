@@ -56,6 +56,10 @@ _METRIC_NAMES = {
     "pearson_r2": "Pearson R²",
     "bedroc": "BEDROC",
     "enrichment_1": "enrichment at 1 %",
+    "q3": "Q3",
+    "q8": "Q8",
+    "sov": "SOV",
+    "precision_l5": "precision of the L/5 likeliest contacts",
 }
 
 

@@ -118,6 +118,15 @@ def test_a_cell_with_an_error_is_seen_in_the_source(book):
     assert book.problems() == ["chapters/01-tiny.ipynb: cell 1 holds an error: KeyError"]
 
 
+def test_a_result_that_was_typed_into_a_chapter_is_seen(book):
+    path = book.source / "chapters/01-tiny.ipynb"
+    cells = json.loads(path.read_text())
+    cells["cells"].append({"cell_type": "markdown", "source": "The forest has an AUC of .83."})
+    path.write_text(json.dumps(cells))
+    (problem,) = book.problems()
+    assert problem.startswith("01-tiny.ipynb: cell 2 has the number '.83' typed into its text")
+
+
 @pytest.mark.parametrize(
     "image",
     [

@@ -51,8 +51,8 @@ def regression(small_result: Made) -> Made:
                 )  # fmt: skip
         design = {"repeats": 5, "folds": 1} if seeds else {"repeats": 3, "folds": folds}
         fields = {"protocol": design, "unit": "molecule" if seeds else "fold"} | fields
-        predictions = Predictions(truth, arrays)
-        return small_result(rows, units={"rmse": "log10 mol/L"}, predictions=predictions, **fields)
+        fields.setdefault("units", {"rmse": "log10 mol/L"})
+        return small_result(rows, predictions=Predictions(truth, arrays), **fields)
 
     return made
 
@@ -108,6 +108,10 @@ def test_fewer_than_three_seeds_give_no_interval(regression: Made) -> None:
     text = sentence(one, "ridge", "knn")
     assert "one seed has run for both, and it takes three" in text and "95 %" not in text
     assert text.endswith("*Of profile quick: one of five seeds.*")
+    design = {"repeats": 1, "folds": 1}
+    never = regression({"ridge": 1.0, "knn": 2.0}, folds=1, seeds=True, protocol=design)
+    text = sentence(never, "ridge", "knn")
+    assert "no interval, so nothing is decided: the design has one seed, and it takes" in text
     three = regression({"ridge": 1.0, "knn": 2.0}, folds=3, seeds=True)
     text = sentence(three, "ridge", "knn")
     assert "`ridge` is better than `knn`" in text and "another sample" not in text
@@ -122,6 +126,66 @@ def test_one_model_has_its_place_and_presets_are_named(regression: Made) -> None
         "*Of profile full: one of three repeats; presets, not tuned.*"
     )
     assert sentence(result, "ridge", "knn").endswith("one of three repeats; `knn` not tuned.*")
+
+
+def test_several_conditions_are_said_in_one_line(regression: Made) -> None:
+    result = regression({"ridge": 1.0, "knn": 2.0})
+    text = sentence(result, "knn", "ridge", condition=("100", "all"))
+    head = "**tiny_random**: `knn` against `ridge`, RMSE (log₁₀ mol/L), with `100`: not run yet; "
+    assert text.startswith(f"{head}`all`: 1.786 against 1.033 (`ridge` is better). *Of profile")
+    close = regression({"ridge": 1.0, "knn": 1.03})
+    assert "(undecided)." in sentence(close, "knn", "ridge", condition=("all",))
+    unfinished = regression({"ridge": 1.0, "knn": 2.0}, ran={"knn": 2})
+    text = sentence(unfinished, "knn", "ridge", condition=("all",))
+    assert "(no interval). Without an interval nothing is decided. *Of profile quick" in text
+    with pytest.raises(ValueError, match="two models, not 'knn' alone"):
+        sentence(result, "knn", condition=("100", "all"))
+
+
+def test_it_is_counted_on_how_many_tasks_a_model_is_ahead(regression: Made) -> None:
+    result = regression({"ridge": 1.0, "knn": 2.0})
+    text = sentence(result, "knn", "ridge", each="sets")
+    assert "One by one, `knn` has the better mean on 0 of 1 sets; the interval of a single " in text
+    assert "one is above zero on 0, below it on 1." in text
+    assert "One by one" not in sentence(result, "knn", "ridge")
+    unfinished = regression({"ridge": 1.0, "knn": 2.0}, ran={"knn": 2})
+    assert "One by one" not in sentence(unfinished, "knn", "ridge", each="sets")
+
+
+def test_targets_left_out_are_counted_and_have_one_interval(regression: Made) -> None:
+    result = regression({"ridge": 1.0, "knn": 2.0}, folds=6, unit="target")
+    text = sentence(result, "ridge", "knn", each="targets")
+    assert "One by one, `ridge` has the better mean on 6 of 6 targets." in text
+    assert "95 % interval" in text and "another sample" not in text
+
+
+def test_over_several_sets_the_difference_is_a_median(small_result: Made) -> None:
+    errors = {"ridge": [1.0, 1.0, 1.0, 1.0, 1.0, 1.0], "knn": [1.1, 1.2, 1.3, 1.4, 1.5, 3.0]}
+    rows = [
+        {"model": model, "fold": 0, "values": {"rmse": {str(t): v for t, v in enumerate(values)}}}
+        for model, values in errors.items()
+    ]
+    design = {"repeats": 1, "folds": 1}
+    result = small_result(rows, units={"rmse": "K"}, unit="task", protocol=design)
+    text = sentence(result, "ridge", "knn", each="sets")
+    assert "RMSE 1 against 1.583 K, a median difference of 0.3" in text
+    assert "on 6 of 6 sets. " in text  # one seed gives no interval of a single set
+
+
+def test_a_mean_over_different_units_is_refused(regression: Made) -> None:
+    errors = {"ridge": 1.0, "knn": 2.0}
+    with pytest.raises(ValueError, match=r"tiny_random: RMSE has several units \(eV, K\)"):
+        sentence(regression(errors, units={"rmse": "eV, K"}), "ridge", "knn")
+    own = regression(errors, units={"rmse": "the assay's own"})
+    assert "in the assay's own unit, a difference" in sentence(own, "ridge", "knn")
+
+
+def test_a_metric_that_is_undefined_for_a_model_has_no_place(regression: Made) -> None:
+    result = regression({"ridge": 1.0, "knn": 2.0, "trivial": 3.0})
+    for row in result.card.scores:
+        if row.model == "trivial":
+            row.values["rmse"]["t"] = None
+    assert "the best mean of the 2 models" in sentence(result, "ridge")
 
 
 def test_a_model_that_did_not_run_is_told_from_a_misspelt_one(regression: Made) -> None:
