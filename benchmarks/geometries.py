@@ -129,7 +129,7 @@ def _kernels(data: Dataset, options: Options) -> list[dict[str, Any]]:
     for size in options.sizes or (QUICK_SIZES if options.quick else SIZES):
         source = data if size <= len(data) else chemdl.load("qm9")
         part = source.sample(size, seed=0)
-        model = KernelRidge("bonds", scales=(8.0,), ridges=(1e-7,))
+        model = KernelRidge("bonds", scale=8.0, ridge=1e-7)
         begun = time.perf_counter()
         model.fit(part.inputs, part.targets[:, 0])
         row = {"side": "kernel ridge, bags of bonds", "molecules": size, "set": source.name}

@@ -36,6 +36,7 @@ PURPOSES = {
     "book": "builds the book",
     "lab": "opens chapters in JupyterLab",
     "deepchem": "runs DeepChem's own nets beside ours",
+    "xgboost": "runs XGBoost, a boosting that some sources compare with",
     "materials": "knows elements and crystals, for the chapter on materials",
     "dock": "docks ligands with AutoDock Vina",
 }

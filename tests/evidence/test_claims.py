@@ -34,7 +34,7 @@ TOXICITY_STUDIES = {
 }  # fmt: skip
 TOXICITY_MODELS = {
     "multitask", "multitask_ma", "single_task", "sigmoid", "ensemble", "random_forest",
-    "svm_tanimoto", "svm_linear", "logistic", "knn", "gradient_boosting", "trivial",
+    "svm_tanimoto", "svm_linear", "logistic", "knn", "gradient_boosting", "xgboost", "trivial",
     "neural_fingerprint", "dmpnn", "weave",
 }  # fmt: skip
 
@@ -118,7 +118,7 @@ def test_the_side_that_is_favoured_comes_first(known: dict[str, Claim]) -> None:
     """In a test ``a`` is the favoured side's model: a forest where forests win."""
     classical = {
         "random_forest", "gradient_boosting", "svm_tanimoto", "svm_linear", "svm_rbf", "ridge",
-        "knn",
+        "knn", "xgboost",
     }  # fmt: skip
     for claim in known.values():
         if claim.test is None or claim.test.b is None or claim.favours == "neither":

@@ -42,7 +42,7 @@ def test_dressed_atoms_by_hand() -> None:
 def test_kernel_ridge_is_scikit_learns(data, kernel: str, representation: str) -> None:
     inputs, targets = data[0], data[1][:, 0]
     train, test = inputs[:80], inputs[80:]
-    model = KernelRidge(representation, kernel, scales=(2.0,), ridges=(1e-4,))
+    model = KernelRidge(representation, kernel, scale=2.0, ridge=1e-4)
     predicted = model.fit(train, targets[:80]).predict(test)
 
     size, bags = most_atoms(inputs), bag_sizes(inputs)
@@ -61,13 +61,15 @@ def test_kernel_ridge_is_scikit_learns(data, kernel: str, representation: str) -
     np.testing.assert_allclose(predicted, expected, rtol=1e-4, atol=1e-2)
 
 
-def test_settings_are_chosen_on_rows_of_its_own(data) -> None:
-    inputs, targets = data[0], data[1][:, 0]
-    model = regressor("krr_bonds").fit(inputs[:90], targets[:90])
-    (chosen,) = model.chosen_
-    assert chosen in {(s, r) for s in model.scales for r in model.ridges}
-    again = clone(model).fit(inputs[:90], targets[:90])
-    np.testing.assert_array_equal(again.predict(inputs[90:]), model.predict(inputs[90:]))
+def test_what_a_fit_uses_is_set_before_it(data) -> None:
+    """Settings are tuned outside, with as many trials as those of any other family."""
+    for name in REGRESSORS:
+        model = regressor(name)
+        space = getattr(model, "search_space", {})
+        assert set(space) <= set(model.get_params())
+        chosen = {parameter: values[-1] for parameter, values in space.items()}
+        fitted = clone(model).set_params(**chosen).fit(data[0][:40], data[1][:40])
+        assert {parameter: fitted.get_params()[parameter] for parameter in chosen} == chosen
 
 
 @pytest.mark.parametrize("name", REGRESSORS)
@@ -101,7 +103,7 @@ def test_an_element_that_was_not_seen_is_an_error(data, name: str) -> None:
 
 
 def test_the_nearest_neighbour_of_a_fitted_molecule_is_itself(data) -> None:
-    model = Neighbours(counts=(1,)).fit(data[0][:40], data[1][:40, 0])
+    model = Neighbours(n_neighbors=1).fit(data[0][:40], data[1][:40, 0])
     np.testing.assert_allclose(model.predict(data[0][:5]), data[1][:5, 0], rtol=1e-6)
 
 
@@ -116,4 +118,3 @@ def test_the_registry_has_them_all() -> None:
     registered = [key for key in BASELINES if key.startswith("geometry/")]
     assert sorted(registered) == sorted(f"geometry/{name}" for name in REGRESSORS)
     assert BASELINES["geometry/krr_bonds"].family == "kernel machine"
-    assert all(regressor(name).revision == 1 for name in REGRESSORS)
