@@ -18,6 +18,11 @@ class Condition:
     train_size: int | None = None
     shuffled: bool = False
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether every train row is kept with its own label."""
+        return self.train_size is None and not self.shuffled
+
     def apply(self, split: Split, data: Dataset, seed: int) -> tuple[Split, np.ndarray]:
         """Return the split and the targets to fit under this condition; test rows stay."""
         targets = data.targets

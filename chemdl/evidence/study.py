@@ -259,12 +259,13 @@ class Study:
 
     def _job(self, name: str, condition: Condition, split: Split) -> Job:
         seed = spawn(self.settings.seed, self.name, name, split.repeat, split.fold)
+        drawn = "" if condition.keeps_all else f", drawn by {self._draw_seed(condition, split)}"
         key = replica_key(
             self.models[name],
             content_sha256=self.dataset.card["content_sha256"],
             rows=(split.train, split.valid, split.test),
             seed=seed,
-            condition=repr(condition),
+            condition=f"{condition!r}{drawn}",
         )
         return Job(name, condition, split, seed, key)
 
@@ -319,8 +320,13 @@ class Study:
 
     def applied(self, job: Job) -> tuple[Split, np.ndarray]:
         """Return the split and the targets that a replica learns from, under its condition."""
-        seed = spawn(job.seed, job.condition.name)
+        seed = self._draw_seed(job.condition, job.split)
         return job.condition.apply(job.split, self.dataset, seed)
+
+    def _draw_seed(self, condition: Condition, split: Split) -> int:
+        """Return the seed by which a condition draws rows or labels: the same for every model."""
+        place = (condition.name, split.repeat, split.fold)
+        return spawn(self.settings.seed, self.name, "condition", *place)
 
     def _open_test(self, job: Job) -> None:
         """Count the opening of a replica's test rows; a second one is an error."""

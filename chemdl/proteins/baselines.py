@@ -102,6 +102,10 @@ class GOR(SiteBaseline):
     """
 
     revision: ClassVar[int] = 1
+    search_space: ClassVar[dict[str, list[Any]]] = {
+        "window": [13, 15, 17, 19, 21],
+        "pseudocount": [1.0, 5.0, 20.0, 80.0],
+    }
 
     def __init__(self, window: int = 17, pseudocount: float = 20.0) -> None:
         self.window, self.pseudocount = window, pseudocount
@@ -155,6 +159,15 @@ def _log_odds(counts: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(counts, 1e-9)) - np.log(np.maximum(others, 1e-9))
 
 
+_LINEAR_SPACE: dict[str, list[Any]] = {"C": [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
+_BOOSTING_SPACE: dict[str, list[Any]] = {
+    "learning_rate": [0.05, 0.1, 0.2],
+    "max_iter": [100, 200, 400],
+    "max_leaf_nodes": [15, 31, 63],
+    "l2_regularization": [0.0, 1.0, 10.0],
+}
+
+
 class WindowBaseline(SiteBaseline):
     """A classifier over the residues around each site, with a profile's columns where told to.
 
@@ -186,8 +199,18 @@ class WindowBaseline(SiteBaseline):
         self.estimator, self.window, self.profile = estimator, window, profile
         self.most, self.seed = most, seed
 
+    @property
+    def search_space(self) -> dict[str, list[Any]]:
+        """What tuning may draw, by this model's parameter names."""
+        own = _BOOSTING_SPACE if self._reads_categories else _LINEAR_SPACE
+        return {"window": [9, 13, 17, 21], **{f"estimator__{k}": v for k, v in own.items()}}
+
+    @property
+    def _reads_categories(self) -> bool:
+        return isinstance(self.estimator, HistGradientBoostingClassifier)
+
     def _features(self, X: Sequence[str]) -> Any:
-        if isinstance(self.estimator, HistGradientBoostingClassifier):
+        if self._reads_categories:
             places = window_places(X, self.window)
             return np.hstack([places, window_profiles(X, self.window)]) if self.profile else places
         hot = one_hot_windows(X, self.window)
@@ -243,7 +266,12 @@ class LinearField(FieldLabeller):
     revision: ClassVar[int] = 1
     kind: ClassVar[str] = "classical"
     network = LinearScores
-    search_space: ClassVar[dict[str, list[Any]]] = {}
+    search_space: ClassVar[dict[str, list[Any]]] = {
+        "window": [9, 13, 17, 21],
+        "epochs": [8, 16],
+        "learning_rate": [3e-3, 1e-2, 3e-2],
+        "decay": [0.02, 0.2],
+    }
 
     window: int = 17
     epochs: int = 8

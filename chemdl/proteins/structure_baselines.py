@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -43,6 +43,8 @@ class PairBoosting(BaseEstimator):
     ----------
     rounds
         Number of trees.
+    learning_rate, leaves
+        By how much a tree corrects those before it, and its largest number of leaves.
     seed
         Random seed of the trees.
     """
@@ -50,14 +52,26 @@ class PairBoosting(BaseEstimator):
     revision: ClassVar[int] = 1
     kind: ClassVar[str] = "classical"
     stackable: ClassVar[bool] = False
+    search_space: ClassVar[dict[str, list[Any]]] = {
+        "rounds": [100, 200, 400],
+        "learning_rate": [0.05, 0.1, 0.2],
+        "leaves": [15, 31, 63],
+    }
 
-    def __init__(self, rounds: int = 100, seed: int = 0) -> None:
-        self.rounds, self.seed = rounds, seed
+    def __init__(
+        self, rounds: int = 100, learning_rate: float = 0.1, leaves: int = 31, seed: int = 0
+    ) -> None:
+        self.rounds, self.learning_rate, self.leaves = rounds, learning_rate, leaves
+        self.seed = seed
 
     def fit(self, X: Sequence[str], y: Ragged) -> Self:
         """Fit one classifier on all pairs."""
         trees = HistGradientBoostingClassifier(
-            max_iter=self.rounds, early_stopping=False, random_state=self.seed
+            max_iter=self.rounds,
+            learning_rate=self.learning_rate,
+            max_leaf_nodes=self.leaves,
+            early_stopping=False,
+            random_state=self.seed,
         )
         self.trees_ = trees.fit(self._features(X), y.values[:, 0])
         return self

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import joblib
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from chemdl.evidence import claims, judging, metrics, splits
 from chemdl.evidence.card import ScoreRow
@@ -221,6 +222,37 @@ def test_with_fewer_train_rows_there_are_fewer_valid_rows(
     few = Condition("few", train_size=12)
     make_study(data, tmp_path, {"oxygen": oxygen()}, conditions=[few]).run()
     assert set(oxygen.fits) == {12 + 1}  # a tenth of the rows outside test is valid
+
+
+class SeenRows(ClassifierMixin, BaseEstimator):
+    """Keeps what each replica was fitted on, and predicts a half."""
+
+    revision = 1
+    fitted: ClassVar[dict[str, set[tuple[Any, ...]]]] = {}
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def fit(self, X: Any, y: Any) -> SeenRows:
+        rows = sorted(zip(X, map(repr, y), strict=True))
+        self.fitted.setdefault(self.name, set()).add(tuple(rows))
+        self.classes_ = np.array([0, 1])
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        return np.full((len(X), 2), 0.5)
+
+
+@pytest.mark.parametrize("condition", [Condition(), Condition("few", train_size=12), SHUFFLED])
+def test_all_models_are_fitted_on_the_same_rows_and_labels(
+    data, tmp_path, make_study, monkeypatch, condition: Condition
+) -> None:
+    monkeypatch.setattr(SeenRows, "fitted", {})
+    models = {name: SeenRows(name) for name in ("one", "other")}
+    study = make_study(data, tmp_path, models, conditions=[condition])
+    study.run()
+    assert len(SeenRows.fitted["one"]) == len(study.protocol.splits)
+    assert SeenRows.fitted["one"] == SeenRows.fitted["other"]
 
 
 def test_a_control_run_shuffles_every_condition(data, tmp_path, make_study) -> None:
