@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from chemdl.book.policy import policy_problems
 from chemdl.book.prose import typed_results
 from chemdl.files import project_root
 
@@ -81,6 +82,7 @@ def check_book(html_dir: Path | None = None, source_dir: Path | None = None) -> 
     for page in pages.values():
         for look in (images, alternative_texts, error_outputs, remote_addresses):
             problems += look(page)
+        problems += (f"{page.name}: {problem}" for problem in policy_problems(page.soup))
         problems += dead_links(page, pages)
     problems += source_errors(source_dir)
     for chapter in sorted(source_dir.rglob("*.ipynb")):

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from chemdl.book import check, fingerprint, notebooks, pages
+from chemdl.book import check, fingerprint, notebooks, pages, policy
 from chemdl.book.run import chapter_name, find_chapter, read_run, run_chapters
 from chemdl.extras import advice
 from chemdl.files import project_root, write_atomically
@@ -121,6 +121,7 @@ def build_html(source: Path, html: Path) -> Path:
     if html.exists():
         shutil.rmtree(html)
     _jupyter_book(source, html.parents[1])
+    policy.add_policies(html)
     with write_atomically(marker) as path:
         path.write_text(key)
     return index

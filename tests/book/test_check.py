@@ -14,10 +14,12 @@ import pytest
 from PIL import Image
 
 from chemdl.book.check import check_book, toc_files
+from chemdl.book.policy import add_policies
 
 PNG = io.BytesIO()
 Image.new("RGB", (4, 4)).save(PNG, "png")
 PNG_BYTES = PNG.getvalue()
+CHARSET = '<meta charset="utf-8" />'
 INLINE = base64.b64encode(PNG_BYTES).decode()
 
 
@@ -33,6 +35,7 @@ class Book:
         return self.problems()
 
     def problems(self) -> list[str]:
+        add_policies(self.html)  # as building does
         return check_book(self.html, self.source)
 
 
@@ -51,7 +54,7 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
     (html / "_images/figure.png").write_bytes(PNG_BYTES)
     (html / "_static/style.css").write_text("@font-face {src: url('fonts/a.woff2')}")
     (html / "index.html").write_text(
-        "<html><head><link rel='stylesheet' href='_static/style.css'>"
+        f"<html><head>{CHARSET}<link rel='stylesheet' href='_static/style.css'>"
         "<link rel='canonical' href='https://example.org/'></head><body><main id='top'>"
         "<img src='_images/figure.png' alt='Bars of AUC per assay'>"
         f"<img src='data:image/png;base64,{INLINE}' alt='A molecule'>"
@@ -60,7 +63,7 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
         "<script>const local = '_static/plotly.min.js';</script></main></body></html>"
     )
     (html / "chapters/01-tiny.html").write_text(
-        "<html><body><main><h2 id='study'>The study</h2>"
+        f"<html><head>{CHARSET}</head><body><main><h2 id='study'>The study</h2>"
         "<a href='../index.html#top'>back</a></main></body></html>"
     )
     monkeypatch.chdir(tmp_path)
@@ -80,7 +83,7 @@ def test_toc_entries_are_read_at_every_depth(tmp_path):
 
 
 def test_a_missing_page_is_seen(book):
-    (book.html / "index.html").write_text("<main id='top'></main>")
+    (book.html / "index.html").write_text(f"<head>{CHARSET}</head><main id='top'></main>")
     (book.html / "chapters/01-tiny.html").unlink()
     assert book.problems() == ["_toc.yml: chapters/01-tiny has no page chapters/01-tiny.html"]
 
