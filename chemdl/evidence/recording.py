@@ -60,7 +60,7 @@ class Recorder:
     store
         Where whole repeats go.
     work
-        Folder of replicas and trials that belong to no whole repeat yet, and of locks.
+        Folder of replicas and trials that belong to no whole repeat yet.
     deadline
         In seconds of :func:`time.monotonic`; no replica is begun after it.
     """
@@ -94,7 +94,8 @@ class Recorder:
     def _under_lock(self, need: Need) -> bool:
         from filelock import FileLock, Timeout
 
-        folder = self.work / need.study
+        # In the store: recorders of two checkouts that share it must not do the same work.
+        folder = self.store.folder / ".locks" / need.study
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(folder / f"{need.model}.lock", timeout=0):
