@@ -5,6 +5,7 @@ What kills do to it is shown by ``kill_recorder.py``, which a test here runs wit
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -82,9 +83,9 @@ SECONDS |= {(study, "trivial"): 0.1 for study, *_ in BOTH}
 
 
 def stored(store: ResultStore) -> list[str]:
-    """Return the files of the store, half ones too."""
-    found = (p.relative_to(store.folder) for p in store.folder.rglob("*") if p.is_file())
-    return sorted(path.as_posix() for path in found)
+    """Return the files of the store, half ones too, but for the locks."""
+    found = [p.relative_to(store.folder) for p in store.folder.rglob("*") if p.is_file()]
+    return sorted(path.as_posix() for path in found if path.suffix != ".lock")
 
 
 WHOLE = sorted(
@@ -266,8 +267,9 @@ def test_a_model_that_the_chapter_has_not_is_passed_over_aloud(claimed, recorder
 
 
 def test_two_recorders_on_one_store_share_the_work_and_do_nothing_twice(
-    claimed, recorder, store, oxygen, monkeypatch
+    claimed, recorder, store, oxygen, monkeypatch, tmp_path
 ) -> None:
+    """As in two checkouts, which share the store and not the folder of work."""
     claimed(*BOTH, seconds=SECONDS)
     fit = oxygen.fit
     keys: list[tuple[Any, ...]] = []
@@ -278,7 +280,7 @@ def test_two_recorders_on_one_store_share_the_work_and_do_nothing_twice(
         return fit(self, X, y)
 
     monkeypatch.setattr(oxygen, "fit", slow)
-    both = [recorder(), recorder()]
+    both = [recorder(), dataclasses.replace(recorder(), work=tmp_path / "other")]
     touched: dict[int, list[str]] = {}
     threads = [
         threading.Thread(target=lambda i=i, one=one: touched.update({i: one.run()}))
