@@ -121,15 +121,6 @@ def on_device(model: Any, device: str) -> Any:
     return copy.set_params(device=device) if "device" in copy.get_params(deep=False) else copy
 
 
-def seeded(model: Any, seed: int) -> Any:
-    """Return an unfitted copy with this seed, under whichever name the model has it."""
-    copy = clone(model)
-    names = copy.get_params(deep=False)
-    if "seed" in names:
-        return copy.set_params(seed=seed)
-    return copy.set_params(random_state=seed) if "random_state" in names else copy
-
-
 def predict_matrix(
     model: Any, inputs: np.ndarray, kind: str, sites: int | None = None
 ) -> np.ndarray:

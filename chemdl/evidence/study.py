@@ -27,7 +27,6 @@ from chemdl.evidence.fitting import (
     net_replica,
     on_device,
     prepare,
-    seeded,
     side_by_side,
 )
 from chemdl.evidence.identity import without_revision
@@ -36,6 +35,7 @@ from chemdl.evidence.replicas import Job, Replica, ReplicaStore, replica_key
 from chemdl.evidence.result import Result, find_result, write_result
 from chemdl.evidence.splits import Protocol, Split
 from chemdl.evidence.tuning import FULL_TRIALS, Search
+from chemdl.learn.contract import seeded
 from chemdl.learn.models import every_name
 from chemdl.progress import Progress
 from chemdl.registry import UnknownNameError

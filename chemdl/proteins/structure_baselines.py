@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from chemdl.learn.contract import Kind, check_lengths, check_parameters, check_sites
 from chemdl.learn.models import baseline
 from chemdl.learn.ragged import Ragged
 from chemdl.proteins.pairs import DIGITS, SEPARATIONS, chain_pairs, separation_classes
@@ -26,6 +27,8 @@ class SeparationOnly(BaseEstimator):
     def fit(self, X: Sequence[str], y: Ragged) -> Self:
         """Count contacts by class of separation."""
         separation, count = separation_classes(X), len(SEPARATIONS) + 1
+        check_lengths(X, y)
+        check_sites(len(separation), y)
         pairs = np.bincount(separation, minlength=count)
         contacts = np.bincount(separation, weights=y.values[:, 0], minlength=count)
         self.shares_ = contacts / np.maximum(pairs, 1)
@@ -56,10 +59,14 @@ class PairBoosting(BaseEstimator):
 
     def fit(self, X: Sequence[str], y: Ragged) -> Self:
         """Fit one classifier on all pairs."""
+        check_parameters(self)
+        check_lengths(X, y)
+        features = self._features(X)
+        check_sites(len(features), y)
         trees = HistGradientBoostingClassifier(
             max_iter=self.rounds, early_stopping=False, random_state=self.seed
         )
-        self.trees_ = trees.fit(self._features(X), y.values[:, 0])
+        self.trees_ = trees.fit(features, y.values[:, 0])
         return self
 
     def predict(self, X: Sequence[str]) -> np.ndarray:
@@ -84,12 +91,15 @@ class ResidueAngles(BaseEstimator):
     revision: ClassVar[int] = 1
     stackable: ClassVar[bool] = False
 
-    def __init__(self, by_residue: bool = True, kind: str = "classical") -> None:
+    def __init__(self, by_residue: bool = True, kind: Kind = "classical") -> None:
         self.by_residue, self.kind = by_residue, kind
 
     def fit(self, X: Sequence[str], y: Ragged) -> Self:
         """Add up directions by kind of residue; y are degrees (sites, tasks) by chain."""
+        check_parameters(self)
+        check_lengths(X, y)
         kinds = self._kinds(X)
+        check_sites(len(kinds), y)
         total = np.zeros((KINDS, y.values.shape[1], 2))
         for task, angle in enumerate(np.radians(y.values).T):
             measured = np.isfinite(angle)

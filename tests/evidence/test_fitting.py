@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from chemdl.data import Dataset
@@ -89,15 +88,6 @@ def test_predictions_have_one_line_for_each_site() -> None:
 
 
 # --- parameters of a run --------------------------------------------------------------------------
-
-
-def test_seeds_reach_models_under_either_name() -> None:
-    assert fitting.seeded(Multitask.Classifier(), 7).seed == 7
-    assert fitting.seeded(baselines.classifier("knn"), 7).seed == 7
-    assert fitting.seeded(RandomForestClassifier(3), 7).random_state == 7
-    plain = LogisticRegression(C=3.0)
-    assert fitting.seeded(plain, 7).C == 3.0
-    assert plain.random_state is None
 
 
 def test_devices_reach_models_that_have_one() -> None:

@@ -13,12 +13,13 @@ import pytest
 from chemdl.evidence import claims, judging, metrics, splits
 from chemdl.evidence.card import ScoreRow
 from chemdl.evidence.conditions import Condition
-from chemdl.evidence.fitting import on_device, seeded, storable
+from chemdl.evidence.fitting import on_device, storable
 from chemdl.evidence.judging import record_sha256
 from chemdl.evidence.result import Result, read_result
 from chemdl.evidence.study import Study
 from chemdl.evidence.tuning import FULL_TRIALS
 from chemdl.evidence.verdicts import rule_sha256
+from chemdl.learn.contract import seeded
 from chemdl.learn.models import NETS, every_name
 from chemdl.molecules import baselines
 from chemdl.molecules.splits import scaffold_balanced

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chemdl.learn.estimator import NeuralEstimator
 from chemdl.learn.losses import Loss, masked_mean
 from chemdl.learn.models import net
 from chemdl.learn.ragged import Ragged
@@ -47,7 +48,8 @@ class TorsionNet(DilatedCNN):
         return {"n_scores": 2 * n_tasks}
 
     def _check_targets(self, targets: np.ndarray | Ragged) -> None:
-        """Take any angles."""
+        """Take any angles that are finite; ``classes`` says nothing of them."""
+        NeuralEstimator._check_targets(self, targets)
 
     def predict(self, X: Sequence[Any]) -> np.ndarray:
         """Return angles in degrees: (sites, tasks)."""
