@@ -49,6 +49,22 @@ def chapters_dir() -> Path:
     return root / "chapters" if root else Path(__file__).with_name("_chapters")
 
 
+def check_file_name(kind: str, name: str) -> None:
+    """Refuse a name that cannot be a file's everywhere, or that would leave its folder.
+
+    Raises
+    ------
+    ValueError
+        Naming the kind of thing, its name and what is allowed.
+    """
+    plain = name.isprintable() and not set(name) & set('/\\:*?"<>|')
+    if not plain or not name.strip() or name.startswith(".") or len(name.encode()) > 200:
+        raise ValueError(
+            f"{kind} {name!r} is to be part of a file's name: use letters, digits, - and _, "
+            "without a dot at the beginning"
+        )
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it to ``path`` if the block ends without error.

@@ -125,7 +125,7 @@ class NeuralEstimator(Recipe, BaseEstimator):
         targets = y if isinstance(y, Ragged) else by_task(y)
         check_parameters(self)
         check_lengths(X, targets)
-        self._check_targets(targets)
+        self.check_targets(targets)
         rows = [_two_sides(train, valid, len(targets)) for train, valid in rows]
         # A clone, so that what an earlier fit has seen sets no bounds for this one.
         features = clone(self).featurize(X)
@@ -234,7 +234,7 @@ class NeuralEstimator(Recipe, BaseEstimator):
 
     _loss: ClassVar[Any] = "mse"
 
-    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
+    def check_targets(self, targets: np.ndarray | Ragged) -> None:
         """Refuse targets that the loss cannot take, before hours of training."""
         values = targets.values if isinstance(targets, Ragged) else targets
         check_labels(values, classes=False)
@@ -248,7 +248,7 @@ class NeuralClassifier(BinaryClassifier, NeuralEstimator):
 
     _loss: ClassVar[Any] = "bce"
 
-    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
+    def check_targets(self, targets: np.ndarray | Ragged) -> None:
         assert not isinstance(targets, Ragged), "one line of targets a molecule"
         check_labels(targets, classes=True)
 

@@ -259,6 +259,7 @@ def test_a_fold_with_one_class_is_counted_as_undefined(
     protocol = splits.random(data, repeats=1, folds=3, seed=0)
     y[protocol.splits[1].test[0], 1] = 1.0
     data = tiny_set(y)
+    protocol = splits.random(data, repeats=1, folds=3, seed=0)
     study = make_study(data, tmp_path, protocol=protocol, reference="trivial")
     result = study.run()
     known = [r.values["roc_auc"]["long"] for r in scores(result, "oxygen")]

@@ -47,9 +47,9 @@ class TorsionNet(DilatedCNN):
         """Return the number of outputs: two for each angle."""
         return {"n_scores": 2 * n_tasks}
 
-    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
+    def check_targets(self, targets: np.ndarray | Ragged) -> None:
         """Take any angles that are finite; ``classes`` says nothing of them."""
-        NeuralEstimator._check_targets(self, targets)
+        NeuralEstimator.check_targets(self, targets)
 
     def predict(self, X: Sequence[Any]) -> np.ndarray:
         """Return angles in degrees: (sites, tasks)."""
