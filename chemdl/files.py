@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+# Hidden, so that no glob for results takes one; the name tells whose they are.
+_TEMPORARY = ".chemdl-"
+_SWEPT_AFTER = 24 * 3600.0
 
 
 def cache_dir() -> Path:
@@ -73,16 +80,32 @@ def write_atomically(path: Path) -> Iterator[Path]:
     the name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY, suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes private files; results are meant to be read by others.
-        temporary.chmod(0o644)
+        # mkstemp makes private files; results are as open to others as the user's other files.
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written below a folder, a day ago or more."""
+    for path in folder.rglob(f"{_TEMPORARY}*"):
+        with contextlib.suppress(OSError):
+            if path.is_file() and time.time() - path.stat().st_mtime > _SWEPT_AFTER:
+                path.unlink()
+
+
+@functools.cache
+def _umask() -> int:
+    # It can only be read by setting it.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def read_arrays(path: Path) -> dict[str, Any] | None:

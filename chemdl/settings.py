@@ -151,8 +151,10 @@ def spawn(seed: int, *names: str | int) -> int:
 
 def _may_be_parameter(name: str, value: Any) -> bool:
     """Say whether papermill may have brought it, from a command line or a YAML file."""
-    brought = isinstance(value, bool | int | float | str | list | tuple | dict)
-    return not name.startswith("_") and (value is None or brought)
+    scalar = value is None or isinstance(value, bool | int | float | str)
+    # A constant that a chapter imports may be a list too.
+    holds_others = isinstance(value, list | dict) and not name.isupper()
+    return not name.startswith("_") and (scalar or holds_others)
 
 
 def _output_folder(output: Any, profile: str) -> Path:

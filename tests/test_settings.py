@@ -88,6 +88,8 @@ def test_names_of_a_notebook_at_work_are_ignored() -> None:
         "exit": Anything(),
         "np": np,
         "frame": np.zeros(3),
+        "REGRESSORS": ["ridge"],
+        "names": ("a", "b"),
         "repository": "https://example.org/chemdl",
         "profile": "smoke",
         "device": "cpu",
