@@ -19,13 +19,35 @@ _TEMPORARY = ".chemdl-"
 _SWEPT_AFTER = 24 * 3600.0
 
 
+_NO_HOME = (
+    "this user has no home folder, and so no cache; let CHEMDL_CACHE name a folder that you may "
+    "write, without ~"
+)
+
+
+class NoHomeError(OSError):
+    """There is no home folder to keep a cache in."""
+
+
 def cache_dir() -> Path:
-    """Return the cache folder: ``CHEMDL_CACHE``, or the user's cache folder."""
-    if named := os.environ.get("CHEMDL_CACHE"):
-        return Path(named).expanduser()
+    """Return the cache folder: ``CHEMDL_CACHE``, or the user's cache folder.
+
+    Raises
+    ------
+    NoHomeError
+        For a user without a home folder, where ``CHEMDL_CACHE`` names none.
+    """
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("chemdl"))
+    try:
+        if named := os.environ.get("CHEMDL_CACHE"):
+            return Path(named).expanduser()
+        folder = Path(platformdirs.user_cache_dir("chemdl"))
+    except (RuntimeError, KeyError) as error:
+        raise NoHomeError(_NO_HOME) from error
+    if not folder.is_absolute():
+        raise NoHomeError(_NO_HOME)
+    return folder
 
 
 def project_root() -> Path | None:

@@ -226,8 +226,9 @@ def _check_models(asked: Sequence[str], notebooks: Iterable[Path]) -> None:
                 continue
             try:
                 nodes = list(ast.walk(ast.parse(cell.source)))
-            except SyntaxError:
-                return  # with magics of IPython: the chapter itself will say so
+            except SyntaxError:  # with commands of IPython
+                texts |= set(re.findall(r"[\"']([^\"']+)[\"']", cell.source))
+                continue
             if any(isinstance(node, ast.JoinedStr) for node in nodes):
                 texts |= set(_made_names(asked, nodes))
             texts |= {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
@@ -246,7 +247,10 @@ def _made_names(asked: Sequence[str], nodes: Iterable[ast.AST]) -> Iterator[str]
 def read_run(output: Path, chapter: str) -> dict[str, Any] | None:
     """Return the record of the chapter's last finished run in ``output``, if there is one."""
     path = output / f"{chapter}.run.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except ValueError:  # cut off or altered: then it is as if there were none
+        return None
 
 
 def versions() -> dict[str, str]:

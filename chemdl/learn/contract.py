@@ -47,8 +47,10 @@ def check_parameters(model: Any) -> None:
             _check_value(where, value, hints[name])
             if name in _LEAST and value is not None and value < (least := _LEAST[name]):
                 raise ValueError(f"{where} is {value!r}; give {least} or more")
-        if hasattr(value, "_validate_params"):
+        if hasattr(value, "_parameter_constraints"):
             value._validate_params()
+        elif hasattr(value, "get_params") and not isinstance(value, type):
+            check_parameters(value)
 
 
 def _annotations(cls: type) -> Mapping[str, Any]:
