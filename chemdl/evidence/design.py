@@ -17,6 +17,7 @@ from chemdl.files import check_file_name
 from chemdl.learn.contract import check_parameters
 from chemdl.learn.estimator import NeuralEstimator
 from chemdl.learn.models import every_name
+from chemdl.learn.precision import check_held
 from chemdl.registry import check_choice
 from chemdl.settings import SettingsError
 
@@ -44,6 +45,8 @@ def check_study(study: Study) -> None:
     _check_names(study)
     _check_metrics(study)
     check_protocol(study.full_protocol, study.dataset)
+    if study.dataset.kind == "regression":
+        check_held(study.dataset.targets, study.dataset.tasks)
     _check_unit(study)
     for name, model in study.models.items():
         _check_model(f"study {study.name}: model {name}", model, study.dataset)

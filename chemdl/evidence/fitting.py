@@ -17,6 +17,7 @@ from sklearn.base import clone
 from chemdl.data import Dataset
 from chemdl.evidence import metrics
 from chemdl.evidence.replicas import Replica
+from chemdl.learn.precision import stored_dtype
 from chemdl.learn.ragged import Ragged
 from chemdl.threads import bounded
 
@@ -86,7 +87,7 @@ def predicted(
     shape = len(data.sites(rows)), len(data.tasks)
     predictions = predict_matrix(model, data.inputs[rows], data.kind, shape)
     return Replica(
-        predictions=storable(predictions, data.kind),
+        predictions=storable(predictions, data.kind, stored_as(data)),
         fit_seconds=fit_seconds,
         predict_seconds=time.perf_counter() - begun,
         stack_size=stack_size,
@@ -163,13 +164,22 @@ def _positives(model: Any, out: np.ndarray, tasks: int) -> np.ndarray:
     return out[:, 1:] if out.shape[1] == 2 else out
 
 
-def storable(predictions: np.ndarray, kind: str) -> np.ndarray:
-    """Round probabilities to 12 significant bits before anything is scored.
+def stored_as(data: Dataset) -> type[np.floating]:
+    """Return the type in which targets and predictions of a set are stored."""
+    return stored_dtype(data.targets) if data.kind == "regression" else np.float32
+
+
+def storable(
+    predictions: np.ndarray, kind: str, dtype: type[np.floating] = np.float32
+) -> np.ndarray:
+    """Return predictions as they are stored and scored: values in ``dtype``, probabilities rounded.
+
+    Probabilities are rounded to 12 significant bits.
 
     The smaller of p and 1 - p is rounded; otherwise confident predictions of a frequent class would
     become equal. The scores are then computed from exactly the numbers in the predictions file.
     """
-    out = np.ascontiguousarray(predictions, dtype=np.float32)
+    out = np.ascontiguousarray(predictions, dtype=dtype)
     if kind != "classification":
         return out
     high = out > 0.5

@@ -119,3 +119,33 @@ def test_a_name_that_is_taken_stays_in_its_folder(name: str) -> None:
     else:
         folder = Path("/a/b")
         assert (folder / f"{name}.json").parent == folder and not name.startswith(".")
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(1e-30, 0.0), (1e30, 0.0), (1.0, 1e8), (1e-24, -1e8)]
+)
+def test_scores_depend_on_no_unit_and_no_origin(
+    tmp_path, make_study, tiny_set, scale: float, offset: float
+) -> None:
+    plain = np.array([[len(s) / 10 + ("O" in s)] for s in tiny_set(np.zeros((80, 1))).inputs])
+    found = []
+    for folder, values in (("plain", plain), ("moved", (plain + offset) * scale)):
+        models = {
+            "ridge": baselines.regressor("ridge"),
+            "net": Multitask.Regressor(hidden=(8,), dropout=(0.0, 0.0), epochs=3),
+            "trivial": baselines.regressor("trivial"),
+        }
+        data, more = tiny_set(values, kind="regression"), {"metrics": ["r2", "rmse", "mae"]}
+        result = make_study(data, tmp_path / folder, models, reference="trivial", **more).run()
+        found.append(
+            {m: result.scores.query("metric == @m")["value"].to_numpy() for m in more["metrics"]}
+        )
+    np.testing.assert_allclose(found[1]["r2"], found[0]["r2"], atol=0.01)
+    for error in ("rmse", "mae"):
+        np.testing.assert_allclose(found[1][error] / scale, found[0][error], rtol=0.01)
+
+
+def test_targets_that_nothing_holds_are_named(data, tmp_path, make_study, tiny_set) -> None:
+    values = tiny_set(data.targets * 1e200, kind="regression")
+    with pytest.raises(ValueError, match="targets of task 'oxygen' reach 1e\\+200"):
+        make_study(values, tmp_path, {"m": baselines.regressor("ridge")}, metrics=["r2"])
