@@ -232,7 +232,7 @@ def _check_models(asked: Sequence[str], notebooks: Iterable[Path]) -> None:
             if any(isinstance(node, ast.JoinedStr) for node in nodes):
                 texts |= set(_made_names(asked, nodes))
             texts |= {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
-    check_models_asked(asked, texts)
+    check_models_asked(asked, texts & set(asked))
 
 
 def _made_names(asked: Sequence[str], nodes: Iterable[ast.AST]) -> Iterator[str]:

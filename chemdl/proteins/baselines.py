@@ -17,6 +17,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from chemdl.learn import models
@@ -53,6 +54,7 @@ class SiteBaseline(BaseEstimator):
 
     def predict(self, X: Sequence[str]) -> np.ndarray:
         """Return the class of every site: (sites, tasks)."""
+        check_is_fitted(self, "tasks_")
         features = self._features(X)
         columns = [self._predict_task(fitted, features) for fitted in self.tasks_]
         return np.column_stack(columns).astype(np.float64)

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.utils.validation import check_is_fitted
 
 from chemdl.learn.contract import Kind, check_lengths, check_parameters, check_sites
 from chemdl.learn.models import baseline
@@ -36,6 +37,7 @@ class SeparationOnly(BaseEstimator):
 
     def predict(self, X: Sequence[str]) -> np.ndarray:
         """Return the share of each pair's class: (pairs, 1)."""
+        check_is_fitted(self, "shares_")
         return self.shares_[separation_classes(X)][:, None]
 
 
@@ -71,6 +73,7 @@ class PairBoosting(BaseEstimator):
 
     def predict(self, X: Sequence[str]) -> np.ndarray:
         """Return the probability of a contact: (pairs, 1)."""
+        check_is_fitted(self, "trees_")
         return np.round(self.trees_.predict_proba(self._features(X))[:, 1:], DIGITS)
 
     def _features(self, X: Sequence[str]) -> np.ndarray:
@@ -112,6 +115,7 @@ class ResidueAngles(BaseEstimator):
 
     def predict(self, X: Sequence[str]) -> np.ndarray:
         """Return angles in degrees: (sites, tasks)."""
+        check_is_fitted(self, "angles_")
         return self.angles_[self._kinds(X)]
 
     def _kinds(self, X: Sequence[str]) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from chemdl.learn.contract import check_parameters, fitted_targets
@@ -73,6 +74,7 @@ class GeometryBaseline(RegressorMixin, BaseEstimator):
         ValueError
             For a molecule with an element that no fitted molecule has.
         """
+        check_is_fitted(self, "elements_")
         inputs = np.asarray(X, dtype=object)
         values: Floats = composition(inputs, self.elements_) @ self.atomic_
         values = values + self._residual(inputs)
