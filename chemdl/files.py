@@ -25,6 +25,10 @@ _NO_HOME = (
 )
 
 
+class RecordFileError(ValueError):
+    """A file of records that cannot be read as what it is meant to be."""
+
+
 class NoHomeError(OSError):
     """There is no home folder to keep a cache in."""
 
@@ -128,6 +132,43 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file in which each name of a mapping stands once.
+
+    Raises
+    ------
+    RecordFileError
+        For text that is not YAML, and a name that stands twice, of which YAML would keep the last.
+    """
+    import yaml
+
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_loader_of_unique_names())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise RecordFileError(f"{path.name}: {reason}; mend the file") from error
+
+
+@functools.cache
+def _loader_of_unique_names() -> Any:
+    import yaml
+
+    class UniqueNames(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if isinstance(key.value, str) and key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key.value!r} stands twice in one mapping", key.start_mark
+                    )
+                # Lists and mappings are no names, and several mappings may be merged in.
+                if isinstance(key.value, str) and key.value != "<<":
+                    seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    return UniqueNames
 
 
 def read_arrays(path: Path) -> dict[str, Any] | None:
