@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import sys
 import textwrap
@@ -43,15 +45,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
     0: done · 1: a chapter, a check or a transfer failed · 2: what was asked for does not exist or
-    is impossible. Errors that the package raises for its users are shown without a traceback; any
-    other exception is a defect and passes through.
+    is impossible. Errors that the package raises for its users, and those of files and folders, are
+    shown in a line without a traceback; any other exception is a defect and passes through.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or file that is not UTF-8 lacks signs such as β; a line with ? is still a line.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if rest:
         options.parser.error(_unrecognized(rest[0], options.parser))
     try:
-        return int(options.function(options) or 0)
+        status = int(options.function(options) or 0)
+        if sys.stdout is not None:
+            # Here, where a full disk can still be told, and not when the interpreter ends.
+            sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         print(
             "chemdl: stopped; what was finished is kept, the same command goes on", file=sys.stderr
@@ -61,18 +71,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (`chemdl claims | head`); what is left has no address.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except ModuleNotFoundError as error:
-        if not error.name or error.name.startswith("chemdl"):
-            raise
-        extra = "book" if options.command == "book" else "run"
-        print(f"chemdl: {error.name} is not installed. {advice(extra)}", file=sys.stderr)
-        return 1
     except Exception as error:
-        if not type(error).__module__.startswith("chemdl"):
+        if (line := _told(error, options.command)) is None:
             raise
-        message = error.args[0] if error.args else type(error).__name__
-        print(f"chemdl: {message}", file=sys.stderr)
+        print(f"chemdl: {line}", file=sys.stderr)
         return 2 if isinstance(error, ValueError | LookupError) else 1
+
+
+def _told(error: Exception, command: str) -> str | None:
+    """Return what a user is told of an error; ``None`` of a defect."""
+    if type(error).__module__.startswith("chemdl"):
+        return str(error.args[0]) if error.args else type(error).__name__
+    if isinstance(error, OSError):
+        return _environment(error)
+    foreign = isinstance(error, ModuleNotFoundError) and error.name
+    if foreign and not foreign.startswith("chemdl"):
+        return f"{foreign} is not installed. {advice('book' if command == 'book' else 'run')}"
+    return None
+
+
+def _environment(error: OSError) -> str:
+    """Say what the machine refused, where, and what to do."""
+    where = f"{error.filename2 or error.filename}: " if error.filename else ""
+    remedy = {
+        errno.ENOSPC: "make room there, or name another folder",
+        errno.EDQUOT: "make room there, or name another folder",
+        errno.ENOENT: "name one that exists",
+        errno.ENOTDIR: "a file stands where a folder is needed: name another folder",
+        errno.EEXIST: "a file stands where a folder is needed: name another folder",
+        errno.EISDIR: "a folder stands where a file is needed: name another",
+    }.get(error.errno or 0, "name a folder that you may write")
+    return (
+        f"{where}{error.strerror or error}; {remedy} (--output for runs, CHEMDL_CACHE for data, "
+        "TMPDIR for temporary files)"
+    )
 
 
 def _unrecognized(argument: str, parser: argparse.ArgumentParser) -> str:
@@ -149,9 +181,13 @@ def whole_number(text: str) -> int:
 def _run(options: argparse.Namespace) -> None:
     from chemdl.book.run import chapter_files, run_chapters
 
-    chapters = options.chapters or list(chapter_files())
+    known = chapter_files()
+    chapters = options.chapters or list(known)
     if not chapters:
         raise UsageError("this chemdl came without its notebooks; name the file of one")
+    for name in options.models or ():
+        if name in known:
+            raise UsageError(f"{name!r} is a chapter and no model: put chapters before --models")
     done = run_chapters(
         chapters,
         profile=options.profile,

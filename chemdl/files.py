@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,14 +14,44 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# Hidden, so that no glob for results takes one; the name tells whose they are.
+_TEMPORARY = ".chemdl-"
+_SWEPT_AFTER = 24 * 3600.0
+
+
+_NO_HOME = (
+    "this user has no home folder, and so no cache; let CHEMDL_CACHE name a folder that you may "
+    "write, without ~"
+)
+
+
+class RecordFileError(ValueError):
+    """A file of records that cannot be read as what it is meant to be."""
+
+
+class NoHomeError(OSError):
+    """There is no home folder to keep a cache in."""
+
 
 def cache_dir() -> Path:
-    """Return the cache folder: ``CHEMDL_CACHE``, or the user's cache folder."""
-    if named := os.environ.get("CHEMDL_CACHE"):
-        return Path(named).expanduser()
+    """Return the cache folder: ``CHEMDL_CACHE``, or the user's cache folder.
+
+    Raises
+    ------
+    NoHomeError
+        For a user without a home folder, where ``CHEMDL_CACHE`` names none.
+    """
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("chemdl"))
+    try:
+        if named := os.environ.get("CHEMDL_CACHE"):
+            return Path(named).expanduser()
+        folder = Path(platformdirs.user_cache_dir("chemdl"))
+    except (RuntimeError, KeyError) as error:
+        raise NoHomeError(_NO_HOME) from error
+    if not folder.is_absolute():
+        raise NoHomeError(_NO_HOME)
+    return folder
 
 
 def project_root() -> Path | None:
@@ -49,6 +82,22 @@ def chapters_dir() -> Path:
     return root / "chapters" if root else Path(__file__).with_name("_chapters")
 
 
+def check_file_name(kind: str, name: str) -> None:
+    """Refuse a name that cannot be a file's everywhere, or that would leave its folder.
+
+    Raises
+    ------
+    ValueError
+        Naming the kind of thing, its name and what is allowed.
+    """
+    plain = name.isprintable() and not set(name) & set('/\\:*?"<>|')
+    if not plain or not name.strip() or name.startswith(".") or len(name.encode()) > 200:
+        raise ValueError(
+            f"{kind} {name!r} is to be part of a file's name: use letters, digits, - and _, "
+            "without a dot at the beginning"
+        )
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it to ``path`` if the block ends without error.
@@ -57,16 +106,69 @@ def write_atomically(path: Path) -> Iterator[Path]:
     the name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY, suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes private files; results are meant to be read by others.
-        temporary.chmod(0o644)
+        # mkstemp makes private files; results are as open to others as the user's other files.
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written below a folder, a day ago or more."""
+    for path in folder.rglob(f"{_TEMPORARY}*"):
+        with contextlib.suppress(OSError):
+            if path.is_file() and time.time() - path.stat().st_mtime > _SWEPT_AFTER:
+                path.unlink()
+
+
+@functools.cache
+def _umask() -> int:
+    # It can only be read by setting it.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file in which each name of a mapping stands once.
+
+    Raises
+    ------
+    RecordFileError
+        For text that is not YAML, and a name that stands twice, of which YAML would keep the last.
+    """
+    import yaml
+
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_loader_of_unique_names())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise RecordFileError(f"{path.name}: {reason}; mend the file") from error
+
+
+@functools.cache
+def _loader_of_unique_names() -> Any:
+    import yaml
+
+    class UniqueNames(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if isinstance(key.value, str) and key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key.value!r} stands twice in one mapping", key.start_mark
+                    )
+                # Lists and mappings are no names, and several mappings may be merged in.
+                if isinstance(key.value, str) and key.value != "<<":
+                    seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    return UniqueNames
 
 
 def read_arrays(path: Path) -> dict[str, Any] | None:

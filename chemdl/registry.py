@@ -32,11 +32,24 @@ class UnknownNameError(ValueError):
         All known names.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
         super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}")
+
+
+def check_choice(kind: str, name: object, known: Iterable[str]) -> None:
+    """Refuse a word that a closed set does not hold; anything but text is no word.
+
+    Raises
+    ------
+    UnknownNameError
+        Listing similar words and all known ones.
+    """
+    names = tuple(known)
+    if not isinstance(name, str) or name not in names:
+        raise UnknownNameError(kind, name, names)
 
 
 @dataclass(frozen=True)

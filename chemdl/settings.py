@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,8 +15,9 @@ from chemdl.registry import UnknownNameError
 
 PROFILES = ("smoke", "quick", "full")
 DEVICES = ("auto", "cpu", "cuda")
-# The set-up cell stands before the settings and holds the repository's address.
-_SETUP_NAME = "repository"
+# The set-up cell stands before the settings and holds the repository's address; Jupyter keeps what
+# was typed and shown.
+_NOT_PARAMETERS = {"repository", "In", "Out"}
 
 T = TypeVar("T")
 
@@ -84,10 +86,9 @@ def read_settings(namespace: Mapping[str, Any], chapter: str = "") -> Settings:
     """Check a chapter's parameters and return them as :class:`Settings`.
 
     ``namespace`` is the notebook's ``globals()`` right after the parameters cell, or a plain
-    mapping; ``chapter`` is the chapter's name. Papermill accepts any name silently, so every
-    number, text or truth value in it that is not a parameter is refused here. Other objects cannot
-    come from papermill and are ignored, so that the cell can be run again in a notebook with other
-    variables.
+    mapping; ``chapter`` is the chapter's name. Papermill accepts any name silently, so everything
+    that it can bring (a number, text, truth value, list or mapping) under a name that is no
+    parameter is refused here. Other objects of a notebook are ignored.
 
     Raises
     ------
@@ -96,10 +97,10 @@ def read_settings(namespace: Mapping[str, Any], chapter: str = "") -> Settings:
         names.
     """
     known = {field.name for field in fields(Settings)} - {"chapter"}
-    given = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
-    for name in given:
-        if name not in known | {_SETUP_NAME}:
+    for name, value in namespace.items():
+        if name not in known | _NOT_PARAMETERS and _may_be_parameter(name, value):
             raise SettingsError(str(UnknownNameError("parameter", name, known)))
+    given = {name: value for name, value in namespace.items() if name in known}
     profile = str(given.get("profile", "quick"))
     if profile not in PROFILES:
         raise SettingsError(str(UnknownNameError("profile", profile, PROFILES)))
@@ -148,14 +149,17 @@ def spawn(seed: int, *names: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
-def _is_parameter(name: str, value: Any) -> bool:
-    names = isinstance(value, list | tuple) and name == "models"
-    folder = isinstance(value, os.PathLike) and name == "output"
+def _may_be_parameter(name: str, value: Any) -> bool:
+    """Say whether papermill may have brought it, from a command line or a YAML file."""
     scalar = value is None or isinstance(value, bool | int | float | str)
-    return not name.startswith("_") and (scalar or names or folder)
+    # A constant that a chapter imports may be a list too.
+    holds_others = isinstance(value, list | dict) and not name.isupper()
+    return not name.startswith("_") and (scalar or holds_others)
 
 
 def _output_folder(output: Any, profile: str) -> Path:
+    if output is not None and not isinstance(output, str | os.PathLike):
+        raise SettingsError(f"output must be a folder's path, not {output!r}")
     if output:
         return Path(output).expanduser().resolve()
     root = project_root()
@@ -165,15 +169,17 @@ def _output_folder(output: Any, profile: str) -> Path:
 def _model_names(models: Any) -> tuple[str, ...]:
     if models is None or models == "":
         return ("all",)
-    if isinstance(models, str):
-        return tuple(name.strip() for name in models.split(",") if name.strip())
-    return tuple(str(name) for name in models)
+    names = [name.strip() for name in models.split(",")] if isinstance(models, str) else models
+    is_list = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    if not is_list or not any(names):
+        raise SettingsError(f"models must be names, as text or in a list, not {models!r}")
+    return tuple(name for name in names if name)
 
 
 def _whole_number(name: str, value: Any, minimum: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
         raise SettingsError(f"{name} must be a whole number of at least {minimum}, not {value!r}")
-    return value
+    return int(value)
 
 
 def _optional(name: str, value: Any, minimum: int) -> int | None:

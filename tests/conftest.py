@@ -22,12 +22,19 @@ os.environ.update(
     else {}
 )
 
+import hypothesis
 import numpy as np
 import pytest
 
 if TYPE_CHECKING:
     from chemdl.evidence.claims import Claim
     from chemdl.evidence.result import Predictions, Result
+
+# The same members of a kind are drawn in every run, however slow the machine is.
+hypothesis.settings.register_profile(
+    "same", derandomize=True, deadline=None, database=None, max_examples=50
+)
+hypothesis.settings.load_profile("same")
 
 ROOT = Path(__file__).resolve().parent.parent
 # The files that take longest, in this order: last in turn, one of them would keep one process busy

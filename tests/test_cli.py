@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -13,7 +16,9 @@ import pytest
 from chemdl import cli, extras
 from chemdl import data as datasets
 from chemdl.evidence import claims
+from chemdl.files import cache_dir
 
+ROOT = Path(__file__).resolve().parent.parent
 PARAMETERS = 'profile = "quick"\nseed = 0\ndevice = "auto"\noutput = ""'
 
 
@@ -254,3 +259,106 @@ def test_the_module_runs_as_a_program(command: list[str], tmp_path: Path) -> Non
     )
     assert "Traceback" not in done.stderr
     assert done.returncode == (0 if command[-1] == "--version" else 2)
+
+
+# whatever the environment does
+
+
+def command(folder: Path, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, in a folder."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **more.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, "-m", "chemdl", *arguments],
+        cwd=folder,
+        env={name: value for name, value in environment.items() if value is not None},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        **{"stdout": subprocess.PIPE, **more},
+    )
+
+
+def one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode in (1, 2)
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("chemdl: "), done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (errno.ENOSPC, "make room there"),
+        (errno.EDQUOT, "make room there"),
+        (errno.EROFS, "name a folder that you may write"),
+        (errno.EACCES, "name a folder that you may write"),
+        (errno.EPERM, "name a folder that you may write"),
+        (errno.ENOTDIR, "a file stands where a folder is needed"),
+        (errno.EEXIST, "a file stands where a folder is needed"),
+        (errno.EISDIR, "a folder stands where a file is needed"),
+        (errno.ENOENT, "name one that exists"),
+        (errno.EIO, "name a folder that you may write"),
+        (errno.EMFILE, "name a folder that you may write"),
+    ],
+)
+def test_what_the_machine_refuses_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int, remedy: str
+) -> None:
+    def refused() -> list[str]:
+        raise OSError(code, os.strerror(code), "/there/it is")
+
+    monkeypatch.setattr(datasets, "names", refused)
+    assert cli.main(["data", "list"]) == 1
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1 and "/there/it is" in line and remedy in line
+    assert "CHEMDL_CACHE" in line
+
+
+def test_an_output_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "afile").write_text("mine")
+    path = chapter(tmp_path, "1 + 1")
+    done = command(tmp_path, "run", str(path), "--device", "cpu", "--output", "afile")
+    one_line(done, "afile", "a file stands where a folder is needed", "--output")
+    assert (tmp_path / "afile").read_text() == "mine"
+
+
+def test_a_broken_notebook_is_told(tmp_path: Path) -> None:
+    (tmp_path / "b.ipynb").write_text("x")
+    one_line(command(tmp_path, "run", "b.ipynb"), "b.ipynb is no notebook")
+
+
+def test_a_full_disk_under_the_output_is_told(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with open("/dev/full", "w") as full:
+        one_line(command(tmp_path, "claims", stdout=full), "No space left", "make room")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1", "utf-8"])
+def test_every_line_is_printed_in_whatever_encoding(tmp_path: Path, encoding: str) -> None:
+    for words in (["claims"], ["data", "list"]):
+        done = command(tmp_path, *words, env={"PYTHONIOENCODING": encoding}, encoding=encoding)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(done.stdout.splitlines()) > 20
+
+
+def test_a_user_without_a_home_is_told_how_to_name_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    import platformdirs
+
+    def homeless(*_: object) -> str:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("CHEMDL_CACHE")
+    monkeypatch.setattr(platformdirs, "user_cache_dir", homeless)
+    with pytest.raises(OSError, match=r"no home folder.*let CHEMDL_CACHE name a folder"):
+        cache_dir()
+    monkeypatch.setenv("CHEMDL_CACHE", "~nobody-of-this-name/cache")
+    with pytest.raises(OSError, match="no home folder"):
+        cache_dir()
+
+
+def test_a_chapter_that_was_taken_for_a_model_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "--models", "deep", "toxicity") == 2
+    assert "'toxicity' is a chapter and no model: put chapters before --models" in (
+        capsys.readouterr().err
+    )

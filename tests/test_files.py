@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chemdl import files
 from chemdl.files import write_atomically
@@ -67,3 +71,54 @@ def test_a_failed_write_leaves_the_old_file_alone(
         raise error
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["card.json"]
+
+
+names = st.text("abc", min_size=1, max_size=2)
+
+
+@given(st.lists(names, min_size=1, max_size=6))
+def test_a_name_of_a_record_stands_once(keys: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "records.yml"
+        path.write_text("sets:\n" + "".join(f"  {key}: {i}\n" for i, key in enumerate(keys)))
+        if len(set(keys)) == len(keys):
+            assert list(files.read_yaml(path)["sets"]) == keys
+        else:
+            with pytest.raises(ValueError, match=r"^records\.yml: .* stands twice .* line \d+"):
+                files.read_yaml(path)
+
+
+@pytest.mark.parametrize("text", ["a: [1", "a: b: c", "\t- x", "&a *b", "!!python/object:os.x {}"])
+def test_text_that_is_no_record_is_named_in_a_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "records.yml").write_text(text)
+    with pytest.raises(ValueError, match=r"^records\.yml: .*; mend the file$"):
+        files.read_yaml(tmp_path / "records.yml")
+
+
+def test_merged_mappings_are_read_as_yaml_has_them(tmp_path: Path) -> None:
+    (tmp_path / "r.yml").write_text("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3\n")
+    assert files.read_yaml(tmp_path / "r.yml")["b"] == {"x": 1, "y": 3}
+
+
+def test_what_a_kill_left_is_swept_after_a_day(tmp_path: Path) -> None:
+    old, new = tmp_path / "a" / ".chemdl-old.npz", tmp_path / ".chemdl-new.json"
+    (tmp_path / "a").mkdir()
+    for path in (old, new, tmp_path / "a" / "kept.npz"):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    os.utime(tmp_path / "a" / "kept.npz", (0, 0))
+    files.sweep(tmp_path)
+    left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert left == [".chemdl-new.json", "kept.npz"]
+
+
+def test_a_file_is_as_open_to_others_as_the_users_mask_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    files._umask.cache_clear()
+    try:
+        with write_atomically(tmp_path / "mine") as path:
+            path.write_text("x")
+        assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+        files._umask.cache_clear()

@@ -35,6 +35,22 @@ def test_the_package_offers_the_same_function() -> None:
         ({"profile": "ful"}, "unknown profile 'ful'. Did you mean 'full'"),
         ({"profile": "Quick"}, "Did you mean 'quick'"),
         ({"profile": 3}, "unknown profile '3'"),
+        ({"profile": ["full"]}, "Did you mean 'full'"),
+        ({"modles": ["deep"]}, "unknown parameter 'modles'. Did you mean 'models'"),
+        ({"training": {"epochs": 5}}, "unknown parameter 'training'"),
+        ({"seed": [1, 2]}, "seed must be a whole number of at least 0, not [1, 2]"),
+        ({"seed": np.float64(1)}, "seed must be a whole number"),
+        ({"repeats": (1,)}, "repeats must be a whole number"),
+        ({"shuffled": 1}, "shuffled must be true or false, not 1"),
+        ({"shuffled": [True]}, "shuffled must be true or false"),
+        ({"models": {"deep"}}, "models must be names, as text or in a list, not {'deep'}"),
+        ({"models": {"deep": 1}}, "models must be names"),
+        ({"models": []}, "models must be names"),
+        ({"models": ","}, "models must be names"),
+        ({"models": [3]}, "models must be names"),
+        ({"models": 3}, "models must be names"),
+        ({"output": ["here"]}, "output must be a folder's path, not ['here']"),
+        ({"device": ["cpu"]}, "unknown device"),
         ({"device": "cud"}, "unknown device 'cud'. Did you mean 'cuda'"),
         ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
         ({"seed": 1.5}, "seed must be a whole number"),
@@ -48,6 +64,13 @@ def test_a_misspelt_parameter_is_refused_with_near_misses(given: dict, message: 
     with pytest.raises(SettingsError) as error:
         read_settings({"device": "cpu", **given})
     assert message in str(error.value)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    given = {"seed": np.int64(7), "repeats": np.uint8(2), "trials": np.int32(0)}
+    found = read_settings({**given, "device": "cpu"})
+    assert (found.seed, found.repeats, found.trials) == (7, 2, 0)
+    assert type(found.seed) is int
 
 
 def test_names_of_a_notebook_at_work_are_ignored() -> None:
@@ -65,6 +88,8 @@ def test_names_of_a_notebook_at_work_are_ignored() -> None:
         "exit": Anything(),
         "np": np,
         "frame": np.zeros(3),
+        "REGRESSORS": ["ridge"],
+        "names": ("a", "b"),
         "repository": "https://example.org/chemdl",
         "profile": "smoke",
         "device": "cpu",

@@ -14,7 +14,7 @@ from chemdl.book import regression
 from chemdl.book.regression import FEWEST_SEEDS, MOST_NUMBERS, NumberError
 from chemdl.book.run import chapter_name, find_chapter, run_chapters, versions
 from chemdl.evidence.result import Result, read_result
-from chemdl.files import project_root, write_atomically
+from chemdl.files import project_root, read_yaml, write_atomically
 
 _PROFILE = "smoke"
 _SEEDS = 20  # ten would do, but t with 9 degrees of freedom makes intervals a third wider
@@ -68,9 +68,7 @@ def chosen_numbers(folder: Path, chapter: str) -> list[str]:
     CalibrationError
         For a chapter with no numbers, or with more than ten.
     """
-    import yaml
-
-    listed = yaml.safe_load((folder / "numbers.yml").read_text(encoding="utf-8")) or {}
+    listed = read_yaml(folder / "numbers.yml") or {}
     numbers = listed.get(chapter) or []
     if not 0 < len(numbers) <= MOST_NUMBERS:
         raise CalibrationError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import fnmatch
 import io
 import json
 import logging
@@ -18,7 +20,7 @@ from typing import Any, TextIO
 import joblib
 
 from chemdl.book import fingerprint, kernel
-from chemdl.evidence.result import read_result
+from chemdl.book.output import chapter_cards, fresh_output
 from chemdl.extras import advice, installed_version
 from chemdl.files import chapters_dir, write_atomically
 from chemdl.registry import UnknownNameError
@@ -41,6 +43,10 @@ _BROUGHT_BY = {"deepchem": "deepchem", "pymatgen": "materials", "xgboost": "xgbo
 
 class UnknownChapterError(ValueError):
     """A chapter that does not exist; the message lists similar names."""
+
+
+class BrokenNotebookError(ValueError):
+    """A file that is no notebook."""
 
 
 class UnknownParameterError(ValueError):
@@ -157,10 +163,15 @@ def run_chapters(
     UnknownParameterError
         For a parameter that a chapter does not have; raised before anything runs.
     chemdl.settings.SettingsError
-        For a value that a parameter cannot take; raised before anything runs.
+        For a value that a parameter cannot take, or a model that neither the registry nor a chapter
+        names; raised before anything runs.
+    BrokenNotebookError
+        For a file that is no notebook; raised before anything runs.
+    chemdl.book.output.BusyFolderError
+        If another run of the chapter is at work in ``output``.
     ChapterFailedError
         If a chapter fails; chapters that have not begun do not run, and its unfinished study leaves
-        no card.
+        no card. If it wrote none at all, those of the run before are there again.
     """
     notebooks = [find_chapter(chapter) for chapter in chapters]
     given = {"profile": profile, "seed": seed, "device": device, "output": str(output or "")}
@@ -171,6 +182,8 @@ def run_chapters(
     given["device"] = checked.device
     for notebook in notebooks:
         check_parameters(notebook, [*given, *parameters])
+    if checked.models != ("all",):
+        _check_models(checked.models, notebooks)
     if workers == 1:
         return [
             _run(notebook, given | parameters, checked, skip_unchanged) for notebook in notebooks
@@ -190,6 +203,7 @@ def check_parameters(notebook: Path, names: Iterable[str]) -> None:
     """
     import papermill
 
+    read_notebook(notebook)
     known = set(papermill.inspect_notebook(notebook)) | {field.name for field in fields(Settings)}
     for name in names:
         if name not in known:
@@ -197,10 +211,64 @@ def check_parameters(notebook: Path, names: Iterable[str]) -> None:
             raise UnknownParameterError(f"{chapter}: {UnknownNameError('parameter', name, known)}")
 
 
+def read_notebook(path: Path) -> Any:
+    """Read a notebook file.
+
+    Raises
+    ------
+    BrokenNotebookError
+        If it is no notebook; the message names the file.
+    """
+    import nbformat
+
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except (ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else "empty"
+        raise BrokenNotebookError(
+            f"{path} is no notebook ({type(error).__name__}: {reason}); open it in Jupyter, or "
+            "take it from the repository again"
+        ) from error
+    return notebook
+
+
+def _check_models(asked: Sequence[str], notebooks: Iterable[Path]) -> None:
+    """Refuse a model that neither the registry, nor a claim, nor a text in a chapter names."""
+    from chemdl.evidence.design import check_models_asked
+
+    texts = set()
+    for notebook in notebooks:
+        for cell in read_notebook(notebook).cells:
+            if cell.cell_type != "code":
+                continue
+            try:
+                nodes = list(ast.walk(ast.parse(cell.source)))
+            except SyntaxError:  # with commands of IPython
+                texts |= set(re.findall(r"[\"']([^\"']+)[\"']", cell.source))
+                continue
+            if any(isinstance(node, ast.JoinedStr) for node in nodes):
+                texts |= set(_made_names(asked, nodes))
+            texts |= {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    check_models_asked(asked, texts & set(asked))
+
+
+def _made_names(asked: Sequence[str], nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the names that a chapter's formatted texts may give: ``f"{name}_sequence"``."""
+    for node in nodes:
+        if isinstance(node, ast.JoinedStr):
+            parts = [str(v.value) if isinstance(v, ast.Constant) else "*" for v in node.values]
+            if re.fullmatch(r"[\w*]*\w{3}[\w*]*", pattern := "".join(parts)):
+                yield from fnmatch.filter(asked, pattern)
+
+
 def read_run(output: Path, chapter: str) -> dict[str, Any] | None:
     """Return the record of the chapter's last finished run in ``output``, if there is one."""
     path = output / f"{chapter}.run.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except ValueError:  # cut off or altered: then it is as if there were none
+        return None
 
 
 def versions() -> dict[str, str]:
@@ -219,11 +287,11 @@ def _run(
     before = read_run(output, chapter)
     if skip_unchanged and before and before["key"] == key and _is_whole(output, before, executed):
         return ChapterRun(chapter, executed, before["seconds"], tuple(before["studies"]), True)
-    _forget(output, chapter)
-    began, started = time.time(), time.perf_counter()
-    _execute(notebook, executed, parameters, chapter)
-    seconds = round(time.perf_counter() - started, 2)
-    studies = tuple(sorted(_cards(output, chapter)))
+    with fresh_output(output, chapter):
+        began, started = time.time(), time.perf_counter()
+        _execute(notebook, executed, parameters, chapter)
+        seconds = round(time.perf_counter() - started, 2)
+        studies = tuple(sorted(chapter_cards(output, chapter)))
     record = {
         "schema_version": 1,
         "chapter": chapter,
@@ -307,9 +375,7 @@ class _FinishedLines(io.TextIOBase):
 
 def _cell_number(notebook: Path, error: Any) -> int:
     """Return the failed cell's number in the source file, which lacks the injected cell."""
-    import nbformat
-
-    cells = nbformat.read(notebook, as_version=4).cells
+    cells = read_notebook(notebook).cells
     tagged = [i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
     injected_before = 1 if error.cell_index > (tagged[0] if tagged else -1) else 0
     return int(error.cell_index) + 1 - injected_before
@@ -323,26 +389,6 @@ def _text(error: Any) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", lines)
 
 
-def _cards(output: Path, chapter: str) -> dict[str, Path]:
-    """Return the chapter's cards in ``output`` by study.
-
-    Hidden files, which a killed run left half-written, do not count.
-    """
-    results = map(read_result, sorted((output / "cards").glob("[!.]*.json")))
-    return {result.study: result.path for result in results if result.chapter == chapter}
-
-
-def _forget(output: Path, chapter: str) -> None:
-    """Remove what an earlier run of the chapter left, so that a failed run leaves no card.
-
-    Replicas stay: they are stored under keys of their own, and a new run goes on from them.
-    """
-    (output / f"{chapter}.run.json").unlink(missing_ok=True)
-    for path in _cards(output, chapter).values():
-        path.unlink()
-        path.with_suffix(".npz").unlink(missing_ok=True)
-
-
 def _is_whole(output: Path, record: Mapping[str, Any], executed: Path) -> bool:
-    present = set(_cards(output, record["chapter"]))
+    present = set(chapter_cards(output, record["chapter"]))
     return executed.is_file() and set(record["studies"]) <= present

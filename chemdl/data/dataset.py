@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chemdl.data.errors import DatasetError
+from chemdl.data.rows import row_numbers
 
 KINDS = ("classification", "regression", "labelling")
 
@@ -52,7 +53,8 @@ class Dataset:
     Raises
     ------
     DatasetError
-        If the arrays do not have matching lengths; the message names the sizes.
+        If the arrays do not have matching lengths, two tasks have one name, or a target is
+        infinite or no class; the message names the sizes, the task or the value.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Dataset:
                 f"{self.name}: {len(inputs)} inputs{what} and {len(self.tasks)} tasks need targets "
                 f"of shape ({sites}, {len(self.tasks)}), not {targets.shape}"
             )
+        self._check_targets(targets)
         for name, values in columns.items():
             if len(values) != len(inputs):
                 raise DatasetError(
@@ -112,7 +115,9 @@ class Dataset:
         DatasetError
             If no row is chosen, or a row that the set does not have.
         """
-        index = self._row_index(rows)
+        index = row_numbers(rows, len(self), self.name)
+        if index.size == 0:
+            raise DatasetError(f"{self.name}: no rows were chosen; a dataset needs at least one")
         return replace(
             self,
             inputs=self.inputs[index],
@@ -134,7 +139,7 @@ class Dataset:
 
     def sites(self, rows: np.ndarray) -> np.ndarray:
         """Return the lines of ``targets`` that belong to these rows, in the order of the rows."""
-        rows = np.asarray(rows)
+        rows = row_numbers(rows, len(self), self.name)
         if self.lengths is None:
             return rows
         lengths, offsets = self.lengths[rows], self.offsets[rows]
@@ -193,6 +198,8 @@ class Dataset:
         """
         if "set" not in self.columns:
             raise DatasetError(f"{self.name}: no column 'set', so no published split; use sample")
+        if any(n is not None and n < 0 for n in (train, valid, test)):
+            raise DatasetError(f"{self.name}: {train}, {valid}, {test} rows; give 0 or more")
         subsets = np.asarray(self.columns["set"])
         if valid is None:
             share = train / max(1, int((subsets == "train").sum()))
@@ -202,6 +209,22 @@ class Dataset:
             for subset, count in (("train", train), ("valid", valid), ("test", test))
         ]
         return self.subset(np.sort(np.concatenate(rows)))
+
+    def _check_targets(self, targets: np.ndarray) -> None:
+        if len(set(self.tasks)) < len(self.tasks):
+            raise DatasetError(
+                f"{self.name}: tasks need names of their own, not {', '.join(self.tasks)}"
+            )
+        is_class = (targets == 0) | (targets == 1)
+        allowed = is_class if self.kind == "classification" else np.isfinite(targets)
+        bad = ~allowed & ~np.isnan(targets)
+        if bad.any():
+            line, task = (int(axis[0]) for axis in np.nonzero(bad))
+            wanted = "0, 1" if self.kind == "classification" else "a finite number"
+            raise DatasetError(
+                f"{self.name}: target {targets[line, task]} of task {self.tasks[task]!r} in line "
+                f"{line}; give {wanted} or NaN (not measured)"
+            )
 
     def _check_lengths(self, inputs: np.ndarray) -> None:
         assert self.lengths is not None
@@ -214,22 +237,6 @@ class Dataset:
             raise DatasetError(
                 f"{self.name}: row {row} has {self.lengths[row]} sites; each row needs one or more"
             )
-
-    def _row_index(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        index = np.asarray(rows)
-        if index.dtype == bool:
-            if len(index) != len(self):
-                raise DatasetError(
-                    f"{self.name}: a mask of {len(index)} rows for a set of {len(self)}"
-                )
-            index = np.flatnonzero(index)
-        if index.size == 0:
-            raise DatasetError(f"{self.name}: no rows were chosen; a dataset needs at least one")
-        index = index.astype(np.int64, casting="same_kind")
-        if index.min() < 0 or index.max() >= len(self):
-            outside = index[(index < 0) | (index >= len(self))][0]
-            raise DatasetError(f"{self.name}: row {outside} is outside 0 to {len(self) - 1}")
-        return index
 
     def _strata(self) -> np.ndarray:
         """Number each row by the rarest task that it is positive in; 0 where it is in none."""

@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import gzip
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,8 @@ def read_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
     """
     targets = options["targets"]
     wanted = dict(targets) if isinstance(targets, Mapping) else {t: t for t in targets}
+    if len(wanted) < len(targets):
+        raise DatasetError(f"targets {', '.join(targets)}: a column is named twice; name each once")
     extra = dict(options.get("columns", {}))
     sets = options.get("set", {})
     inputs: list[str] = []
@@ -142,8 +144,7 @@ def delimited_rows(file: str, path: Path, delimiter: str) -> list[tuple[int, lis
     """Return the file's header and rows with their line numbers; blank lines are skipped."""
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, delimiter=delimiter)
-        rows = [(reader.line_num, row) for row in reader if row]
+        rows = list(_rows_by_line(file, csv.reader(stream, delimiter=delimiter, strict=True)))
     if len(rows) < 2:
         raise DatasetError(f"{file} is empty: it needs a header and at least one row")
     width = len(rows[0][1])
@@ -156,8 +157,34 @@ def delimited_rows(file: str, path: Path, delimiter: str) -> list[tuple[int, lis
     return rows
 
 
+def _rows_by_line(file: str, reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows with their line numbers; a row has one line of the file.
+
+    A quotation mark that is not closed would take in the lines, and so the rows, that follow it.
+    """
+    line, remedy = 0, "close the quotation mark, or write the cell on one line"
+    try:
+        for row in reader:
+            line += 1
+            if reader.line_num != line:
+                raise DatasetError(
+                    f"{file} line {line}: a quotation mark opens here, and its cell ends on line "
+                    f"{reader.line_num}; {remedy}"
+                )
+            if row:
+                yield line, row
+    except csv.Error as error:
+        raise DatasetError(f"{file} line {line + 1}: {error}; {remedy}") from error
+
+
 def column_positions(file: str, header: Sequence[str], names: Iterable[str]) -> list[int]:
     for name in names:
+        if header.count(name) > 1:
+            places = [str(i + 1) for i, other in enumerate(header) if other == name]
+            raise DatasetError(
+                f"{file} has column {name!r} more than once, as numbers {' and '.join(places)}; "
+                "rename all but one"
+            )
         if name not in header:
             raise DatasetError(
                 f"{file} has no column {name!r}; its columns are {', '.join(header[:20])}"

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from chemdl.data.dataset import KINDS
 from chemdl.data.errors import RegistryError, UnknownDatasetError
 from chemdl.data.inputs import DEFAULT_INPUT, INPUTS
 from chemdl.data.readers import READERS
-from chemdl.files import data_dir
+from chemdl.files import data_dir, read_yaml
 from chemdl.registry import UnknownNameError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -120,8 +118,7 @@ def _registry() -> Mapping[str, Entry]:
 
 @functools.lru_cache(maxsize=4)
 def _parsed(path: Path, _changed: int) -> Mapping[str, Entry]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    document = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    document = read_yaml(path)
     releases = {
         name: Release(
             requirement=str(raw["requirement"]),

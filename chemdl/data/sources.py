@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,7 +64,7 @@ def obtain_from(source: Source, entry: Entry, cache: Path, progress: bool = True
                 from_release(source.release, file, target, cache, progress)
         else:
             official = partial(transfer.bring, file.address, target, file.sha256, progress)
-            _from_mirror_or(official, source.folder, file, target, progress)
+            files[file.name] = _from_mirror_or(official, source.folder, file, target, progress)
     return Obtained(source, files)
 
 
@@ -145,17 +144,30 @@ def from_release(
     """
     archive = cache / "archives" / release.file
     official = partial(package_index.download, release, archive, progress)
-    _from_mirror_or(official, "archives", File(release.file, release.sha256), archive, progress)
+    wanted = File(release.file, release.sha256)
+    archive = _from_mirror_or(official, "archives", wanted, archive, progress)
     archives.extract(archive, file.path, target, file.sha256)
 
 
 def _from_mirror_or(
     official: Callable[[], None], folder: str, file: File, target: Path, progress: bool
-) -> None:
-    """Bring a file that is not here whole: from the mirror, or as ``official`` does."""
+) -> Path:
+    """Bring a file that is not here whole, from the mirror or as ``official`` does.
+
+    It returns the path. Where nothing can be written, a mirror that is a folder is read as it lies.
+    """
     if transfer.is_whole(target, file.sha256):
-        return
+        return target
     if location := transfer.mirrored(folder, file.name):
-        with suppress(UnavailableError):
-            return transfer.bring(location, target, file.sha256, progress)
+        try:
+            transfer.bring(location, target, file.sha256, progress)
+            return target
+        except UnavailableError:
+            pass
+        except OSError:
+            own = transfer.local_path(location)
+            if own is None or not transfer.is_whole(own, file.sha256):
+                raise
+            return own
     official()
+    return target

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chemdl.evidence.fitting import stored_as
 from chemdl.evidence.identity import identity
 from chemdl.evidence.judging import provenance
 from chemdl.evidence.metrics import METRICS
@@ -66,7 +67,7 @@ def rows(study: Study, protocol: Protocol) -> dict[str, np.ndarray]:
     arrays = {
         f"test/{s.repeat}/{s.fold}": data.sites(s.test).astype(np.int32) for s in protocol.splits
     }
-    arrays["targets"] = data.targets.astype(np.float32)
+    arrays["targets"] = data.targets.astype(stored_as(data))
     if data.lengths is not None:
         arrays["units"] = data.row_of_site().astype(np.int32)
     if clusters is not None:

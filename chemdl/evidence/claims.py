@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from chemdl.files import data_dir
+from chemdl.files import data_dir, read_yaml
 from chemdl.learn.models import FAMILIES
 from chemdl.registry import UnknownNameError
 
@@ -378,11 +378,7 @@ def _value_text(value: float, spread: float | None, name: str, *, read: bool) ->
 
 @functools.lru_cache(maxsize=8)
 def _read(path: Path, _modified: int) -> tuple[tuple[str, Claim], ...]:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    with path.open(encoding="utf-8") as file:
-        records = yaml.load(file, Loader=loader)
+    records = read_yaml(path)
     if not isinstance(records, list):
         raise ClaimError(f"{path.name} holds no list of records")
     claims: dict[str, Claim] = {}

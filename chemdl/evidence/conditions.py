@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -17,6 +18,11 @@ class Condition:
     name: str = "all"
     train_size: int | None = None
     shuffled: bool = False
+
+    def __post_init__(self) -> None:
+        size = self.train_size
+        if size is not None and (not isinstance(size, Integral) or size < 1):
+            raise ValueError(f"condition {self.name!r}: {size!r} train rows; give 1 or more")
 
     @property
     def keeps_all(self) -> bool:

@@ -17,6 +17,7 @@ from sklearn.base import clone
 from chemdl.data import Dataset
 from chemdl.evidence import metrics
 from chemdl.evidence.replicas import Replica
+from chemdl.learn.precision import stored_dtype
 from chemdl.learn.ragged import Ragged
 from chemdl.threads import bounded
 
@@ -83,9 +84,10 @@ def predicted(
 ) -> Replica:
     """Predict these rows with a fitted model and wrap what a card says about it."""
     begun = time.perf_counter()
-    predictions = predict_matrix(model, data.inputs[rows], data.kind, len(data.sites(rows)))
+    shape = len(data.sites(rows)), len(data.tasks)
+    predictions = predict_matrix(model, data.inputs[rows], data.kind, shape)
     return Replica(
-        predictions=storable(predictions, data.kind),
+        predictions=storable(predictions, data.kind, stored_as(data)),
         fit_seconds=fit_seconds,
         predict_seconds=time.perf_counter() - begun,
         stack_size=stack_size,
@@ -121,38 +123,27 @@ def on_device(model: Any, device: str) -> Any:
     return copy.set_params(device=device) if "device" in copy.get_params(deep=False) else copy
 
 
-def seeded(model: Any, seed: int) -> Any:
-    """Return an unfitted copy with this seed, under whichever name the model has it."""
-    copy = clone(model)
-    names = copy.get_params(deep=False)
-    if "seed" in names:
-        return copy.set_params(seed=seed)
-    return copy.set_params(random_state=seed) if "random_state" in names else copy
+def predict_matrix(model: Any, inputs: np.ndarray, kind: str, shape: tuple[int, int]) -> np.ndarray:
+    """Return predictions of this shape, (n, tasks): probabilities of the positive class, or values.
 
-
-def predict_matrix(
-    model: Any, inputs: np.ndarray, kind: str, sites: int | None = None
-) -> np.ndarray:
-    """Return predictions as (n, tasks): probabilities of the positive class, or values.
-
-    For inputs with several sites, ``sites`` in all, they are (sites, tasks).
+    For inputs with several sites it is (sites, tasks).
 
     Raises
     ------
     ValueError
-        If the model predicts NaN or infinity, or a number of lines other than the number of sites.
+        If the model predicts NaN or infinity, or another number of lines or tasks.
     """
+    lines, tasks = shape
     if kind == "classification":
-        out = np.asarray(model.predict_proba(inputs))
-        # One task has scikit-learn's two columns, several tasks one column each.
-        if getattr(model, "n_tasks_", 1) == 1 and out.shape[1] == 2:
-            out = out[:, 1:]
+        out = _positives(model, np.asarray(model.predict_proba(inputs)), tasks)
     else:
         out = np.asarray(model.predict(inputs))
-    lines = len(inputs) if sites is None else sites
-    if len(out) != lines:
-        raise ValueError(f"{type(model).__name__} predicts {len(out)} lines for {lines} sites")
-    out = out.reshape(lines, -1)
+    if out.shape not in ((lines, tasks), (lines,) * (tasks == 1)):
+        raise ValueError(
+            f"{type(model).__name__} predicts an array of shape {out.shape} for {lines} lines of "
+            f"{tasks} tasks"
+        )
+    out = out.reshape(shape)
     if not np.isfinite(out).all():
         row, task = (int(axis[0]) for axis in np.nonzero(~np.isfinite(out)))
         where = f"input {inputs[row]!r}" if lines == len(inputs) else f"site {row}"
@@ -163,13 +154,32 @@ def predict_matrix(
     return out
 
 
-def storable(predictions: np.ndarray, kind: str) -> np.ndarray:
-    """Round probabilities to 12 significant bits before anything is scored.
+def _positives(model: Any, out: np.ndarray, tasks: int) -> np.ndarray:
+    """Return the columns of the positive classes: of one task scikit-learn gives both classes."""
+    if tasks > 1 or out.ndim != 2:
+        return out
+    if np.array_equal(np.ravel(getattr(model, "classes_", [0, 1])), [0]):
+        # Trained on negatives alone, scikit-learn's models say that a negative is certain.
+        return 1.0 - out
+    return out[:, 1:] if out.shape[1] == 2 else out
+
+
+def stored_as(data: Dataset) -> type[np.floating]:
+    """Return the type in which targets and predictions of a set are stored."""
+    return stored_dtype(data.targets) if data.kind == "regression" else np.float32
+
+
+def storable(
+    predictions: np.ndarray, kind: str, dtype: type[np.floating] = np.float32
+) -> np.ndarray:
+    """Return predictions as they are stored and scored: values in ``dtype``, probabilities rounded.
+
+    Probabilities are rounded to 12 significant bits.
 
     The smaller of p and 1 - p is rounded; otherwise confident predictions of a frequent class would
     become equal. The scores are then computed from exactly the numbers in the predictions file.
     """
-    out = np.ascontiguousarray(predictions, dtype=np.float32)
+    out = np.ascontiguousarray(predictions, dtype=dtype)
     if kind != "classification":
         return out
     high = out > 0.5

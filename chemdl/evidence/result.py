@@ -300,7 +300,7 @@ def read_result(path: Path) -> Result:
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CardError(f"{path.name} is not JSON ({error}); run its chapter again") from error
     return Result(parse_card(content, path.name), path)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chemdl.data.rows import row_numbers
 from chemdl.evidence import folds as dealing
 from chemdl.evidence.duplicates import count_duplicates, identity_codes
 from chemdl.evidence.folds import Rows
@@ -31,8 +32,8 @@ class Split:
     Raises
     ------
     ValueError
-        If train, valid or test is empty, or for a negative row, a repeated row or a row in two of
-        them; the message names the rows.
+        If train, valid or test is empty or no list of row numbers, or for a negative row, a
+        repeated row or a row in two of them; the message names the rows.
     """
 
     train: Rows
@@ -43,10 +44,12 @@ class Split:
 
     def __post_init__(self) -> None:
         for side in SIDES:
-            rows = np.sort(np.asarray(getattr(self, side), dtype=np.int64).ravel())
+            what = f"{self._place}: {side}"
+            rows = np.sort(row_numbers(np.ravel(getattr(self, side)), None, what, distinct=True))
+            if not len(rows):
+                raise ValueError(f"{what} is empty; use fewer folds or more rows")
             rows.setflags(write=False)
             object.__setattr__(self, side, rows)
-            self._check_side(side, rows)
         for left, right in (("train", "valid"), ("train", "test"), ("valid", "test")):
             both = np.intersect1d(getattr(self, left), getattr(self, right), assume_unique=True)
             if len(both):
@@ -63,15 +66,6 @@ class Split:
     @property
     def _place(self) -> str:
         return f"split (repeat {self.repeat}, fold {self.fold})"
-
-    def _check_side(self, side: str, rows: Rows) -> None:
-        if not len(rows):
-            raise ValueError(f"{self._place}: {side} is empty; use fewer folds or more rows")
-        if rows[0] < 0:
-            raise ValueError(f"{self._place}: {side} holds negative rows {_some(rows[rows < 0])}")
-        repeated = rows[1:][rows[1:] == rows[:-1]]
-        if len(repeated):
-            raise ValueError(f"{self._place}: {side} holds rows {_some(repeated)} more than once")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +84,8 @@ class Protocol:
         Over all index arrays; equal hashes mean equal splits.
     clusters
         Number of the cluster of each row, shape (n,), where clusters stand on one side each.
+    content_sha256
+        Hash of the data set whose rows they are; "" where it has none.
     duplicates
         Molecules that stand in test while one with the same key stands in train or valid, in at
         least one split, by ``inchikey`` and by its first block (``inchikey_no_stereo``).
@@ -105,6 +101,7 @@ class Protocol:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     codes: Mapping[str, Rows] = field(default_factory=dict, repr=False)
     clusters: Rows | None = field(default=None, repr=False)
+    content_sha256: str = ""
 
     def __len__(self) -> int:
         return len(self.splits)
@@ -328,6 +325,7 @@ def assemble(
         duplicates=count_duplicates(splits, codes),
         parameters=dict(parameters),
         codes=codes,
+        content_sha256=getattr(dataset, "card", {}).get("content_sha256", ""),
     )
 
 

@@ -19,32 +19,29 @@ from typing import Any
 import numpy as np
 
 from chemdl.data import Dataset
-from chemdl.evidence import assembly, claims
+from chemdl.evidence import assembly
 from chemdl.evidence.conditions import Condition
 from chemdl.evidence.deriving import card_content
+from chemdl.evidence.design import check_study
 from chemdl.evidence.fitting import (
     by_row,
     net_replica,
     on_device,
     prepare,
-    seeded,
     side_by_side,
 )
 from chemdl.evidence.identity import without_revision
-from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.replicas import Job, Replica, ReplicaStore, replica_key
 from chemdl.evidence.result import Result, find_result, write_result
 from chemdl.evidence.splits import Protocol, Split
 from chemdl.evidence.tuning import FULL_TRIALS, Search
-from chemdl.learn.models import every_name
+from chemdl.learn.contract import seeded
 from chemdl.progress import Progress
-from chemdl.registry import UnknownNameError
-from chemdl.settings import Settings, SettingsError, spawn
+from chemdl.settings import Settings, spawn
 from chemdl.threads import bounded
 
 # The studies that a chapter would run, while it is only read for them.
 _PLANNED: ContextVar[list[Study] | None] = ContextVar("planned", default=None)
-KINDS = ("deep", "classical", "trivial")
 
 
 class Study:
@@ -66,6 +63,11 @@ class Study:
     unit
         ``fold`` (resampled folds), ``task`` (one difference per task), ``target`` (each fold leaves
         one target out), or the unit of a fixed test set (``molecule``).
+
+    Raises
+    ------
+    ValueError
+        For whatever could not run to its end; see :func:`chemdl.evidence.design.check_study`.
     """
 
     def __init__(
@@ -94,13 +96,15 @@ class Study:
         self.full_protocol = protocol
         # A chapter's studies may have different numbers of repeats: each runs what it has.
         self.protocol = protocol.head(min(settings.repeats or protocol.repeats, protocol.repeats))
+        if isinstance(metrics, str):
+            raise ValueError(f"study {name}: give metrics as a list, [{metrics!r}]")
         self.metrics, self.reference = tuple(metrics), reference
         self.models = {name: self._prepared(name, model) for name, model in models.items()}
         self.store = ReplicaStore(settings.output / "replicas" / name)
         self._computed: dict[str, Replica] = {}
         self.test_openings: Counter[str] = Counter()
         self.tuned: dict[str, int] = {}
-        self._check()
+        check_study(self)
 
     def _prepared(self, name: str, model: Any) -> Any:
         """Return an unfitted copy on the run's device; a full run refits nets on their valid rows.
@@ -196,25 +200,6 @@ class Study:
                     "attribute `revision = 1`, raised with each change, has them stored",
                     stacklevel=3,
                 )
-
-    def _check(self) -> None:
-        if not self.chapter:
-            raise ValueError(f"study {self.name}: say which chapter it belongs to, chapter=…")
-        for metric in self.metrics:
-            METRICS[metric]
-        names = [condition.name for condition in self.conditions]
-        if len(set(names)) < len(names):
-            raise ValueError(f"conditions need names of their own, not {names}")
-        if self.reference is not None and self.reference not in self.models:
-            raise UnknownNameError("reference model", self.reference, self.models)
-        everywhere = {
-            m for c in claims.load_claims().values() if c.test for m in (c.test.a, c.test.b)
-        }
-        # A run may ask for a model that only some of its chapter's studies have.
-        known = {*self.models, *KINDS, "all", *every_name(), *(m for m in everywhere if m)}
-        for name in self.settings.models:
-            if name not in known:
-                raise SettingsError(str(UnknownNameError("model", name, known)))
 
     def tune(self, between: Callable[[], None] = lambda: None) -> None:
         """Freeze every model's configuration before any test row is seen.

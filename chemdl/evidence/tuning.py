@@ -17,11 +17,11 @@ from chemdl.evidence.fitting import (
     on_device,
     prepare,
     score,
-    seeded,
 )
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.replicas import Replica, ReplicaStore, replica_key
 from chemdl.evidence.splits import Split
+from chemdl.learn.contract import seeded
 from chemdl.learn.training import DivergedError
 from chemdl.progress import Progress
 from chemdl.settings import Settings, spawn

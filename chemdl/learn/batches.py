@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from chemdl.learn.losses import Loss
+from chemdl.learn.precision import origin_and_unit
 from chemdl.learn.ragged import DeviceFeatures, Padded, Ragged
 
+_NOT_HELD = "these targets are too small or too large for float32: give them in another unit"
 # Batches' worth of rows that are sorted by length together.
 _BUCKET = 32
 
 
 class Targets:
-    """Targets on the device, zero where not measured, and which were."""
+    """Targets on the device, zero where not measured, and which were.
 
-    def __init__(self, targets: np.ndarray | Ragged, device: str | torch.device) -> None:
-        self.host = targets if isinstance(targets, Ragged) else np.array(targets)
-        values = self.host.values if isinstance(self.host, Ragged) else self.host
+    They are in units of ``unit`` (tasks,) from ``origin`` (tasks,): 1 and 0 unless float32 could
+    not hold them so.
+
+    Raises
+    ------
+    ValueError
+        For targets that float32 cannot hold, and a loss that knows them in their own unit alone.
+    """
+
+    def __init__(
+        self, targets: np.ndarray | Ragged, device: str | torch.device, loss: Loss
+    ) -> None:
+        values = targets.values if isinstance(targets, Ragged) else np.array(targets)
         self.n_tasks = values.shape[1]
+        self.origin, self.unit = origin_and_unit(values, moves=loss.scaled)
+        if (self.unit != 1).any() or (self.origin != 0).any():
+            if not (loss.scaled or loss.any_unit):
+                raise ValueError(_NOT_HELD)
+            values = (values - self.origin) / self.unit
+        self.host = Ragged(values, targets.offsets) if isinstance(targets, Ragged) else values
         parts = {"target": np.nan_to_num(values), "measured": np.isfinite(values)}
         self.parts = DeviceFeatures(
             {name: self._like(part.astype(np.float32)) for name, part in parts.items()}, device
@@ -94,3 +114,11 @@ def bucketed(
     whole = len(order) // size
     batches = by_length[: whole * size].reshape(whole, size)
     return np.concatenate([batches[rng.permutation(whole)].ravel(), by_length[whole * size :]])
+
+
+def by_column(statistic: Callable[..., np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Apply a NaN-ignoring statistic to each task, NaN where nothing is measured."""
+    measured = np.isfinite(rows).any(axis=0)
+    out = np.full(rows.shape[1], np.nan)
+    out[measured] = statistic(rows[:, measured], axis=0)
+    return out

@@ -1,4 +1,4 @@
-"""Targets of one or several tasks, and their binary classification as scikit-learn has it."""
+"""Binary classification of one or several tasks as scikit-learn has it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-
-
-def by_task(y: Any) -> np.ndarray:
-    """Return targets (n,) or (n, tasks) as float64 (n, tasks)."""
-    targets = np.asarray(y, dtype=np.float64)
-    return targets[:, None] if targets.ndim == 1 else targets
 
 
 def logistic(x: np.ndarray) -> np.ndarray:

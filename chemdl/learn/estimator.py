@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from chemdl.learn.classification import BinaryClassifier, by_task, logistic
+from chemdl.data.rows import row_numbers
+from chemdl.learn.classification import BinaryClassifier, logistic
+from chemdl.learn.contract import by_task, check_labels, check_lengths, check_parameters
 from chemdl.learn.ragged import Ragged
 from chemdl.learn.training import FittedReplica, Recipe, ReplicaRows, initialised, predict, train
 from chemdl.settings import resolve_device, spawn
@@ -52,7 +54,7 @@ class NeuralEstimator(Recipe, BaseEstimator):
 
     refit: bool = False
     seed: int = 0
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Turn n raw inputs into arrays of n rows each, or ragged rows."""
@@ -90,13 +92,21 @@ class NeuralEstimator(Recipe, BaseEstimator):
     def fit(
         self, X: Sequence[Any], y: np.ndarray | Ragged, valid: np.ndarray | None = None
     ) -> Self:
-        """Train on the rows that are not in ``valid``; stop by those that are."""
+        """Train on the rows that are not in ``valid``; stop by those that are.
+
+        ``valid`` is row numbers or a boolean mask over all rows.
+
+        Raises
+        ------
+        ValueError
+            For a parameter, rows or targets that the net cannot take; nothing is trained then.
+        """
         targets = y if isinstance(y, Ragged) else by_task(y)
         rows = np.arange(len(targets))
         if valid is None:
             order = np.random.default_rng(spawn(self.seed, "valid")).permutation(rows)
             valid = np.sort(order[: len(rows) // 10])
-        valid = np.asarray(valid, dtype=np.int64)
+        valid = row_numbers(valid, len(rows), "valid", distinct=True)
         train_rows = np.setdiff1d(rows, valid)
         for stack in self.fit_replicas(X, targets, [(train_rows, valid)], [self.seed]):
             for trained in stack:
@@ -113,7 +123,10 @@ class NeuralEstimator(Recipe, BaseEstimator):
     ) -> Iterator[list[Trained]]:
         """Train one clone per (train rows, valid rows) and seed; yield replicas as they end."""
         targets = y if isinstance(y, Ragged) else by_task(y)
-        self._check_targets(targets)
+        check_parameters(self)
+        check_lengths(X, targets)
+        self.check_targets(targets)
+        rows = [_two_sides(train, valid, len(targets)) for train, valid in rows]
         # A clone, so that what an earlier fit has seen sets no bounds for this one.
         features = clone(self).featurize(X)
         members = [
@@ -221,8 +234,10 @@ class NeuralEstimator(Recipe, BaseEstimator):
 
     _loss: ClassVar[Any] = "mse"
 
-    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
+    def check_targets(self, targets: np.ndarray | Ragged) -> None:
         """Refuse targets that the loss cannot take, before hours of training."""
+        values = targets.values if isinstance(targets, Ragged) else targets
+        check_labels(values, classes=False)
 
     def _after_fit(self) -> None:
         """Set what scikit-learn's mixins expect."""
@@ -233,11 +248,9 @@ class NeuralClassifier(BinaryClassifier, NeuralEstimator):
 
     _loss: ClassVar[Any] = "bce"
 
-    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
+    def check_targets(self, targets: np.ndarray | Ragged) -> None:
         assert not isinstance(targets, Ragged), "one line of targets a molecule"
-        values = np.unique(targets[np.isfinite(targets)])
-        if not np.isin(values, (0.0, 1.0)).all():
-            raise ValueError(f"classification targets are 0, 1 or NaN, not {values[:5].tolist()}")
+        check_labels(targets, classes=True)
 
     def _after_fit(self) -> None:
         self.classes_ = np.array([0, 1])
@@ -254,3 +267,12 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
         """Return values: (n,) for one task, (n, tasks) else."""
         values = self.outputs(X)
         return values[:, 0] if self.n_tasks_ == 1 else values
+
+
+def _two_sides(train: Any, valid: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return train and valid rows as numbers, checked to have none in common."""
+    train_rows = row_numbers(train, count, "train", distinct=True)
+    valid_rows = row_numbers(valid, count, "valid", distinct=True)
+    if len(both := np.intersect1d(train_rows, valid_rows)):
+        raise ValueError(f"row {both[0]} stands in both train and valid; give each row one side")
+    return train_rows, valid_rows

@@ -64,7 +64,8 @@ class NeuralLabeller(NeuralEstimator):
     def _loss(self) -> Loss:
         return labelling_loss(self.classes)
 
-    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
+    def check_targets(self, targets: np.ndarray | Ragged) -> None:
+        super().check_targets(targets)
         values = targets.values if isinstance(targets, Ragged) else targets
         if targets.shape[1] != len(self.classes):
             raise ValueError(

@@ -17,11 +17,12 @@ class Loss:
     measured, and returns the mean loss of each replica, (replicas,). If rows have several sites,
     each array has an axis of sites before its last axis. With ``scaled``, targets are centred and
     scaled by each replica's own train rows, and predictions are scaled back; there must then be as
-    many outputs as tasks.
+    many outputs as tasks. With ``any_unit`` outputs are in the targets' unit, whatever it is.
     """
 
     total: Callable[[Tensor, Tensor, Tensor], Tensor]
     scaled: bool = False
+    any_unit: bool = False
 
 
 def masked_mean(each: Tensor, weight: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from sklearn.dummy import DummyClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from chemdl.learn.classification import BinaryClassifier, by_task, logistic
+from chemdl.learn.classification import BinaryClassifier, logistic
+from chemdl.learn.contract import Kind, check_parameters, fitted_targets, seeded
 from chemdl.settings import spawn
 
 
@@ -27,7 +28,7 @@ class TaskwiseBaseline(BaseEstimator):
     Parameters
     ----------
     estimator
-        Estimator of scikit-learn, fitted anew for each task; its ``random_state``, if any, is
+        Estimator of scikit-learn, fitted anew for each task; every ``random_state`` in it is
         derived from ``seed``.
     representation
         Name of the representation that the estimator reads; the subclass defines the names.
@@ -41,7 +42,7 @@ class TaskwiseBaseline(BaseEstimator):
         size. Trees do not need it.
     """
 
-    kind: str = "classical"
+    kind: Kind = "classical"
     stackable: ClassVar[bool] = False
 
     def __init__(
@@ -49,7 +50,7 @@ class TaskwiseBaseline(BaseEstimator):
         estimator: BaseEstimator,
         representation: str = "none",
         space: dict[str, list[Any]] | None = None,
-        kind: str = "classical",
+        kind: Kind = "classical",
         seed: int = 0,
         standardised: bool = False,
     ) -> None:
@@ -82,9 +83,11 @@ class TaskwiseBaseline(BaseEstimator):
         Raises
         ------
         ValueError
-            If a task has no measured row.
+            If a task has no measured row, and for a parameter, a number of targets or a target
+            that the model cannot take.
         """
-        targets = by_task(y)
+        check_parameters(self)
+        targets = fitted_targets(X, y, classes=isinstance(self, ClassifierMixin))
         self.n_tasks_ = targets.shape[1]
         self.measured_ = [np.flatnonzero(np.isfinite(column)) for column in targets.T]
         for task, rows in enumerate(self.measured_):
@@ -111,9 +114,7 @@ class TaskwiseBaseline(BaseEstimator):
         return lambda rows: features
 
     def _fit_task(self, task: int, features: Any, target: np.ndarray) -> BaseEstimator:
-        estimator = self._unfitted()
-        if "random_state" in estimator.get_params():
-            estimator.set_params(random_state=spawn(self.seed, "task", task))
+        estimator = seeded(self._unfitted(), spawn(self.seed, "task", task))
         if isinstance(self, ClassifierMixin) and len(np.unique(target)) == 1:
             # A fold may hold one class only: say so with a constant, the metric will be NaN.
             estimator = DummyClassifier(strategy="prior")

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from chemdl.learn.batches import Rows, Targets, bucketed, padded_rows, shuffled
+from chemdl.learn.batches import Rows, Targets, bucketed, by_column, padded_rows, shuffled
 from chemdl.learn.losses import LOSSES, Loss
 from chemdl.learn.noise import GOLDEN, Noise, mix, signed
 from chemdl.learn.ragged import Batch, DeviceFeatures, Features, Ragged, by_row, first_replica
@@ -137,8 +137,8 @@ def train(
         If the training ends in NaN.
     """
     on_device = DeviceFeatures(features, device)
-    y = Targets(targets, device)
     chosen = LOSSES[loss] if isinstance(loss, str) else loss
+    y = Targets(targets, device, chosen)
     for replica in replicas:
         _check_rows(replica, y)
     probe = _Stack(build, on_device, y, [replicas[0]], chosen, recipe)
@@ -223,8 +223,8 @@ class _Stack:
             learned[r, list(range(n_tasks) if member.tasks is None else member.tasks)] = 1.0
             if self.loss.scaled:
                 own = self.targets.rows(member.train)
-                shift[r] = torch.as_tensor(np.nan_to_num(_column(np.nanmean, own)))
-                spread = np.nan_to_num(_column(np.nanstd, own))
+                shift[r] = torch.as_tensor(np.nan_to_num(by_column(np.nanmean, own)))
+                spread = np.nan_to_num(by_column(np.nanstd, own))
                 scale[r] = torch.as_tensor(np.where(spread > 0, spread, 1.0))
         self.learned, self.shift, self.scale = learned, shift, scale
 
@@ -391,22 +391,28 @@ class _Stack:
                     f"training of the replica with seed {member.seed} ended in NaN; "
                     "lower the learning rate or set Recipe.clip"
                 )
+            shift, scale = self._to_targets(r)
             results.append(
                 FittedReplica(
                     state={name: value[r].cpu().clone() for name, value in kept.items()},
-                    target_shift=self._of_targets(self.shift[r], 0.0),
-                    target_scale=self._of_targets(self.scale[r], 1.0),
+                    target_shift=shift,
+                    target_scale=scale,
                     best_epoch=int(best_epoch[r]),
                     valid_losses=curve[r].cpu().tolist(),
                 )
             )
         return results
 
-    def _of_targets(self, by_task: Tensor, unscaled: float) -> np.ndarray:
-        """Return a replica's shift or scale; one number where targets stay as they are."""
+    def _to_targets(self, r: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what to add to a replica's outputs after a multiplication, and by what, (tasks,).
+
+        One number each where the loss takes targets as they are.
+        """
+        y = self.targets
         if not self.loss.scaled:
-            return np.array([unscaled])
-        return by_task.cpu().numpy().astype(np.float64)
+            return np.zeros(1), y.unit[:1]
+        shift, scale = (part[r].cpu().numpy() for part in (self.shift, self.scale))
+        return y.origin + y.unit * shift, y.unit * scale
 
 
 def initialised(build: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -426,14 +432,6 @@ def _stacked(states: list[State]) -> State:
 def _spread(by_task: Tensor, like: Tensor) -> Tensor:
     """Give (replicas, tasks) the axes of ``like`` (replicas, …, tasks)."""
     return by_task.reshape(len(by_task), *[1] * (like.dim() - 2), by_task.shape[-1])
-
-
-def _column(statistic: Callable[..., np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Apply a NaN-ignoring statistic to each task, NaN where nothing is measured."""
-    measured = np.isfinite(rows).any(axis=0)
-    out = np.full(rows.shape[1], np.nan)
-    out[measured] = statistic(rows[:, measured], axis=0)
-    return out
 
 
 def _check_rows(replica: ReplicaRows, targets: Targets) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn import ensemble
@@ -34,6 +34,8 @@ _BOOSTING_SPACE: dict[str, list[Any]] = {
 
 class _OverCompositions(TaskwiseBaseline):
     """What a classical model sees of a material: ``descriptors``, or ``none``."""
+
+    representation: Literal["descriptors", "none"]
 
     def features(self, X: Sequence[str]) -> np.ndarray:
         """Return Magpie's statistics and the shares of the elements: (n, descriptors + 103)."""

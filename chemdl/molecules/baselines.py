@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from scipy import sparse
@@ -24,7 +24,11 @@ from chemdl.registry import UnknownNameError
 
 # Representations that are a matrix of similarities, one row for each molecule of the train side.
 PAIRWISE = ("tanimoto", "tanimoto_counts", "tanimoto_tabulated")
-REPRESENTATIONS = ("bits", "counts", "descriptors", "tabulated", *PAIRWISE, "none")
+Representation = Literal[
+    "bits", "counts", "descriptors", "tabulated",
+    "tanimoto", "tanimoto_counts", "tanimoto_tabulated", "none",
+]  # fmt: skip
+REPRESENTATIONS = get_args(Representation)
 # What replaces each where the data set brings its descriptors instead of SMILES.
 _TABULATED = {
     "bits": "tabulated",
@@ -45,6 +49,8 @@ class _OverMolecules(TaskwiseBaseline):
     read nothing of their input.
     """
 
+    representation: Representation
+
     def prepare(self, X: Sequence[str]) -> None:
         """Compute what all replicas share once: features, or the one Gram matrix."""
         if not self._is_pairwise:
@@ -59,7 +65,7 @@ class _OverMolecules(TaskwiseBaseline):
         Raises
         ------
         ValueError
-            For an unknown representation, or for ``none`` if the estimator reads its input.
+            For ``none`` if the estimator reads its input.
         """
         if self.representation == "none":
             if not isinstance(self.estimator, DummyClassifier | DummyRegressor):
@@ -74,8 +80,6 @@ class _OverMolecules(TaskwiseBaseline):
             return given if self.is_tree or self.standardised else np.log1p(given)
         if self.representation == "descriptors":
             return Descriptors2D(missing="keep").transform(X)
-        if self.representation not in ("bits", "counts"):
-            raise UnknownNameError("representation", self.representation, REPRESENTATIONS)
         ecfp = ECFP(counts=self.representation == "counts").transform(X)
         # A forest of classes finds the same splits in sparse columns, seven times as fast, and
         # linear models gain as much. A forest of values breaks ties otherwise there, and boosting

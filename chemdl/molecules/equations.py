@@ -9,6 +9,7 @@ import numpy as np
 from rdkit.Chem import Descriptors, rdMolDescriptors
 from sklearn.base import BaseEstimator, RegressorMixin
 
+from chemdl.learn.contract import fitted_targets
 from chemdl.learn.models import baseline
 from chemdl.molecules.smiles import cached_each
 
@@ -34,7 +35,8 @@ class ESOLEquation(RegressorMixin, BaseEstimator):
     revision: ClassVar[int] = 1
 
     def fit(self, X: Sequence[str], y: np.ndarray) -> Self:
-        """Learn nothing."""
+        """Learn nothing; y is checked to be one target for each molecule."""
+        fitted_targets(X, y)
         self.n_tasks_ = 1
         return self
 

@@ -84,6 +84,12 @@ def scaffold_moleculenet(
             side = "test"
         sides[side].extend(rows.tolist())
     train, valid, test = (np.array(sides[side], dtype=np.int64) for side in SIDES)
+    for side, held in sides.items():
+        if not held:
+            raise ValueError(
+                f"{len(scaffolds)} scaffolds of up to {len(scaffolds[0])} molecules leave {side} "
+                "empty; use the protocol scaffold_balanced, cluster or random"
+            )
     split = Split(train, valid, test)
     parameters = {"fractions": list(fractions)}
     return assemble("scaffold_moleculenet", dataset, [split], 1, 1, None, parameters)
@@ -119,4 +125,10 @@ def butina(smiles: ArrayLike, cutoff: float = CLUSTER_CUTOFF) -> Rows:
 
 
 def _scaffolds(dataset: Any) -> Rows:
-    return np.unique(scaffold_keys(dataset.inputs), return_inverse=True)[1].astype(np.int64)
+    names, codes = np.unique(scaffold_keys(dataset.inputs), return_inverse=True)
+    if len(names) == 1:
+        raise ValueError(
+            f"all {len(codes)} molecules have one scaffold (those without a ring share one), and "
+            "it cannot be divided; use the protocol cluster or random"
+        )
+    return codes.astype(np.int64)

@@ -14,12 +14,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from chemdl.learn import models
+from chemdl.learn.contract import Kind, check_lengths, check_parameters, check_sites, seeded
 from chemdl.learn.noise import Noise
 from chemdl.learn.ragged import Ragged
 from chemdl.proteins.nets.chain_net import ChainNetwork
@@ -35,12 +37,15 @@ class SiteBaseline(BaseEstimator):
     A subclass gives features of the sites, and how a task is fitted and predicted from them.
     """
 
-    kind: str = "classical"
+    kind: Kind = "classical"
     stackable: ClassVar[bool] = False
 
     def fit(self, X: Sequence[str], y: Ragged) -> Self:
         """Fit each task on its measured sites; y holds classes (sites, tasks) by chain."""
+        check_parameters(self)
+        check_lengths(X, y)
         features = self._features(X)
+        check_sites(features.shape[0], y)
         self.tasks_ = []
         for task, target in enumerate(y.values.T):
             rows = np.flatnonzero(np.isfinite(target))
@@ -49,6 +54,7 @@ class SiteBaseline(BaseEstimator):
 
     def predict(self, X: Sequence[str]) -> np.ndarray:
         """Return the class of every site: (sites, tasks)."""
+        check_is_fitted(self, "tasks_")
         features = self._features(X)
         columns = [self._predict_task(fitted, features) for fitted in self.tasks_]
         return np.column_stack(columns).astype(np.float64)
@@ -71,7 +77,7 @@ class MajorityState(SiteBaseline):
 
     revision: ClassVar[int] = 1
 
-    def __init__(self, by_residue: bool = False, kind: str = "trivial") -> None:
+    def __init__(self, by_residue: bool = False, kind: Kind = "trivial") -> None:
         self.by_residue, self.kind = by_residue, kind
 
     def _features(self, X: Sequence[str]) -> np.ndarray:
@@ -225,11 +231,8 @@ class WindowBaseline(SiteBaseline):
             rng = np.random.default_rng(spawn(self.seed, "sites", task))
             kept = np.sort(rng.choice(len(rows), self.most, replace=False))
             rows, target = rows[kept], target[kept]
-        estimator = clone(self.estimator)
-        parameters = estimator.get_params()
-        if "random_state" in parameters:
-            estimator.set_params(random_state=spawn(self.seed, "task", task))
-        if "categorical_features" in parameters:
+        estimator = seeded(self.estimator, spawn(self.seed, "task", task))
+        if "categorical_features" in estimator.get_params():
             categories = np.arange(features.shape[1]) < self.window
             estimator.set_params(categorical_features=categories)
         return estimator.fit(features[rows], target)

@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.utils.validation import check_is_fitted
 
+from chemdl.learn.contract import Kind, check_lengths, check_parameters, check_sites
 from chemdl.learn.models import baseline
 from chemdl.learn.ragged import Ragged
 from chemdl.proteins.pairs import DIGITS, SEPARATIONS, chain_pairs, separation_classes
@@ -26,6 +28,8 @@ class SeparationOnly(BaseEstimator):
     def fit(self, X: Sequence[str], y: Ragged) -> Self:
         """Count contacts by class of separation."""
         separation, count = separation_classes(X), len(SEPARATIONS) + 1
+        check_lengths(X, y)
+        check_sites(len(separation), y)
         pairs = np.bincount(separation, minlength=count)
         contacts = np.bincount(separation, weights=y.values[:, 0], minlength=count)
         self.shares_ = contacts / np.maximum(pairs, 1)
@@ -33,6 +37,7 @@ class SeparationOnly(BaseEstimator):
 
     def predict(self, X: Sequence[str]) -> np.ndarray:
         """Return the share of each pair's class: (pairs, 1)."""
+        check_is_fitted(self, "shares_")
         return self.shares_[separation_classes(X)][:, None]
 
 
@@ -66,6 +71,10 @@ class PairBoosting(BaseEstimator):
 
     def fit(self, X: Sequence[str], y: Ragged) -> Self:
         """Fit one classifier on all pairs."""
+        check_parameters(self)
+        check_lengths(X, y)
+        features = self._features(X)
+        check_sites(len(features), y)
         trees = HistGradientBoostingClassifier(
             max_iter=self.rounds,
             learning_rate=self.learning_rate,
@@ -73,11 +82,12 @@ class PairBoosting(BaseEstimator):
             early_stopping=False,
             random_state=self.seed,
         )
-        self.trees_ = trees.fit(self._features(X), y.values[:, 0])
+        self.trees_ = trees.fit(features, y.values[:, 0])
         return self
 
     def predict(self, X: Sequence[str]) -> np.ndarray:
         """Return the probability of a contact: (pairs, 1)."""
+        check_is_fitted(self, "trees_")
         return np.round(self.trees_.predict_proba(self._features(X))[:, 1:], DIGITS)
 
     def _features(self, X: Sequence[str]) -> np.ndarray:
@@ -98,12 +108,15 @@ class ResidueAngles(BaseEstimator):
     revision: ClassVar[int] = 1
     stackable: ClassVar[bool] = False
 
-    def __init__(self, by_residue: bool = True, kind: str = "classical") -> None:
+    def __init__(self, by_residue: bool = True, kind: Kind = "classical") -> None:
         self.by_residue, self.kind = by_residue, kind
 
     def fit(self, X: Sequence[str], y: Ragged) -> Self:
         """Add up directions by kind of residue; y are degrees (sites, tasks) by chain."""
+        check_parameters(self)
+        check_lengths(X, y)
         kinds = self._kinds(X)
+        check_sites(len(kinds), y)
         total = np.zeros((KINDS, y.values.shape[1], 2))
         for task, angle in enumerate(np.radians(y.values).T):
             measured = np.isfinite(angle)
@@ -116,6 +129,7 @@ class ResidueAngles(BaseEstimator):
 
     def predict(self, X: Sequence[str]) -> np.ndarray:
         """Return angles in degrees: (sites, tasks)."""
+        check_is_fitted(self, "angles_")
         return self.angles_[self._kinds(X)]
 
     def _kinds(self, X: Sequence[str]) -> np.ndarray:

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from chemdl.learn.classification import by_task
+from chemdl.learn.contract import check_parameters, fitted_targets
 from chemdl.learn.models import baseline
 from chemdl.quantum.coulomb import Representation
 from chemdl.quantum.distances import Distances, Inputs, shared_table
@@ -51,7 +52,8 @@ class GeometryBaseline(RegressorMixin, BaseEstimator):
         ValueError
             For text that is not a geometry, or a target that was not measured.
         """
-        targets = by_task(y)
+        check_parameters(self)
+        targets = fitted_targets(X, y)
         if not np.isfinite(targets).all():
             raise ValueError("targets of geometries must all be measured; drop rows with NaN")
         inputs = np.asarray(X, dtype=object)
@@ -70,6 +72,7 @@ class GeometryBaseline(RegressorMixin, BaseEstimator):
         ValueError
             For a molecule with an element that no fitted molecule has.
         """
+        check_is_fitted(self, "elements_")
         inputs = np.asarray(X, dtype=object)
         values: Floats = composition(inputs, self.elements_) @ self.atomic_
         values = values + self._residual(inputs)

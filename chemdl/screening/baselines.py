@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils.validation import check_is_fitted
 
-from chemdl.learn.classification import BinaryClassifier, by_task
+from chemdl.learn.classification import BinaryClassifier
+from chemdl.learn.contract import fitted_targets
 from chemdl.learn.models import baseline
 from chemdl.learn.taskwise import TaskwiseClassifier
 from chemdl.molecules import baselines as molecules
@@ -35,7 +36,7 @@ class NearestActive(BinaryClassifier, BaseEstimator):
 
     def fit(self, X: Sequence[str], y: np.ndarray) -> Self:
         """Keep the fingerprints of each task's actives; y is (n,) or (n, tasks), NaN unmeasured."""
-        targets = by_task(y)
+        targets = fitted_targets(X, y, classes=True)
         smiles = np.asarray(X, dtype=object)
         self.n_tasks_, self.classes_ = targets.shape[1], np.array([0, 1])
         rows = np.flatnonzero((targets == 1).any(axis=1))
@@ -59,6 +60,8 @@ class NearestActive(BinaryClassifier, BaseEstimator):
 class SixProperties(TaskwiseClassifier):
     """A random forest that sees six physical properties of a molecule and no structure."""
 
+    # It reads the one thing.
+    representation: Literal["none"]
     revision: ClassVar[int] = 1
 
     def features(self, X: Sequence[str]) -> np.ndarray:

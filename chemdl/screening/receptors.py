@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from chemdl.data.registry import File, Release
 from chemdl.data.sources import from_release
 from chemdl.data.transfer import is_whole
-from chemdl.files import cache_dir, data_dir
+from chemdl.files import cache_dir, data_dir, read_yaml
 from chemdl.registry import UnknownNameError
 
 # Elements of AutoDock's atom types: A is an aromatic carbon, HD a hydrogen that can be donated.
@@ -212,5 +211,5 @@ def _registry() -> Mapping[str, Any]:
 
 @functools.lru_cache(maxsize=4)
 def _parsed(path: Path, _changed: int) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document: Mapping[str, Any] = read_yaml(path)
     return document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -48,6 +48,7 @@ class ComplexClassifier(TaskwiseClassifier):
     ligand alone), or ``none``.
     """
 
+    representation: Literal["contacts", "ecfp", "properties", "none"]
     revision: ClassVar[int] = 1
 
     def features(self, X: Sequence[str]) -> np.ndarray:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from pathlib import Path
 
 import nbformat
 import pytest
+from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
 
+from chemdl.book.output import BusyFolderError
 from chemdl.book.run import (
+    BrokenNotebookError,
     ChapterFailedError,
     UnknownChapterError,
     UnknownParameterError,
@@ -110,15 +116,16 @@ def test_a_misspelt_parameter_is_refused_before_anything_runs(make_chapter, tmp_
     assert not (tmp_path / "out").exists()
 
 
-def test_a_failing_cell_is_named_with_its_traceback_and_leaves_no_card(make_chapter, tmp_path):
+def test_a_failing_cell_is_named_and_the_cards_before_are_kept(make_chapter, tmp_path):
     output = tmp_path / "out"
     run(make_chapter(), output)
+    before = files(output)
     bad = make_chapter("x = 1", 'raise ValueError("the seventh assay is missing")')
     with pytest.raises(ChapterFailedError, match="the seventh assay is missing") as caught:
         run(bad, output)
     assert caught.value.chapter == "tiny" and caught.value.cell == 4
     assert "\x1b" not in str(caught.value)
-    assert not list((output / "cards").iterdir())
+    assert files(output) == before
     assert read_run(output, "tiny") is None
     assert "ValueError" in (output / "01-tiny.ipynb").read_text()
 
@@ -170,3 +177,89 @@ def test_a_terminal_gets_the_bars_as_they_are_drawn(make_chapter, tmp_path, monk
     monkeypatch.setattr("sys.stderr", screen)
     run(make_chapter(), tmp_path / "out")
     assert screen.getvalue().count("\rtiny:") >= 2
+
+
+# what an earlier run left, and a run beside
+
+
+def files(output: Path) -> dict[str, bytes]:
+    """Return the cards and predictions that are there, hidden files left out."""
+    found = sorted((output / "cards").glob("[!.]*"))
+    return {path.name: path.read_bytes() for path in found}
+
+
+def test_a_misspelt_model_is_refused_before_anything_is_touched(make_chapter, tmp_path):
+    path, output = make_chapter(), tmp_path / "out"
+    run(path, output)
+    before = files(output), read_run(output, "tiny")
+    with pytest.raises(SettingsError, match="unknown model 'random_forst'"):
+        run(path, output, models=["deep", "random_forst"])
+    assert (files(output), read_run(output, "tiny")) == before
+    assert list(output.glob(".*.before")) == []
+
+
+def test_a_model_that_a_chapter_alone_names_may_be_asked_for(make_chapter, tmp_path):
+    cell = 'own = "my_own_model"\nnames = [f"{own}_small" for own in ("one", "two")]'
+    path = make_chapter(cell)
+    run(path, tmp_path / "out", models=["my_own_model", "two_small"])
+    with pytest.raises(SettingsError, match=r"^unknown model 'two_smal'.* Known: all, attention"):
+        run(path, tmp_path / "out", models=["two_smal"])
+
+
+def test_the_cards_before_are_there_until_a_new_run_wrote_its_own(make_chapter, tmp_path):
+    output = tmp_path / "out"
+    run(make_chapter(), output)
+    before = files(output)
+    see = "from pathlib import Path\nassert not list((Path(output) / 'cards').glob('[!.]*'))"
+    with pytest.raises(ChapterFailedError, match="it breaks"):
+        run(make_chapter(see, 'raise ValueError("it breaks")'), output)
+    assert files(output) == before
+    run(make_chapter(see), output)  # a run that writes none leaves those that are known
+    assert files(output) == before
+    run(make_chapter(), output, seed=5)
+    assert files(output).keys() == before.keys() and files(output) != before
+
+
+def test_what_a_killed_run_had_set_aside_is_given_back(make_chapter, tmp_path):
+    output = tmp_path / "out"
+    run(make_chapter(), output)
+    before = files(output)
+    aside = output / ".tiny.before"
+    aside.mkdir()
+    for name in before:
+        (output / "cards" / name).rename(aside / name)
+    (output / "cards" / "tiny.json").write_bytes(before["tiny.json"].replace(b'"m"', b'"n"'))
+    with pytest.raises(ChapterFailedError):
+        run(make_chapter("1 / 0"), output)
+    assert files(output) == before and not aside.exists()
+
+
+def test_a_second_run_in_the_same_folder_is_told_and_harms_nothing(make_chapter, tmp_path):
+    path, output = make_chapter(), tmp_path / "out"
+    run(path, output)
+    before = files(output)
+    with FileLock(output / ".tiny.lock"):
+        with pytest.raises(BusyFolderError, match=r"chapter 'tiny' is at work in .*out; wait"):
+            run(path, output, seed=1)
+        assert files(output) == before
+        run(path, tmp_path / "other")
+    assert run(path, output, seed=1)[0].studies == ("tiny",)
+
+
+@given(st.binary(max_size=200))
+def test_a_file_that_is_no_notebook_is_named_in_one_line(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "b.ipynb"
+        path.write_bytes(content)
+        with pytest.raises(BrokenNotebookError, match=r"b\.ipynb is no notebook") as caught:
+            run(path, Path(folder) / "out")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cut", [2, 30, 200, 400])
+def test_a_notebook_that_was_cut_off_is_named(make_chapter, tmp_path, cut: int) -> None:
+    path = make_chapter()
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(BrokenNotebookError, match=r"tiny\.ipynb is no notebook"):
+        run(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -83,14 +83,44 @@ def test_subset_keeps_rows_aligned_and_names_its_parent() -> None:
 
 def test_rows_that_are_not_there_are_refused() -> None:
     dataset = make()
-    with pytest.raises(DatasetError, match="row 40 is outside 0 to 39"):
+    with pytest.raises(DatasetError, match="row 40 does not exist; rows are 0 to 39"):
         dataset.subset([0, 40])
-    with pytest.raises(DatasetError, match="row -1 is outside"):
+    with pytest.raises(DatasetError, match="row -1 does not exist"):
         dataset.subset([-1])
     with pytest.raises(DatasetError, match="at least one"):
         dataset.subset([])
-    with pytest.raises(DatasetError, match="mask of 3 rows for a set of 40"):
+    with pytest.raises(DatasetError, match="mask of 3 rows for 40"):
         dataset.subset(np.array([True, False, True]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "allowed"),
+    [
+        ("classification", -1.0, "0, 1 or NaN"),
+        ("classification", 0.5, "0, 1 or NaN"),
+        ("classification", np.inf, "0, 1 or NaN"),
+        ("regression", np.inf, "a finite number or NaN"),
+        ("regression", -np.inf, "a finite number or NaN"),
+    ],
+)
+def test_a_target_that_cannot_be_is_named(kind: str, value: float, allowed: str) -> None:
+    targets = make().targets.copy()
+    targets[7, 1] = value
+    with pytest.raises(DatasetError, match=rf"target {value} of task .* in line 7; give {allowed}"):
+        make(kind=kind, targets=targets)
+
+
+def test_tasks_have_names_of_their_own() -> None:
+    with pytest.raises(DatasetError, match="tasks need names of their own, not a, a"):
+        make(tasks=("a", "a"))
+
+
+def test_sites_of_rows_that_are_not_there_are_refused() -> None:
+    lengths = np.full(40, 2)
+    chains = make(kind="labelling", targets=np.zeros((80, 2)), lengths=lengths)
+    assert chains.sites(np.arange(40) < 2).tolist() == [0, 1, 2, 3]
+    with pytest.raises(DatasetError, match="row -1 does not exist"):
+        chains.sites(np.array([-1]))
 
 
 def test_sample_is_fixed_by_its_seed_and_in_the_sets_order() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chemdl.data import DatasetError
 from chemdl.data.embedded import embedded_text, read_embedded
@@ -74,3 +77,46 @@ def test_the_embedded_form_gives_back_every_value_exactly(tmp_path: Path) -> Non
     np.testing.assert_array_equal(again.targets, raw.targets)
     assert list(again.columns["fold"]) == list(raw.columns["fold"]) == [3, -1, 0, -1]
     assert list(again.columns["note"]) == list(raw.columns["note"])
+
+
+# quotation marks and names
+
+
+cells = st.text(st.characters(codec="ascii", exclude_characters='",\r\n\0'), max_size=8)
+
+
+@given(st.lists(cells, min_size=2, max_size=12), st.data())
+def test_a_quotation_mark_swallows_no_row(texts: list[str], data: st.DataObject) -> None:
+    """Marks at the beginnings of any cells: every line is a row, or an error names the first."""
+    marked = data.draw(st.lists(st.sampled_from(range(len(texts))), min_size=1, unique=True))
+    lines = [f'C,1,"{text}' if i in marked else f"C,1,{text}" for i, text in enumerate(texts)]
+    with tempfile.TemporaryDirectory() as folder:
+        files = write(Path(folder), "\n".join(["mol,value,note", *lines]) + "\n")
+        first = min(marked) + 2
+        with pytest.raises(
+            DatasetError, match=rf"^t\.csv line {first}: .*close the quotation mark"
+        ):
+            read_table(files, OPTIONS)
+
+
+@given(st.lists(cells, min_size=1, max_size=12))
+def test_quoted_cells_on_one_line_are_rows_like_others(texts: list[str]) -> None:
+    lines = [f'C,1,"{text}, and ""more"""' for text in texts]
+    with tempfile.TemporaryDirectory() as folder:
+        files = write(Path(folder), "\n".join(["mol,value,note", *lines]))
+        assert len(read_table(files, OPTIONS).inputs) == len(texts)
+
+
+@pytest.mark.parametrize("header", ["mol,value,value", "mol,mol,value", "value,mol,x,value"])
+def test_a_column_that_is_asked_for_stands_once(tmp_path: Path, header: str) -> None:
+    row = ",".join("1" for _ in header.split(","))
+    with pytest.raises(DatasetError, match=r"more than once, as numbers \d and \d; rename all but"):
+        read_table(write(tmp_path, f"{header}\n{row}\n"), OPTIONS)
+    spare = write(tmp_path, "mol,value,note,note\nC,1,a,b\n")
+    assert read_table(spare, OPTIONS).inputs == ["C"]
+
+
+def test_a_target_is_named_once(tmp_path: Path) -> None:
+    files = write(tmp_path, "mol,value\nC,1\n")
+    with pytest.raises(DatasetError, match="value, value: a column is named twice"):
+        read_table(files, {"smiles": "mol", "targets": ["value", "value"]})

@@ -53,6 +53,23 @@ def test_the_mirror_is_asked_first_as_a_folder_and_as_an_address(
     assert len(server.asked) == 1
 
 
+def test_where_nothing_can_be_written_a_mirror_is_read_where_it_lies(
+    registry: Any, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files["t.csv"] = TABLE
+    registry.add("small", server.url_source("t.csv"))
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "t.csv").write_bytes(TABLE)
+    monkeypatch.setenv("CHEMDL_MIRROR", str(tmp_path))
+    (tmp_path / "file").touch()
+    assert len(datasets.load("small", cache=tmp_path / "file" / "cache")) == 3
+    assert server.asked == []
+    # Other bytes are refused there too, and without a mirror the folder is the error.
+    (tmp_path / "small" / "t.csv").write_bytes(TABLE + b"C,1\n")
+    with pytest.raises((OSError, HashMismatchError)):
+        datasets.load("small", cache=tmp_path / "file" / "cache")
+
+
 def test_a_mirror_without_the_file_lets_the_address_be_asked(
     registry: Any, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

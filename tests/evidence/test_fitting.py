@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from chemdl.data import Dataset
@@ -69,35 +69,42 @@ class Constant(BaseEstimator):
 def test_predictions_that_are_not_finite_are_refused(value: float, kind: str) -> None:
     inputs = np.array([f"{'C' * n}O" for n in range(1, 7)], dtype=object)
     with pytest.raises(ValueError, match=r"Constant predicts (nan|inf) for input 'CCCCO', task 0"):
-        fitting.predict_matrix(Constant(value), inputs, kind)
+        fitting.predict_matrix(Constant(value), inputs, kind, (6, 1))
 
 
 def test_predictions_become_a_column_per_task() -> None:
     inputs = np.array(["C", "CC", "CCC", "CCCC"], dtype=object)
-    one = fitting.predict_matrix(Constant(0.75), inputs, "classification")
+    one = fitting.predict_matrix(Constant(0.75), inputs, "classification", (4, 1))
     assert one.tolist() == [[0.25], [0.25], [0.25], [0.75]]
     several = Constant(0.75, columns=2)
-    several.n_tasks_ = 2
-    assert fitting.predict_matrix(several, inputs, "classification").shape == (4, 2)
-    assert fitting.predict_matrix(Constant(), inputs, "regression").shape == (4, 1)
+    assert fitting.predict_matrix(several, inputs, "classification", (4, 2)).shape == (4, 2)
+    assert fitting.predict_matrix(Constant(), inputs, "regression", (4, 1)).shape == (4, 1)
+
+
+def test_a_model_that_saw_one_class_is_sure_of_that_class() -> None:
+    inputs = np.array(["C", "CC", "CCC"], dtype=object)
+    for label in (0.0, 1.0):
+        model = DummyClassifier(strategy="prior").fit(inputs, np.full(3, label))
+        assert (
+            fitting.predict_matrix(model, inputs, "classification", (3, 1)).tolist()
+            == [[label]] * 3
+        )
+
+
+@pytest.mark.parametrize(("columns", "tasks"), [(2, 3), (3, 2), (3, 1), (4, 1)])
+def test_another_number_of_tasks_is_refused(columns: int, tasks: int) -> None:
+    inputs = np.array(["C", "CC", "CCC"], dtype=object)
+    with pytest.raises(ValueError, match=rf"Constant predicts .* for 3 lines of {tasks} tasks"):
+        fitting.predict_matrix(Constant(columns=columns), inputs, "classification", (3, tasks))
 
 
 def test_predictions_have_one_line_for_each_site() -> None:
     inputs = np.array(["ACD", "CD"], dtype=object)
-    with pytest.raises(ValueError, match="Constant predicts 2 lines for 5 sites"):
-        fitting.predict_matrix(Constant(), inputs, "labelling", 5)
+    with pytest.raises(ValueError, match=r"shape \(2,\) for 5 lines of 1 tasks"):
+        fitting.predict_matrix(Constant(), inputs, "labelling", (5, 1))
 
 
 # --- parameters of a run --------------------------------------------------------------------------
-
-
-def test_seeds_reach_models_under_either_name() -> None:
-    assert fitting.seeded(Multitask.Classifier(), 7).seed == 7
-    assert fitting.seeded(baselines.classifier("knn"), 7).seed == 7
-    assert fitting.seeded(RandomForestClassifier(3), 7).random_state == 7
-    plain = LogisticRegression(C=3.0)
-    assert fitting.seeded(plain, 7).C == 3.0
-    assert plain.random_state is None
 
 
 def test_devices_reach_models_that_have_one() -> None:

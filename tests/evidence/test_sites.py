@@ -312,7 +312,7 @@ class TooFew(Majority):
 
 def test_a_line_too_few_is_an_error(data: Dataset, tmp_path: Path) -> None:
     protocol = splits.random(data, repeats=1, folds=4)
-    with pytest.raises(ValueError, match=r"TooFew predicts \d+ lines for \d+ sites"):
+    with pytest.raises(ValueError, match=r"TooFew predicts .*91, 2\) for 92 lines"):
         run(data, tmp_path, protocol, "fold", models={"short": TooFew()})
 
 

@@ -184,8 +184,8 @@ def test_hash_tells_sides_apart() -> None:
         (([0], [1, 2], [2]), "rows 2 stand in both valid and test"),
         (([0], [], [2]), "valid is empty"),
         (([0], [1], []), "test is empty"),
-        (([0, 0], [1], [2]), "train holds rows 0 more than once"),
-        (([-1], [1], [2]), "train holds negative rows -1"),
+        (([0, 0], [1], [2]), "train: row 0 is given twice"),
+        (([-1], [1], [2]), "train: row -1 does not exist"),
     ],
 )
 def test_broken_split_names_its_rows(sides: tuple[list[int], ...], message: str) -> None:

@@ -14,12 +14,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from chemdl.evidence import claims, judging, metrics, splits
 from chemdl.evidence.card import ScoreRow
 from chemdl.evidence.conditions import Condition
-from chemdl.evidence.fitting import on_device, seeded, storable
+from chemdl.evidence.fitting import on_device, storable
 from chemdl.evidence.judging import record_sha256
 from chemdl.evidence.result import Result, read_result
 from chemdl.evidence.study import Study
 from chemdl.evidence.tuning import FULL_TRIALS
 from chemdl.evidence.verdicts import rule_sha256
+from chemdl.learn.contract import seeded
 from chemdl.learn.models import NETS, every_name
 from chemdl.molecules import baselines
 from chemdl.molecules.splits import scaffold_balanced
@@ -290,6 +291,7 @@ def test_a_fold_with_one_class_is_counted_as_undefined(
     protocol = splits.random(data, repeats=1, folds=3, seed=0)
     y[protocol.splits[1].test[0], 1] = 1.0
     data = tiny_set(y)
+    protocol = splits.random(data, repeats=1, folds=3, seed=0)
     study = make_study(data, tmp_path, protocol=protocol, reference="trivial")
     result = study.run()
     known = [r.values["roc_auc"]["long"] for r in scores(result, "oxygen")]

@@ -83,8 +83,8 @@ def test_a_trial_that_diverges_is_the_worst_of_them(
 
 def test_tuning_on_one_class_keeps_the_preset(data, tmp_path, make_study, oxygen, tiny_set) -> None:
     y = np.array([["O" in s] for s in data.inputs], dtype=float)
+    y[splits.random(tiny_set(y), repeats=1, folds=3, seed=0).splits[0].valid] = 0.0
     protocol = splits.random(tiny_set(y), repeats=1, folds=3, seed=0)
-    y[protocol.splits[0].valid] = 0.0
     result = make_study(
         tiny_set(y), tmp_path, {"oxygen": oxygen(0.5)}, protocol=protocol, trials=3
     ).run()

@@ -196,7 +196,7 @@ def test_an_unparsable_smiles_is_named(smiles, labels) -> None:
 
 def test_other_classes_are_refused_before_training(smiles, labels, monkeypatch) -> None:
     monkeypatch.setattr("chemdl.learn.estimator.train", lambda *_, **__: pytest.fail("trained"))
-    with pytest.raises(ValueError, match=r"classification targets are 0, 1 or NaN, not \[0.0, 2.0"):
+    with pytest.raises(ValueError, match=r"target 2\.0 at row 1, .*classes are 0, 1 or NaN"):
         Multitask.Classifier(**SMALL).fit(smiles, 2 * labels)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from rdkit import Chem
@@ -113,9 +115,17 @@ def test_cutoff_is_a_distance(cutoff: float, clintox: Dataset) -> None:
         cluster(clintox, cutoff=cutoff)
 
 
+@pytest.mark.parametrize("rule", [scaffold_balanced, scaffold_moleculenet])
+def test_one_scaffold_cannot_be_divided(rule: Any) -> None:
+    with pytest.raises(ValueError, match=r"have one scaffold .*use the protocol cluster or random"):
+        rule(molecules(ALKANES * 2))
+
+
 def test_too_few_groups_for_the_folds() -> None:
-    with pytest.raises(ValueError, match="1 scaffolds cannot fill 5 folds"):
-        scaffold_balanced(molecules(ALKANES * 2))
+    with pytest.raises(ValueError, match="2 scaffolds cannot fill 5 folds; ask for fewer folds"):
+        scaffold_balanced(molecules([*ALKANES, "c1ccccc1"]))
+    with pytest.raises(ValueError, match=r"2 scaffolds of up to .* leave valid empty"):
+        scaffold_moleculenet(molecules([*ALKANES, "c1ccccc1"]))
 
 
 def test_no_group_is_left_for_valid() -> None:

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from chemdl.learn.classification import BinaryClassifier, by_task
+from chemdl.learn.classification import BinaryClassifier
+from chemdl.learn.contract import check_parameters, fitted_targets
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.settings import spawn
 
@@ -45,7 +46,8 @@ class DeepChemMultitask(BinaryClassifier, BaseEstimator):
 
     def fit(self, X: Sequence[str], y: np.ndarray) -> Self:
         """Train on SMILES (n,) and labels (n, tasks), NaN = not measured."""
-        targets = by_task(y)
+        check_parameters(self)
+        targets = fitted_targets(X, y, classes=True)
         self.n_tasks_, self.classes_ = targets.shape[1], np.array([0, 1])
         order = np.random.default_rng(spawn(self.seed, "valid")).permutation(len(targets))
         valid, train = order[: len(order) // 10], order[len(order) // 10 :]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -49,6 +49,7 @@ PYRAMID: dict[str, Any] = {
     "inputs": ("smiles", "descriptors"),
     "initial_bias": 1.0,
 }
+Activation = Literal["relu", "sigmoid"]
 _ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 
 
@@ -208,7 +209,7 @@ class Multitask(NeuralEstimator):
 
     hidden: Sequence[int] = (2000, 100)
     dropout: Sequence[float] = (0.0, 0.25, 0.25)
-    activation: str = "relu"
+    activation: Activation = "relu"
     batch_norm: bool = False
     initial_bias: float = 0.0
     counts: bool = False

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 import chemdl
+from chemdl.learn.contract import fitted_targets
 from chemdl.molecules.smiles import inchikeys
 
 
@@ -34,6 +35,8 @@ class Transferred(RegressorMixin, BaseEstimator):
     kind: ClassVar[str] = "deep"
     stackable: ClassVar[bool] = False
     revision: ClassVar[int] = 1
+    # Trained once, for all replicas.
+    fixed_parts: ClassVar[tuple[str, ...]] = ("net",)
 
     def __init__(self, net: Any, source: str, without: str, seed: int = 0) -> None:
         self.net, self.source, self.without, self.seed = net, source, without, seed
@@ -44,7 +47,8 @@ class Transferred(RegressorMixin, BaseEstimator):
 
     def fit(self, X: Sequence[str], y: np.ndarray) -> Self:
         """Fit the line; with equal predictions for all rows it is their mean."""
-        predicted, target = self._teacher().predict(X), np.asarray(y, dtype=np.float64).ravel()
+        (target,) = fitted_targets(X, y).T
+        predicted = self._teacher().predict(X)
         centred = predicted - predicted.mean()
         square = float(centred @ centred)
         self.slope_ = float(centred @ target) / square if square > 0 else 0.0

@@ -130,8 +130,8 @@ class FieldLabeller(ChainLabeller):
         scoring = super().build(features, n_tasks)
         return FieldNetwork(scoring, self.classes) if self.field else scoring
 
-    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
-        super()._check_targets(targets)
+    def check_targets(self, targets: np.ndarray | Ragged) -> None:
+        super().check_targets(targets)
         if self.field and not all(self.classes):
             raise ValueError(f"a field needs classes in every task, not {tuple(self.classes)}")
 

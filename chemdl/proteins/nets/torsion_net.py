@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chemdl.learn.estimator import NeuralEstimator
 from chemdl.learn.losses import Loss, masked_mean
 from chemdl.learn.models import net
 from chemdl.learn.ragged import Ragged
@@ -46,8 +47,9 @@ class TorsionNet(DilatedCNN):
         """Return the number of outputs: two for each angle."""
         return {"n_scores": 2 * n_tasks}
 
-    def _check_targets(self, targets: np.ndarray | Ragged) -> None:
-        """Take any angles."""
+    def check_targets(self, targets: np.ndarray | Ragged) -> None:
+        """Take any angles that are finite; ``classes`` says nothing of them."""
+        NeuralEstimator.check_targets(self, targets)
 
     def predict(self, X: Sequence[Any]) -> np.ndarray:
         """Return angles in degrees: (sites, tasks)."""

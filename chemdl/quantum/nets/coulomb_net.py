@@ -145,7 +145,7 @@ class CoulombNet(GeometryNet):
         "noise": [0.25, 0.5, 1.0],
         "batch_size": [25, 64, 128],
     }
-    _loss: ClassVar[Any] = Loss(_scaled_absolute_error)
+    _loss: ClassVar[Any] = Loss(_scaled_absolute_error, any_unit=True)
 
     hidden: tuple[int, ...] = (400, 100)
     levels: int = 10

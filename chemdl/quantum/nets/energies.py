@@ -29,7 +29,7 @@ MOST_ELEMENTS = 100
 
 
 # In the targets' own unit, unscaled: the networks fit composition and scale themselves.
-ABSOLUTE_ERROR = replace(LOSSES["mae"], scaled=False)
+ABSOLUTE_ERROR = replace(LOSSES["mae"], scaled=False, any_unit=True)
 
 
 def energy_and_forces(share: float) -> Loss:
@@ -40,7 +40,7 @@ def energy_and_forces(share: float) -> Loss:
         energy = masked_mean(error[..., :1], weight[..., :1])
         return energy + share * masked_mean(error[..., 1:], weight[..., 1:])
 
-    return Loss(total)
+    return Loss(total, any_unit=True)
 
 
 class PaddedAtoms(NamedTuple):

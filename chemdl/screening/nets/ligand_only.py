@@ -8,7 +8,7 @@ ligand fits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +82,7 @@ class LigandOnly(NeuralEstimator):
         "weight_decay": [0.0, 1e-4, 1e-3],
     }
 
-    representation: str = "ecfp"
+    representation: Literal["ecfp", "properties"] = "ecfp"
     width: int = 64
     dropout: float = 0.2
     epochs: int = 60

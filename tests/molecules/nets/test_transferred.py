@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import chemdl
+from chemdl.learn.contract import check_parameters, seeded
 from chemdl.learn.models import make_net
 from chemdl.molecules.nets import transferred
 
@@ -29,3 +31,11 @@ def test_what_is_asked_about_was_not_learned(monkeypatch) -> None:
     # The line is the one of least squares: residuals have no mean and no slope.
     np.testing.assert_allclose((y - found).mean(), 0, atol=1e-6)
     np.testing.assert_allclose((y - found) @ found, 0, atol=1e-3)
+
+
+def test_the_net_that_is_trained_once_keeps_its_seed_and_is_checked() -> None:
+    model = transferred.Transferred(make_net("fingerprint_net", "regression", seed=3), "a", "b")
+    check_parameters(model)
+    assert (seeded(model, 8).seed, seeded(model, 8).net.seed) == (8, 3)
+    with pytest.raises(ValueError, match="unknown optimizer of MultitaskRegressor 'Adam'"):
+        check_parameters(model.set_params(net__optimizer="Adam"))
