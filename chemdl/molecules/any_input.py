@@ -9,13 +9,14 @@ of a published recipe keep the recipe's input, and stand under names of their ow
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Literal, get_args
 
 from chemdl.learn.models import baseline, make_baseline, make_nets
 from chemdl.molecules.baselines import PAIRWISE, classifier, regressor
 from chemdl.settings import Settings
 
-INPUTS = ("bits", "counts", "descriptors")
+Input = Literal["bits", "counts", "descriptors"]
+INPUTS = get_args(Input)
 # Kernels and neighbours measure Tanimoto's similarity of bits or counts, or distances.
 LIKENESSES = ("tanimoto", "tanimoto_counts", "descriptors")
 READS = "ECFP4 bits or counts, or RDKit's 2D descriptors, chosen by tuning"

@@ -202,7 +202,7 @@ def test_a_model_that_a_chapter_alone_names_may_be_asked_for(make_chapter, tmp_p
     cell = 'own = "my_own_model"\nnames = [f"{own}_small" for own in ("one", "two")]'
     path = make_chapter(cell)
     run(path, tmp_path / "out", models=["my_own_model", "two_small"])
-    with pytest.raises(SettingsError, match=r"^unknown model 'two_smal'.* Known: all, attention"):
+    with pytest.raises(SettingsError, match=r"^unknown model 'two_smal'.* Known: all, any_input_"):
         run(path, tmp_path / "out", models=["two_smal"])
 
 

@@ -10,11 +10,10 @@ from torch import Tensor
 
 from chemdl.learn.estimator import Feature
 from chemdl.learn.models import net
-from chemdl.molecules.any_input import INPUTS, NET, READS
+from chemdl.molecules.any_input import INPUTS, NET, READS, Input
 from chemdl.molecules.descriptors import Descriptors2D, column_medians
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.nets.multitask import FullyConnected, Multitask
-from chemdl.registry import UnknownNameError
 
 
 class BoundedColumns(FullyConnected):
@@ -54,7 +53,7 @@ class AnyInputNet(Multitask):
         **Multitask.search_space,
     }
 
-    representation: str = "bits"
+    representation: Input = "bits"
 
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return packed bits (n, size / 8), counts (n, size), or descriptors (n, p)."""
@@ -62,8 +61,6 @@ class AnyInputNet(Multitask):
             rows = Descriptors2D(missing="keep").transform(inputs)
             rows = np.where(np.isnan(rows), column_medians(rows), rows)
             return {"fingerprint": (np.sign(rows) * np.log1p(np.abs(rows))).astype(np.float32)}
-        if self.representation not in INPUTS:
-            raise UnknownNameError("representation", self.representation, INPUTS)
         is_counts = self.representation == "counts"
         ecfp = ECFP(self.radius, self.size, counts=is_counts, packed=not is_counts)
         return {"fingerprint": ecfp.transform(inputs)}
