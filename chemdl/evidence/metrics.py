@@ -60,6 +60,11 @@ class Metric:
     def function(self, y: ArrayLike, p: ArrayLike, units: ArrayLike | None = None) -> float:
         """Return the metric of predictions p (n,) for labels y (n,); NaN where undefined."""
         labels, predictions = np.asarray(y, np.float64), np.asarray(p, np.float64)
+        if labels.shape != predictions.shape or labels.ndim != 1:
+            raise ValueError(
+                f"{self.name}: labels have shape {labels.shape} and predictions "
+                f"{predictions.shape}; both must be (n,)"
+            )
         if not len(labels):
             return float("nan")
         return float(self.weigh(labels, predictions, np.ones((1, len(labels))), units)[0])
@@ -113,6 +118,8 @@ def score_tasks(
     """
     metric = METRICS[metric] if isinstance(metric, str) else metric
     labels, predictions = check_scored(y, p, metric.kind)
+    if tasks is not None and len(tasks) != labels.shape[1]:
+        raise ValueError(f"{len(tasks)} names of tasks for {labels.shape[1]} columns of labels")
     scores = np.full(labels.shape[1], np.nan)
     for task, rows in enumerate(scored_rows(metric, labels, tasks)):
         own = None if units is None else np.asarray(units)[rows]

@@ -126,7 +126,12 @@ class NeuralEstimator(Recipe, BaseEstimator):
         check_parameters(self)
         check_lengths(X, targets)
         self.check_targets(targets)
-        rows = [_two_sides(train, valid, len(targets)) for train, valid in rows]
+        count = len(targets)
+        rows = [
+            (row_numbers(train_rows, count, "train", distinct=True),
+             row_numbers(valid_rows, count, "valid", distinct=True))
+            for train_rows, valid_rows in rows
+        ]  # fmt: skip
         # A clone, so that what an earlier fit has seen sets no bounds for this one.
         features = clone(self).featurize(X)
         members = [
@@ -267,12 +272,3 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
         """Return values: (n,) for one task, (n, tasks) else."""
         values = self.outputs(X)
         return values[:, 0] if self.n_tasks_ == 1 else values
-
-
-def _two_sides(train: Any, valid: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return train and valid rows as numbers, checked to have none in common."""
-    train_rows = row_numbers(train, count, "train", distinct=True)
-    valid_rows = row_numbers(valid, count, "valid", distinct=True)
-    if len(both := np.intersect1d(train_rows, valid_rows)):
-        raise ValueError(f"row {both[0]} stands in both train and valid; give each row one side")
-    return train_rows, valid_rows

@@ -242,3 +242,17 @@ def test_early_recognition_of_ties_is_rdkits_mean_over_their_orders() -> None:
     ):
         assert np.std(expected) > 0
         assert METRICS[name].function(y, p) == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+@pytest.mark.parametrize("p", [[0.5], [0.5, 0.1, 0.2, 0.3], [[0.5, 0.1, 0.2]], 0.5])
+def test_labels_and_predictions_of_other_sizes_are_not_spread_over_each_other(p: object) -> None:
+    for metric in METRICS.values():
+        with pytest.raises(ValueError, match=f"{metric.name}: labels have shape"):
+            metric.function([0.0, 1.0, 1.0], p)
+
+
+def test_each_column_of_labels_has_its_task() -> None:
+    y = np.zeros((3, 2))
+    for tasks in (["a"], ["a", "b", "c"]):
+        with pytest.raises(ValueError, match=f"{len(tasks)} names of tasks for 2 columns"):
+            metrics.score_tasks("rmse", y, y, tasks=tasks)

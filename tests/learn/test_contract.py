@@ -16,7 +16,7 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 
 from chemdl.learn.contract import check_labels, check_parameters, fitted_targets, seeded
-from chemdl.learn.models import BASELINES, NETS, make_net
+from chemdl.learn.models import BASELINES, NETS
 from chemdl.learn.ragged import Ragged
 from chemdl.molecules import baselines
 from chemdl.molecules.baselines import MoleculeClassifier
@@ -133,11 +133,10 @@ def test_other_valid_rows_are_refused(valid: Any, smiles: np.ndarray) -> None:
         Multitask.Classifier(device="cpu").fit(smiles, np.arange(100) % 2, valid=valid)
 
 
-def test_a_row_is_not_learned_from_where_it_stops_the_training(smiles: np.ndarray) -> None:
-    net = make_net("multitask_deep", "regression") if "multitask_deep" in NETS else None
-    net = net or Multitask.Regressor(device="cpu")
-    with pytest.raises(ValueError, match="row 3 stands in both train and valid"):
-        list(net.fit_replicas(smiles, np.arange(100.0), [(np.arange(9), np.array([3, 9]))], [0]))
+@pytest.mark.parametrize("rows", [([-1], [2]), ([0, 0], [2]), ([0], [100]), ([0.5], [2])])
+def test_rows_of_replicas_exist_once(rows: Any, smiles: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"^(train|valid): row"):
+        list(Multitask.Regressor(device="cpu").fit_replicas(smiles, np.arange(100.0), [rows], [0]))
 
 
 # seeds
