@@ -38,6 +38,7 @@ PURPOSES = {
     "deepchem": "runs DeepChem's own nets beside ours",
     "materials": "knows elements and crystals, for the chapter on materials",
     "dock": "docks ligands with AutoDock Vina",
+    "your-data": "reads your workbooks and parquet, and keeps models for predictions",
 }
 # A chapter needs each of these; importing the last two takes in most of the others.
 _MODULES = ("numpy", "scipy.stats", "rdkit.Chem", "torch", "chemdl.data", "chemdl.evidence.study")

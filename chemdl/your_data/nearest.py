@@ -51,3 +51,8 @@ class Nearest:
 
 def _unpacked(packed: np.ndarray) -> np.ndarray:
     return np.unpackbits(packed, axis=1, bitorder="little")
+
+
+def tanimoto_to(smiles: Sequence[str], others: Sequence[str]) -> np.ndarray:
+    """Return the similarities of m molecules to n others, float32 (m, n)."""
+    return tanimoto(ECFP().transform(smiles), ECFP().transform(others))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from chemdl.data.errors import DatasetError
+from chemdl.extras import advice
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _MARKS = {
@@ -286,7 +287,7 @@ def checked_header(file: str, cells: Sequence[str], place: str) -> tuple[str, ..
 def _needs(package: str, file: str) -> str:
     return (
         f"{file} needs the package {package}, which is not installed: "
-        "pip install 'chemdl[your-data]', or save the table as .csv"
+        f"{advice('your-data')} Or save the table as .csv"
     )
 
 
