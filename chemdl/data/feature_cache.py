@@ -10,8 +10,9 @@ import hashlib
 import json
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,7 @@ class RowCache:
         return result
 
 
+_UNCACHED: ContextVar[bool] = ContextVar("uncached", default=False)
 _caches: dict[str, RowCache] = {}
 _caches_lock = threading.Lock()
 
@@ -186,10 +188,22 @@ def cached_rows(
     data set the rows of a fold are only looked up. ``block`` and ``own`` are as in
     :class:`RowCache`.
     """
+    if _UNCACHED.get():
+        return compute(inputs)
     key = json.dumps([name, dict(parameters)], sort_keys=True)
     with _caches_lock:
         cache = _caches.setdefault(key, RowCache(name, parameters, compute, block=block))
     return cache.rows(inputs, own=own)
+
+
+@contextmanager
+def uncached() -> Iterator[None]:
+    """Compute rows anew inside, and keep none: for a stream of inputs that come once."""
+    token = _UNCACHED.set(True)
+    try:
+        yield
+    finally:
+        _UNCACHED.reset(token)
 
 
 def forget() -> None:

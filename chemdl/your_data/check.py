@@ -68,11 +68,18 @@ def check(path: str | Path, *, new: str | Path | None = None, **options: Any) ->
         If a file cannot be read.
     """
     yours = read_your_table(path, **{"target": "optional", **options})
-    known = structures(yours.smiles)
-    found = [*_of_molecules(yours, known), *_of_targets(yours, known)]
+    others = None
     if new is not None:
         shared = {k: v for k, v in options.items() if k in ("delimiter", "encoding")}
         others = read_your_table(new, target="none", **shared)
+    return check_table(yours, others)
+
+
+def check_table(yours: YourTable, others: YourTable | None = None) -> Check:
+    """Look at a table that is read already; see :func:`check`."""
+    known = structures(yours.smiles)
+    found = [*_of_molecules(yours, known), *_of_targets(yours, known)]
+    if others is not None:
         found.append(_similarity(known, others))
     molecules = len({key for key in known.canonical if key is not None})
     return Check(yours.table.file, len(yours.smiles), molecules, tuple(yours.said), tuple(found))
@@ -155,7 +162,7 @@ def _similarity(known: Structures, others: YourTable) -> Finding:
     new = [key for key in structures(others.smiles).canonical if key is not None]
     nearest = Nearest.of(rows)
     outer = nearest.similarity(new)
-    inner = nearest.within()
+    inner, _ = nearest.within()
     far = int((outer < np.quantile(inner, 0.05)).sum())
     text = (
         f"of {len(new):,} new molecules are farther from the table than 95 % of its own are from "

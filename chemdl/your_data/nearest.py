@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,16 +33,17 @@ class Nearest:
         """Return the same for packed bits (m, 256)."""
         return np.concatenate([block.max(axis=1) for block in self._blocks(packed)])
 
-    def within(self) -> np.ndarray:
-        """Return the similarity of each molecule here to its nearest other, (n,)."""
-        start, out = 0, []
+    def within(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the similarity of each molecule here to its nearest other, and its row, (n,)."""
+        start, similarity, rows = 0, [], []
         for block in self._blocks(self.packed):
             block[np.arange(len(block)), start + np.arange(len(block))] = -1
-            out.append(block.max(axis=1))
+            rows.append(block.argmax(axis=1))
+            similarity.append(block.max(axis=1))
             start += len(block)
-        return np.concatenate(out)
+        return np.concatenate(similarity), np.concatenate(rows)
 
-    def _blocks(self, packed: np.ndarray):  # type: ignore[no-untyped-def]
+    def _blocks(self, packed: np.ndarray) -> Iterator[np.ndarray]:
         rows = _unpacked(self.packed)
         step = max(1, _BLOCK_CELLS // len(rows))
         for start in range(0, len(packed), step):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -150,19 +150,3 @@ def _test_to_train(protocol: Protocol, rows: np.ndarray, similarity: np.ndarray)
         fitted = np.concatenate([split.train, split.valid])
         out[tested] = similarity[np.ix_(tested, fitted)].max(axis=1)
     return out[np.isfinite(out)]
-
-
-def similarity_to_train(protocol: Protocol, dataset: Dataset) -> dict[tuple[int, int], np.ndarray]:
-    """Return the similarity of each test row to its nearest train row, by (repeat, fold)."""
-    packed = Nearest.of(list(dataset.inputs)).packed
-    return {
-        (split.repeat, split.fold): Nearest(
-            packed[np.concatenate([split.train, split.valid])]
-        ).of_packed(packed[split.test])
-        for split in protocol.splits
-    }
-
-
-def first(protocol: Protocol, repeats: int) -> Protocol:
-    """Return the first repeats of a protocol, with its clusters."""
-    return replace(protocol.head(min(repeats, protocol.repeats)), clusters=protocol.clusters)

@@ -87,8 +87,9 @@ def test_the_best_of_a_side_is_chosen_by_other_folds_alone() -> None:
         arrays[f"test/0/{fold}"] = rows
         for name, by_fold in errors.items():
             arrays[f"{name}/all/0/{fold}"] = np.full((20, 1), by_fold[fold])
-            scores.append({"model": name, "condition": "all", "repeat": 0, "fold": fold, "n_train": 20,
-                           "n_test": 20, "values": {"rmse": {"y": by_fold[fold]}}})  # fmt: skip
+            values = {"rmse": {"y": by_fold[fold]}}
+            place = {"condition": "all", "repeat": 0, "fold": fold}
+            scores.append({"model": name, **place, "n_train": 20, "n_test": 20, "values": values})
     evidence = Evidence(scores, Predictions(y, arrays), "fold", 2)
     chosen, _ = judging._with_best(evidence, ["a", "b"], "rmse", "best")
     picked = {place: row["values"]["rmse"]["y"] for place, row in chosen.replicas("best").items()}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import chemdl
-from chemdl.your_data.protocols import by_time, choose_protocol, similarity_to_train
+from chemdl.your_data.protocols import by_time, choose_protocol
 
 
 def test_each_fold_of_time_learns_from_before_and_keeps_days_together(esol) -> None:
@@ -36,13 +35,9 @@ def test_the_question_decides(esol) -> None:
 
 
 def test_splits_are_as_far_apart_as_the_new_molecules_are(esol) -> None:
-    others = chemdl.load("esol").inputs
     near = choose_protocol(esol, new=list(esol.inputs[:60]))
     far = choose_protocol(esol, new=["O=S(=O)(F)F", "[Na+].[Cl-]", "FC(F)(F)S"] * 10)
-    medians = {
-        name: np.median(np.concatenate(list(similarity_to_train(q.protocol, esol).values())))
-        for name, q in (("near", near), ("far", far))
-    }
-    assert medians["far"] < medians["near"]
+    chosen = [q.similarities[q.why.split(": ")[1].split(" (")[0]] for q in (near, far)]
+    assert np.median(chosen[1]) < np.median(chosen[0])
     assert set(near.similarities) >= {"new", "random"}
-    assert "yours" in near.why and len(others) > 150
+    assert "yours" in near.why
