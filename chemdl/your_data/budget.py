@@ -1,7 +1,8 @@
 """The minutes that a comparison may take, and what is cut to keep them.
 
 Cut in this order: repeats down to one, tuning trials down to none, then the family that takes
-longest, and so on (never those of ``KEPT_ALWAYS``). Scores are never looked at.
+longest, and so on (never those of ``KEPT_ALWAYS``, nor one that takes next to nothing). Scores are
+never looked at.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ TUNING_ENDS, REPEATS_END = 0.4, 0.75
 TRIALS = (3, 6, 10, 20)
 # The least that any comparison has.
 KEPT_ALWAYS = ("trivial", "ridge", "logistic", "single_task")
+# Part of the budget that is not worth a cut.
+_NOTHING = 0.02
 _PILOT_ROWS, _PILOT_EPOCHS = 300, 2
 # Fits of classical models grow faster than their rows.
 _POWER = {"svm_tanimoto": 2.0}
@@ -87,7 +90,8 @@ def kept_families(
     }
     kept = list(seconds)
     while sum(cost[name] for name in kept) > budget.until(REPEATS_END):
-        others = [name for name in kept if name not in KEPT_ALWAYS]
+        least = _NOTHING * 60 * budget.minutes
+        others = [name for name in kept if name not in KEPT_ALWAYS and cost[name] > least]
         if not others:
             break
         dropped = max(others, key=lambda name: cost[name])
