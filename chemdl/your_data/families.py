@@ -11,14 +11,14 @@ from chemdl.registry import UnknownNameError
 # What a name is called in a report.
 FAMILIES = {
     "trivial": "the mean",
-    "ridge": "linear",
-    "logistic": "linear",
-    "gradient_boosting": "boosting",
+    "ridge": "ridge regression",
+    "logistic": "logistic regression",
+    "gradient_boosting": "gradient boosting",
     "single_task": "net on fingerprints",
-    "svm_tanimoto": "kernel",
+    "svm_tanimoto": "support vectors",
     "knn": "nearest neighbours",
     "multitask": "multitask net",
-    "random_forest": "forest",
+    "random_forest": "random forest",
     "dmpnn": "graph net",
 }
 # A net passes over the train rows at most so often as these batches allow.

@@ -155,21 +155,28 @@ def score_interval(evidence: Evidence, model: str, metric: str) -> tuple[float, 
 
 def sentence(judged: Judgement, metric: str, names: dict[str, str]) -> str:
     """Return the answer in a sentence or two."""
-    deep, simple = names[judged.deep], names[judged.simple]
-    scores = (
-        f"{simple} {judged.simple_score:.3g}, {deep} {judged.deep_score:.3g}, difference "
-        f"{judged.difference:+.2g} [{judged.low:+.2g}, {judged.high:+.2g}] {label(metric)}"
-    )
     words = {
-        "deep": f"Yes: the deep net is better. {scores}",
-        "simple": f"No: a simple model is better. {scores}",
-        "level": f"No: they differ by less than matters ({judged.margin:.2g}). {scores}",
-        "undecided": f"It cannot be told on these data. {scores}; what matters is "
-        f"{judged.margin:.2g}",
-        "nothing learned": "Nothing can be learned here: no model is surely better than "
-        f"the trivial one ({judged.trivial_score:.3g}). {scores}",
+        "deep": "Yes: the deep net is better.",
+        "simple": "No: a simple model is better.",
+        "level": f"No: they differ by less than matters ({judged.margin:.2g}).",
+        "undecided": f"It cannot be told on these data; {judged.margin:.2g} would matter.",
+        "nothing learned": "Nothing can be learned here: no model is surely better than the "
+        f"trivial one ({judged.trivial_score:.3g}).",
     }
-    return f"{words[judged.verdict]}."
+    return f"{words[judged.verdict]} {scores_in_words(judged, metric, names)}"
+
+
+def scores_in_words(judged: Judgement, metric: str, names: dict[str, str]) -> str:
+    """Return both scores and their difference in a sentence."""
+    said = (
+        f"{names[judged.simple]} {judged.simple_score:.3g}, {names[judged.deep]} "
+        f"{judged.deep_score:.3g} ({label(metric)}); in favour of the deep net "
+        f"{judged.difference:+.2g} [{judged.low:+.2g}, {judged.high:+.2g}]."
+    )
+    wider = judged.methods
+    if wider is not None:
+        said += f" For another sample of this size: [{wider[0]:+.2g}, {wider[1]:+.2g}]."
+    return f"{said[0].upper()}{said[1:]}".replace("-", "−")
 
 
 _LABELS = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "roc_auc": "ROC-AUC", "pr_auc": "PR-AUC"}

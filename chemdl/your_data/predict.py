@@ -81,8 +81,11 @@ def predict_table(
     table = open_table(path, delimiter=delimiter, encoding=encoding)
     column = choose_columns(table, smiles=smiles, guesses_target=False).smiles
     position, counts = table.position(column), Counts()
-    names = [*table.header, *_new_names(models, table.header)]
-    with write_atomically(output) as temporary, _writer(temporary, output, names) as write:
+    new = _new_names(models, table.header)
+    with (
+        write_atomically(output) as temporary,
+        _writer(temporary, output, table.header, new) as write,
+    ):
         for block in table.blocks(BLOCK):
             write(_predicted(models, side, block, position, counts))
     return counts
@@ -166,9 +169,11 @@ class _Write(Protocol):
 
 
 @contextmanager
-def _writer(path: Path, output: Path, names: Sequence[str]) -> Iterator[_Write]:
+def _writer(
+    path: Path, output: Path, header: Sequence[str], new: Sequence[str]
+) -> Iterator[_Write]:
     if output.suffix == ".parquet":
-        with _parquet(path, names) as write:
+        with _parquet(path, header, new) as write:
             yield write
         return
     if output.suffix not in (".csv", ".gz"):
@@ -177,7 +182,7 @@ def _writer(path: Path, output: Path, names: Sequence[str]) -> Iterator[_Write]:
         packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) if output.suffix == ".gz" else raw
         with packed, io.TextIOWrapper(packed, "utf-8", newline="") as stream:
             writer = csv.writer(stream)
-            writer.writerow(names)
+            writer.writerow([*header, *new])
             yield lambda rows: writer.writerows([[_text(cell) for cell in row] for row in rows])
 
 
@@ -186,18 +191,18 @@ def _text(cell: Any) -> Any:
 
 
 @contextmanager
-def _parquet(path: Path, names: Sequence[str]) -> Iterator[_Write]:
+def _parquet(path: Path, header: Sequence[str], new: Sequence[str]) -> Iterator[_Write]:
     try:
         import pyarrow as pa
         from pyarrow import parquet
     except ModuleNotFoundError as error:
         raise TableError(f"parquet needs the package pyarrow. {advice('your-data')}") from error
-    texts = ("classes", "domain", "warning")
-    start = next(i for i, name in enumerate(names) if name.startswith("P(") or " predicted" in name)
-    numeric = [i >= start and not name.split(" (chemdl)")[0].endswith(texts)
-               for i, name in enumerate(names)]  # fmt: skip
-    kinds = [pa.float64() if is_number else pa.string() for is_number in numeric]
-    schema = pa.schema(list(zip(names, kinds, strict=True)))
+    texts = (" classes", "domain", "warning")
+    kinds = [pa.string()] * len(header)
+    for name in new:
+        is_text = name.removesuffix(" (chemdl)").endswith(texts)
+        kinds.append(pa.string() if is_text else pa.float64())
+    schema = pa.schema(list(zip([*header, *new], kinds, strict=True)))
     with parquet.ParquetWriter(path, schema) as writer:
 
         def write(rows: list[list[Any]]) -> None:

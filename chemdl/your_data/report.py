@@ -15,7 +15,7 @@ from chemdl.files import write_atomically
 from chemdl.show.figures import figure_html, png
 from chemdl.your_data import report_figures as figures
 from chemdl.your_data.compare import row_of
-from chemdl.your_data.judge import evidence_of, label, score_interval
+from chemdl.your_data.judge import evidence_of, label, score_interval, scores_in_words
 
 if TYPE_CHECKING:
     from chemdl.your_data.answer import Answer
@@ -52,7 +52,7 @@ def write_report(found: Answer, path: Path) -> None:
     text = page.substitute(
         title=_safe(f"{found.yours.table.file}: {target}"),
         head=_safe(head),
-        answer=_safe(found.comparison.answer),
+        answer=_safe(_answer(found)),
         facts="".join(_facts(found)),
         sections="\n".join(_sections(found)),
     )
@@ -62,6 +62,14 @@ def write_report(found: Answer, path: Path) -> None:
 
 def _safe(text: object) -> str:
     return html.escape(str(text))
+
+
+def _answer(found: Answer) -> str:
+    judged, result = found.comparison.judged, found.comparison.result
+    if judged is None or result is None:
+        return found.comparison.answer
+    margin = f" Differences within {judged.margin:.2g} count as none."
+    return scores_in_words(judged, result.metric, found.comparison.names) + margin
 
 
 def _facts(found: Answer) -> Iterator[str]:

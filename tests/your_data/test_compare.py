@@ -104,6 +104,8 @@ def test_the_answer_is_a_sentence(verdict: str, begins: str) -> None:
     found = judging.Judgement(
         verdict, -0.03, -0.07, 0.01, None, 0.02, "dmpnn", "ridge", 0.64, 0.61, 1.0
     )
-    said = judging.sentence(found, "rmse", {"dmpnn": "graph net", "ridge": "linear"})
+    said = judging.sentence(found, "rmse", {"dmpnn": "graph net", "ridge": "ridge"})
     assert said.startswith(begins)
-    assert "linear 0.61, graph net 0.64, difference -0.03 [-0.07, +0.01] RMSE" in said
+    assert (
+        "Ridge 0.61, graph net 0.64 (RMSE); in favour of the deep net −0.03 [−0.07, +0.01]" in said
+    )
