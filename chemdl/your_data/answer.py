@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from chemdl.settings import Settings, spawn
 from chemdl.your_data.budget import Budget
 from chemdl.your_data.ceiling import Ceiling, from_replicates
 from chemdl.your_data.check import Check, check_table
-from chemdl.your_data.compare import STUDY, Comparison, compare_families
+from chemdl.your_data.compare import CHAPTER, STUDY, Comparison, compare_families
 from chemdl.your_data.conformal import Calibration, calibrate, fold_coverage
 from chemdl.your_data.curve import SHARES, Gain, expected_gain
 from chemdl.your_data.judge import as_card
@@ -90,16 +90,13 @@ class Answer:
 def answer(
     path: str | Path,
     output: str | Path,
+    settings: Settings,
     *,
     new: str | Path | None = None,
     group: str = "",
     minutes: float = 10,
     families: Sequence[str] = (),
-    seed: int = 0,
-    device: str = "auto",
     random: bool = False,
-    trials: int | None = None,
-    repeats: int | None = None,
     tolerance: float | None = None,
     assay_error: float | None = None,
     overwrite: bool = False,
@@ -118,7 +115,9 @@ def answer(
         Table of molecules to be predicted.
     group
         Column whose groups stay together.
-    minutes, families, seed, device, random, trials, repeats
+    settings
+        Seed and device; cards go into its folder, or into the report where it has none.
+    minutes, families, random
         As in :func:`~chemdl.your_data.compare.compare_families`.
     tolerance
         As in :func:`~chemdl.your_data.loading.as_dataset`.
@@ -149,12 +148,14 @@ def answer(
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".report-") as name:
         folder = Path(name) / "report"
+        if settings.output == Path():
+            settings = replace(settings, output=folder)
         comparison = compare_families(
-            dataset, folder, minutes=minutes, families=families, new=parsed, seed=seed,
-            device=device, random=random, trials=trials, repeats=repeats, budget=budget,
+            dataset, settings, minutes=minutes, families=families, new=parsed, random=random,
+            budget=budget,
         )  # fmt: skip
         checked = check_table(yours, others)
-        found = _completed(yours, checked, comparison, folder, assay_error, command, seed)
+        found = _completed(yours, checked, comparison, folder, assay_error, command, settings)
         folder.mkdir(exist_ok=True)
         _write_card(found, folder)
         write_report(found, folder / "report.html")
@@ -172,14 +173,14 @@ def _completed(
     folder: Path,
     assay_error: float | None,
     command: str,
-    seed: int,
+    settings: Settings,
 ) -> Answer:
     """Add what stands on the comparison: curve, ceiling, calibration and fitted models."""
     noise = _ceiling(yours, comparison.dataset, assay_error)
     judged, result = comparison.judged, comparison.result
     if judged is None or result is None:
         return Answer(yours, checked, comparison, None, None, noise, {}, {}, float("nan"), command)
-    curve = _learning_curve(comparison, judged.simple, folder, seed)
+    curve = _learning_curve(comparison, judged.simple, settings)
     sides = {"simple": judged.simple, "deep": judged.deep}
     similarity = nearest_similarity(result, comparison.dataset)
     calibrations = {
@@ -194,7 +195,7 @@ def _completed(
     gain = None if curve is None else _gain(curve, judged.simple)
     found = Answer(yours, checked, comparison, curve, gain, noise, calibrations, coverage, ends,
                    command)  # fmt: skip
-    _save(found, folder / "model", seed)
+    _save(found, folder / "model", settings.seed)
     return found
 
 
@@ -207,7 +208,7 @@ def _ceiling(yours: YourTable, dataset: Dataset, assay_error: float | None) -> C
     return from_replicates(canonical_smiles(yours.smiles), read.values)
 
 
-def _learning_curve(comparison: Comparison, simple: str, folder: Path, seed: int) -> Result | None:
+def _learning_curve(comparison: Comparison, simple: str, settings: Settings) -> Result | None:
     """Run the best simple model on fewer molecules, unless budget or protocol forbid it."""
     result, budget, question = comparison.result, comparison.budget, comparison.question
     assert result is not None and question is not None
@@ -221,12 +222,12 @@ def _learning_curve(comparison: Comparison, simple: str, folder: Path, seed: int
         return None
     least = min(len(split.train) for split in question.protocol.splits)
     conditions = [Condition(f"n={round(s * least)}", train_size=round(s * least)) for s in SHARES]
-    settings = Settings(profile="full", seed=seed, device="cpu", output=folder, trials=0, repeats=1,
-                        chapter="your-data")  # fmt: skip
+    settings = replace(settings, trials=0, repeats=1)
     models = {name: comparison.models[name] for name in ("trivial", simple)}
     return Study(
         f"{STUDY}_curve", dataset=comparison.dataset, models=models, protocol=question.protocol,
         metrics=result.metrics, settings=settings, conditions=conditions,
+        chapter=CHAPTER,
     ).run()  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chemdl.cli import COMMANDS, add_command, whole_number
-from chemdl.settings import DEVICES
+from chemdl.settings import DEVICES, Settings, resolve_device
 
 
 @COMMANDS.register("check")
@@ -89,11 +89,15 @@ def _compare(options: argparse.Namespace) -> None:
 
     from chemdl.your_data.answer import answer
 
-    names = ("new", "group", "random", "minutes", "families", "tolerance", "assay_error", "seed",
-             "device", "overwrite")  # fmt: skip
+    names = ("new", "group", "random", "minutes", "families", "tolerance", "assay_error",
+             "overwrite")  # fmt: skip
+    settings = Settings(
+        profile="full", seed=options.seed, device=resolve_device(options.device), output=Path()
+    )
     found = answer(
         options.table,
         options.output,
+        settings,
         command=f"python -m chemdl {shlex.join(sys.argv[1:])}",
         **{name: getattr(options, name) for name in names},
         **_table_options(options),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from chemdl.data.dataset import Dataset
 from chemdl.evidence.result import Result
 from chemdl.evidence.study import Study
-from chemdl.settings import Settings, resolve_device
+from chemdl.settings import Settings
 from chemdl.threads import cores
 from chemdl.your_data import budget as budgets
 from chemdl.your_data.budget import Budget
@@ -22,7 +21,7 @@ from chemdl.your_data.protocols import Question, choose_protocol
 from chemdl.your_data.target_findings import FEWEST
 
 METRICS = {"regression": ("rmse", "mae", "r2"), "classification": ("roc_auc", "pr_auc", "brier")}
-STUDY = "your_data"
+STUDY, CHAPTER = "your_data", "your-data"
 
 
 @dataclass(frozen=True)
@@ -81,17 +80,12 @@ class _OutOfTimeError(Exception):
 
 def compare_families(
     dataset: Dataset,
-    output: Path,
+    settings: Settings,
     *,
     minutes: float = 10,
     families: Sequence[str] = (),
     new: Sequence[str] = (),
-    seed: int = 0,
-    device: str = "auto",
     random: bool = False,
-    trials: int | None = None,
-    repeats: int | None = None,
-    shuffled: bool = False,
     budget: Budget | None = None,
 ) -> Comparison:
     """Compare families of models on a dataset of molecules: is a deep net worth it there?
@@ -100,22 +94,17 @@ def compare_families(
     ----------
     dataset
         See :func:`~chemdl.your_data.loading.as_dataset`.
-    output
-        Folder for the cards and the replicas.
+    settings
+        Seed, device, and the folder for cards and replicas. Where ``trials`` and ``repeats`` are
+        given they are kept, whatever the time.
     minutes
         What the comparison may take; less is done where it does not suffice, and said.
     families
         Names to compare; by default all that can learn the table.
     new
         SMILES of molecules to be predicted; the splits are made like them.
-    seed, device
-        Root seed, and ``auto``, ``cpu`` or ``cuda``.
     random
         Whether to split at random.
-    trials, repeats
-        Numbers to use whatever the time.
-    shuffled
-        Whether to learn from permuted labels: a control, where nothing can be learned.
     budget
         A clock that runs already.
 
@@ -128,23 +117,18 @@ def compare_families(
     """
     budget = budget or Budget(minutes)
     names = tuple(families) or known_families(dataset)
-    if len(dataset) < FEWEST:
-        make_families(dataset, names, "cpu")
-        return Comparison(dataset, None, None, None, None, {}, 0, budget)
-    settings = Settings(
-        profile="full", seed=seed, device=resolve_device(device), output=output,
-        chapter="your-data", trials=0, repeats=1, shuffled=shuffled,
-    )  # fmt: skip
-    question = choose_protocol(dataset, new=new, seed=seed, random=random)
     models = make_families(dataset, names, settings.device)
-    if trials is None or repeats is None:
+    if len(dataset) < FEWEST:
+        return Comparison(dataset, None, None, None, None, {}, 0, budget)
+    question = choose_protocol(dataset, new=new, seed=settings.seed, random=random)
+    if settings.trials is None or settings.repeats is None:
         models = _affordable(models, dataset, question, budget)
     making = _Making(dataset, question, settings, budget)
-    chosen = making.tuned(models) if trials is None else trials
-    result, study = making.repeated(models, chosen, repeats)
+    trials = making.tuned(models) if settings.trials is None else settings.trials
+    result, study = making.repeated(models, trials, settings.repeats)
     judged = judge(result)
     beside = making.beside(study, judged.simple)
-    return Comparison(dataset, question, result, beside, judged, study.models, chosen, budget)
+    return Comparison(dataset, question, result, beside, judged, study.models, trials, budget)
 
 
 def _affordable(
@@ -170,6 +154,7 @@ class _Making:
         return Study(
             STUDY, dataset=self.dataset, models=models, protocol=self.question.protocol,
             metrics=METRICS[self.dataset.kind], settings=settings, reference="trivial",
+            chapter=CHAPTER,
         )  # fmt: skip
 
     def tuned(self, models: dict[str, Any]) -> int:
@@ -218,7 +203,7 @@ class _Making:
         settings = replace(self.settings, trials=0, repeats=1)
         at_random = Study(
             f"{STUDY}_random", dataset=self.dataset, models=models, protocol=self.question.beside,
-            metrics=METRICS[self.dataset.kind], settings=settings,
+            metrics=METRICS[self.dataset.kind], settings=settings, chapter=CHAPTER,
         )  # fmt: skip
         return at_random.run()
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from chemdl.cli import main
+from chemdl.settings import Settings
 from chemdl.your_data import predict
 from chemdl.your_data.answer import answer
 from chemdl.your_data.model_folder import MANIFEST, ModelFolderError, load_models
@@ -19,7 +20,8 @@ from chemdl.your_data.tables import TableError
 
 pytest.importorskip("skops")
 
-QUICK = {"families": ("trivial", "ridge", "knn", "single_task"), "trials": 0, "repeats": 1}
+QUICK = {"families": ("trivial", "ridge", "knn", "single_task")}
+SETTINGS = Settings(profile="full", device="cpu", trials=0, repeats=1)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def written(esol, tmp_path_factory) -> tuple[Path, Path]:
 
         small = {"hidden": (64,), "dropout": (0.0, 0.0), "epochs": 12}
         patch.setitem(families._NETS, "single_task", small)
-        answer(folder / "mine.csv", folder / "report", device="cpu", command="repeat me", **QUICK)
+        answer(folder / "mine.csv", folder / "report", SETTINGS, command="repeat me", **QUICK)
     return folder / "mine.csv", folder / "report"
 
 
@@ -118,10 +120,10 @@ def test_an_altered_or_foreign_model_is_refused(written, tmp_path: Path) -> None
 def test_nothing_is_overwritten_and_nothing_half_written(written, tmp_path: Path) -> None:
     table, report = written
     with pytest.raises(TableError, match="exists"):
-        answer(table, report, **QUICK)
+        answer(table, report, SETTINGS, **QUICK)
     (tmp_path / "bad.csv").write_text("smiles,y\nCCO,1\nCCN,n.d.\n")
     with pytest.raises(TableError, match="line 3, column 'y'"):
-        answer(tmp_path / "bad.csv", tmp_path / "out", targets=["y"])
+        answer(tmp_path / "bad.csv", tmp_path / "out", SETTINGS, targets=["y"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv"]
 
 

@@ -20,7 +20,12 @@ from chemdl.your_data.budget import Budget
 from chemdl.your_data.compare import STUDY, compare_families
 from chemdl.your_data.loading import as_dataset, read_your_table
 
-QUICK = {"families": ("trivial", "ridge", "knn", "single_task"), "trials": 0, "repeats": 1}
+QUICK = {"families": ("trivial", "ridge", "knn", "single_task")}
+
+
+def settings(folder: Path, **changes) -> Settings:
+    given = {"profile": "full", "device": "cpu", "trials": 0, "repeats": 1, **changes}
+    return Settings(output=folder, **given)
 
 
 def test_the_scores_are_those_of_a_study_of_the_book(esol, small_nets, tmp_path: Path) -> None:
@@ -28,7 +33,7 @@ def test_the_scores_are_those_of_a_study_of_the_book(esol, small_nets, tmp_path:
     (tmp_path / "t.csv").write_text("\n".join([f"smiles,{esol.tasks[0]}", *rows]))
     mine = as_dataset(read_your_table(tmp_path / "t.csv", targets=[esol.tasks[0]]))
     assert mine.card["content_sha256"] == esol.card["content_sha256"]
-    found = compare_families(mine, tmp_path / "mine", random=True, device="cpu", **QUICK)
+    found = compare_families(mine, settings(tmp_path / "mine"), random=True, **QUICK)
     models = {name: make_baseline(name, esol) for name in ("trivial", "ridge", "knn")}
     models["single_task"] = make_net("single_task", "regression", refit=True, **small_nets)
     book = chemdl.Study(
@@ -42,23 +47,23 @@ def test_the_scores_are_those_of_a_study_of_the_book(esol, small_nets, tmp_path:
 
 
 def test_nothing_is_learned_from_shuffled_labels(esol, tmp_path: Path) -> None:
-    found = compare_families(esol, tmp_path, shuffled=True, device="cpu", **QUICK)
+    found = compare_families(esol, settings(tmp_path, shuffled=True), **QUICK)
     assert found.judged.verdict == "nothing learned"
     assert found.answer.startswith("Nothing can be learned here")
-    true = compare_families(esol, tmp_path / "true", device="cpu", **QUICK)
+    true = compare_families(esol, settings(tmp_path / "true"), **QUICK)
     assert true.judged.verdict != "nothing learned"
     assert true.beside is not None and true.beside.card.protocol.name == "random"
 
 
 def test_on_thirty_molecules_nothing_is_decided_and_nothing_trained(esol, tmp_path: Path) -> None:
-    found = compare_families(esol.subset(np.arange(30)), tmp_path / "out")
+    found = compare_families(esol.subset(np.arange(30)), settings(tmp_path / "out"))
     assert found.answer.startswith("Nothing can be decided on 30 molecules")
     assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_family_lists_the_known(esol, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'dmpnn'"):
-        compare_families(esol, tmp_path, families=("dmpn",))
+        compare_families(esol, settings(tmp_path), families=("dmpn",))
 
 
 def test_the_longest_family_is_cut_first_and_named() -> None:
