@@ -48,7 +48,7 @@ def known_families(dataset: Dataset) -> tuple[str, ...]:
 
 
 def make_families(dataset: Dataset, names: tuple[str, ...], device: str) -> dict[str, Any]:
-    """Return the unfitted models; nets are made up to the rows that stop them (``refit``).
+    """Return the unfitted models.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def make_families(dataset: Dataset, names: tuple[str, ...], device: str) -> dict
     wanted = {name: own for name, own in _NETS.items() if name in names}
     nets = make_nets(wanted, dataset, batches=_BATCHES)
     for net in nets.values():
-        net.set_params(refit=True, device=device)
+        net.set_params(device=device)
     forest = {"random_forest": {"trees": _TREES}}
     others = {
         name: make_baseline(name, dataset, **forest.get(name, {}))

@@ -35,11 +35,11 @@ def test_the_scores_are_those_of_a_study_of_the_book(esol, small_nets, tmp_path:
     assert mine.card["content_sha256"] == esol.card["content_sha256"]
     found = compare_families(mine, settings(tmp_path / "mine"), random=True, **QUICK)
     models = {name: make_baseline(name, esol) for name in ("trivial", "ridge", "knn")}
-    models["single_task"] = make_net("single_task", "regression", refit=True, **small_nets)
+    models["single_task"] = make_net("single_task", "regression", **small_nets)
     book = chemdl.Study(
         STUDY, chapter="qsar", dataset=esol, models=models, metrics=["rmse", "mae", "r2"],
         protocol=splits.random(esol, repeats=5, folds=5),
-        settings=Settings(output=tmp_path / "book", device="cpu", repeats=1, trials=0),
+        settings=settings(tmp_path / "book"),
     ).run()  # fmt: skip
     for name in models:
         ours = found.result.by_task(name).to_numpy()
