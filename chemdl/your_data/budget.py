@@ -19,7 +19,7 @@ from chemdl.evidence.splits import Split
 from chemdl.threads import bounded
 
 # Parts of the budget: until when tuning may last, and until when repeats begin.
-TUNING_ENDS, REPEATS_END = 0.4, 0.75
+TUNING_ENDS, REPEATS_END = 0.4, 0.8
 # Equal numbers of trials that tuning may stop at.
 TRIALS = (3, 6, 10, 20)
 # The least that any comparison has.
@@ -82,10 +82,10 @@ def kept_families(
 ) -> tuple[str, ...]:
     """Return the families whose one repeat fits into the budget; the others are named as cut.
 
-    A net's fit counts for 1.7, since it is fitted again on the rows that stopped it.
+    A net's fit counts for 1.2: it is stopped early, and then fitted again on all rows.
     """
     cost = {
-        name: folds * (1.7 * one if name in ("single_task", "multitask", "dmpnn") else one / cores)
+        name: folds * (1.2 * one if name in ("single_task", "multitask", "dmpnn") else one / cores)
         for name, one in seconds.items()
     }
     kept = list(seconds)
