@@ -8,12 +8,14 @@ never looked at.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from chemdl.data.dataset import Dataset
+from chemdl.data.feature_cache import uncached
 from chemdl.evidence.fitting import on_device, prepare
 from chemdl.evidence.splits import Split
 from chemdl.threads import bounded
@@ -26,7 +28,11 @@ TRIALS = (3, 6, 10, 20)
 KEPT_ALWAYS = ("trivial", "ridge", "logistic", "single_task")
 # Part of the budget that is not worth a cut.
 _NOTHING = 0.02
-_PILOT_ROWS, _PILOT_EPOCHS = 300, 2
+_PILOT_ROWS, _PILOT_ROWS_A_TASK, _PILOT_EPOCHS = 300, 20, 2
+_FEATURED = 50
+# Models of similarity hold a matrix of all molecules by all; more would not fit into memory.
+_MOST_PAIRWISE = 10_000
+_PAIRWISE = ("svm_tanimoto", "knn")
 # Fits of classical models grow faster than their rows.
 _POWER = {"svm_tanimoto": 2.0}
 
@@ -41,10 +47,13 @@ class Budget:
         What may be spent in all.
     cuts
         What was left out to keep it, one sentence each.
+    untried
+        Names of the families that were left out.
     """
 
     minutes: float
     cuts: list[str] = field(default_factory=list)
+    untried: list[str] = field(default_factory=list)
     _begun: float = field(default_factory=time.monotonic)
 
     def spent(self) -> float:
@@ -58,11 +67,11 @@ class Budget:
 
 def fit_seconds(models: dict[str, Any], dataset: Dataset, split: Split) -> dict[str, float]:
     """Estimate the seconds of one fit on all train rows, from a fit on a few of them."""
-    rows = split.train[: min(len(split.train), _PILOT_ROWS)]
+    rows = _pilot_rows(dataset, split)
     found = {}
     for name, model in models.items():
-        prepare(model, dataset)
         small = on_device(model, getattr(model, "device", "cpu"))
+        prepare(small, dataset.subset(rows))
         epochs = getattr(small, "epochs", None)
         if epochs is not None:
             small.set_params(epochs=_PILOT_EPOCHS, refit=False)
@@ -72,13 +81,48 @@ def fit_seconds(models: dict[str, Any], dataset: Dataset, split: Split) -> dict[
             begun = time.monotonic()
             small.fit(dataset.inputs[rows], dataset.targets[rows])
             seconds = time.monotonic() - begun
-        grown = (len(split.train) / len(rows)) ** _POWER.get(name, 1.0)
+        grown = max(1.0, len(split.train) / len(rows)) ** _POWER.get(name, 1.0)
         found[name] = seconds * grown * (1.0 if epochs is None else epochs / _PILOT_EPOCHS)
     return found
 
 
+def _pilot_rows(dataset: Dataset, split: Split) -> np.ndarray:
+    """Return a few train rows, some of them measured for each target."""
+    train = split.train
+    measured = np.isfinite(dataset.targets[train])
+    some = [train[np.flatnonzero(column)[:_PILOT_ROWS_A_TASK]] for column in measured.T]
+    return np.unique(np.concatenate([train[:_PILOT_ROWS], *some]))
+
+
+def feature_seconds(models: dict[str, Any], dataset: Dataset) -> dict[str, float]:
+    """Estimate the seconds that each classical model's features of all molecules take."""
+    rows = np.linspace(0, len(dataset) - 1, min(len(dataset), _FEATURED)).astype(int)
+    few = dataset.subset(np.unique(rows))
+    found = {}
+    for name, model in models.items():
+        begun = time.monotonic()
+        with uncached():
+            prepare(model, few)
+        found[name] = (time.monotonic() - begun) * len(dataset) / len(few)
+    return found
+
+
+def small_enough(names: Sequence[str], molecules: int, budget: Budget) -> tuple[str, ...]:
+    """Return the families that can hold so many molecules; the others are named as cut."""
+    if molecules <= _MOST_PAIRWISE:
+        return tuple(names)
+    for name in (name for name in names if name in _PAIRWISE):
+        budget.untried.append(name)
+        budget.cuts.append(f"{name} was left out: it takes {_MOST_PAIRWISE:,} molecules at most")
+    return tuple(name for name in names if name not in _PAIRWISE)
+
+
 def kept_families(
-    seconds: dict[str, float], folds: int, budget: Budget, cores: int
+    seconds: dict[str, float],
+    folds: int,
+    budget: Budget,
+    cores: int,
+    features: dict[str, float] | None = None,
 ) -> tuple[str, ...]:
     """Return the families whose one repeat fits into the budget; the others are named as cut.
 
@@ -86,6 +130,7 @@ def kept_families(
     """
     cost = {
         name: folds * (1.2 * one if name in ("single_task", "multitask", "dmpnn") else one / cores)
+        + (features or {}).get(name, 0.0)
         for name, one in seconds.items()
     }
     kept = list(seconds)
@@ -96,6 +141,7 @@ def kept_families(
             break
         dropped = max(others, key=lambda name: cost[name])
         kept.remove(dropped)
+        budget.untried.append(dropped)
         budget.cuts.append(
             f"{dropped} was left out: a repeat of it takes about {np.ceil(cost[dropped]):.0f} s"
         )

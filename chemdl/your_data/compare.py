@@ -71,7 +71,15 @@ class Comparison:
                 f"fewer than ten. Measure at least {FEWEST}, better some hundreds; until then take "
                 "what you know of the chemistry."
             )
-        return sentence(self.judged, self.result.metric, self.names)
+        return sentence(self.judged, self.result.metric, self.names) + self.untried
+
+    @property
+    def untried(self) -> str:
+        """A sentence about the families that did not fit into the minutes, or nothing."""
+        names = [called(name, self.dataset.kind) for name in self.budget.untried]
+        if not names:
+            return ""
+        return f" Not tried, since the minutes did not suffice: {', '.join(names)}."
 
 
 class _OutOfTimeError(Exception):
@@ -117,6 +125,7 @@ def compare_families(
     """
     budget = budget or Budget(minutes)
     names = tuple(families) or known_families(dataset)
+    names = budgets.small_enough(names, len(dataset), budget)
     models = make_families(dataset, names, settings.device)
     if len(dataset) < FEWEST:
         return Comparison(dataset, None, None, None, None, {}, 0, budget)
@@ -135,8 +144,9 @@ def _affordable(
     models: dict[str, Any], dataset: Dataset, question: Question, budget: Budget
 ) -> dict[str, Any]:
     split = question.protocol.splits[-1]
+    features = budgets.feature_seconds(models, dataset)
     seconds = budgets.fit_seconds(models, dataset, split)
-    kept = budgets.kept_families(seconds, question.protocol.folds, budget, cores())
+    kept = budgets.kept_families(seconds, question.protocol.folds, budget, cores(), features)
     return {name: models[name] for name in models if name in kept}
 
 

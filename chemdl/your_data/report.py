@@ -69,7 +69,11 @@ def _answer(found: Answer) -> str:
     if judged is None or result is None:
         return found.comparison.answer
     margin = f" Differences within {judged.margin:.2g} count as none."
-    return scores_in_words(judged, result.metric, found.comparison.names) + margin
+    return (
+        scores_in_words(judged, result.metric, found.comparison.names)
+        + margin
+        + found.comparison.untried
+    )
 
 
 def _facts(found: Answer) -> Iterator[str]:

@@ -20,7 +20,7 @@ from chemdl.your_data.nearest import Nearest
 
 _ROW, _LEFT, _WIDE = 30, 170, 720
 # Similarity from which two molecules make a cliff, and molecules above which none are looked for.
-_ALIKE, _MOST = 0.6, 10_000
+_ALIKE, _MOST = 0.6, 5_000
 
 
 def score_chart(rows: Sequence[tuple[str, str, float, float, float]], metric: str) -> str:

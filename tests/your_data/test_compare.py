@@ -78,6 +78,11 @@ def test_the_longest_family_is_cut_first_and_named() -> None:
     kept = budgets.kept_families(seconds, folds=5, budget=clock, cores=1)
     assert kept == ("trivial", "ridge", "single_task")
     assert [cut.split()[0] for cut in clock.cuts] == ["dmpnn", "random_forest"]
+    assert clock.untried == ["dmpnn", "random_forest"]
+    slow = budgets.kept_families(seconds, 5, Budget(2), 1, {"random_forest": 999.0})
+    assert "random_forest" not in slow
+    large = Budget(minutes=1)
+    assert budgets.small_enough(("knn", "ridge"), 10_001, large) == ("ridge",) and large.cuts
     rich = Budget(minutes=100)
     assert budgets.kept_families(seconds, 5, rich, 1) == tuple(seconds) and not rich.cuts
 
