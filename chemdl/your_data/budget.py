@@ -24,6 +24,8 @@ from chemdl.threads import bounded
 TUNING_ENDS, REPEATS_END = 0.4, 0.8
 # Equal numbers of trials that tuning may stop at.
 TRIALS = (3, 6, 10, 20)
+# Seconds of the last steps: the models that are kept, the figures, the files.
+_LAST_STEPS = 10
 # The least that any comparison has.
 KEPT_ALWAYS = ("trivial", "ridge", "logistic", "single_task")
 # Part of the budget that is not worth a cut.
@@ -62,7 +64,7 @@ class Budget:
 
     def until(self, part: float) -> float:
         """Return the seconds that are left until this part of the budget is spent."""
-        return part * 60 * self.minutes - self.spent()
+        return part * 60 * self.minutes - _LAST_STEPS - self.spent()
 
 
 def fit_seconds(models: dict[str, Any], dataset: Dataset, split: Split) -> dict[str, float]:

@@ -171,12 +171,16 @@ def scores_in_words(judged: Judgement, metric: str, names: dict[str, str]) -> st
     said = (
         f"{names[judged.simple]} {judged.simple_score:.3g}, {names[judged.deep]} "
         f"{judged.deep_score:.3g} ({label(metric)}); in favour of the deep net "
-        f"{judged.difference:+.2g} [{judged.low:+.2g}, {judged.high:+.2g}]."
+        f"{_signed(judged.difference)} [{_signed(judged.low)}, {_signed(judged.high)}]."
     )
-    wider = judged.methods
-    if wider is not None:
-        said += f" For another sample of this size: [{wider[0]:+.2g}, {wider[1]:+.2g}]."
-    return f"{said[0].upper()}{said[1:]}".replace("-", "−")
+    if judged.methods is not None:
+        low, high = map(_signed, judged.methods)
+        said += f" For another sample of this size: [{low}, {high}]."
+    return f"{said[0].upper()}{said[1:]}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2g}".replace("-", "−")
 
 
 _LABELS = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "roc_auc": "ROC-AUC", "pr_auc": "PR-AUC"}

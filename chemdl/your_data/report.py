@@ -26,7 +26,7 @@ _HEADS = {
     "simple": "No, a simple model is better here.",
     "level": "No, a deep net makes no difference that matters here.",
     "undecided": "It cannot be told on these data.",
-    "nothing learned": "Nothing can be learned from this table.",
+    "nothing learned": "Nothing can be learned here, as far as these molecules tell.",
 }
 
 
@@ -245,10 +245,11 @@ def _findings(found: Answer) -> str:
 
 def _finding(finding: Finding) -> str:
     level = "problem" if finding.is_problem else "note"
-    examples = _safe("; ".join(finding.examples))
+    shown = "; ".join(finding.examples)
+    examples = f"<br><small>{_safe(shown)}</small>" if shown else ""
     return (
         f'<li class="{level}"><b>{_safe(finding.name)}</b>: {finding.count:,} '
-        f"{_safe(finding.text)}<br><small>{examples}</small><br>→ {_safe(finding.remedy)}</li>"
+        f"{_safe(finding.text)}{examples}<br>→ {_safe(finding.remedy)}</li>"
     )
 
 

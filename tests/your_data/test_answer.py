@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import chemdl
 from chemdl.cli import main
 from chemdl.settings import Settings
 from chemdl.your_data import predict
@@ -138,3 +139,18 @@ def test_the_commands(written, tmp_path: Path, esol, capsys, monkeypatch) -> Non
     assert main(["predict", str(written[1]), "few.csv"]) == 0
     assert "few-predicted.csv: 30 rows, 0 unparsable" in capsys.readouterr().out
     assert main(["predict", "nowhere", "few.csv"]) == 2
+
+
+def test_classes_are_compared_and_predicted(tmp_path: Path) -> None:
+    bbbp = chemdl.load("bbbp").sample(120)
+    rows = [f"{s},{y:.0f}" for s, y in zip(bbbp.inputs, bbbp.targets[:, 0], strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["smiles,passes", *rows]))
+    families = ("trivial", "logistic", "single_task")
+    found = answer(tmp_path / "t.csv", tmp_path / "report", SETTINGS, families=families)
+    assert found.comparison.result.metric == "roc_auc"
+    assert "ROC-AUC" in (tmp_path / "report" / "report.html").read_text("utf-8")
+    predict_table(load_models(tmp_path / "report"), tmp_path / "t.csv", tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open() as stream:
+        (first, *_) = csv.DictReader(stream)
+    assert 0 <= float(first["P(passes)"]) <= 1
+    assert first["passes classes"] in ("0", "1", "0 or 1", "neither")
