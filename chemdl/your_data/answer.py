@@ -82,7 +82,7 @@ class Answer:
 
     @property
     def better(self) -> str:
-        """The side to predict with, which is the simple one unless the deep one is surely better."""
+        """The side to predict with, the simple one unless the deep one is surely better."""
         judged = self.comparison.judged
         return "deep" if judged is not None and judged.verdict == "deep" else "simple"
 

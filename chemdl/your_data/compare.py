@@ -17,7 +17,7 @@ from chemdl.your_data import budget as budgets
 from chemdl.your_data.budget import Budget
 from chemdl.your_data.families import called, known_families, make_families
 from chemdl.your_data.judge import Judgement, judge, sentence
-from chemdl.your_data.protocols import Question, choose_protocol
+from chemdl.your_data.protocols import ComparisonError, Question, choose_protocol
 from chemdl.your_data.target_findings import FEWEST
 
 METRICS = {"regression": ("rmse", "mae", "r2"), "classification": ("roc_auc", "pr_auc", "brier")}
@@ -120,8 +120,8 @@ def compare_families(
     ------
     UnknownNameError
         For an unknown family.
-    ValueError
-        If the molecules cannot be split as the question asks.
+    ComparisonError
+        If a target has one value only, or the molecules cannot be split as the question asks.
     """
     budget = budget or Budget(minutes)
     names = tuple(families) or known_families(dataset)
@@ -129,6 +129,9 @@ def compare_families(
     models = make_families(dataset, names, settings.device)
     if len(dataset) < FEWEST:
         return Comparison(dataset, None, None, None, None, {}, 0, budget)
+    for task, values in zip(dataset.tasks, dataset.targets.T, strict=True):
+        if len(np.unique(values[np.isfinite(values)])) < 2:
+            raise ComparisonError(f"target {task!r} has one value only: there is nothing to learn")
     question = choose_protocol(dataset, new=new, seed=settings.seed, random=random)
     if settings.trials is None or settings.repeats is None:
         models = _affordable(models, dataset, question, budget)

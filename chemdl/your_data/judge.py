@@ -20,6 +20,7 @@ from chemdl.evidence.influence import FoldDifference, pooled_interval
 from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.result import Predictions, Result
 from chemdl.evidence.verdicts import judge_difference
+from chemdl.your_data.protocols import ComparisonError
 
 DEEP, SIMPLE = "best deep", "best simple"
 
@@ -72,19 +73,19 @@ def judge(result: Result) -> Judgement:
 
     Raises
     ------
-    ValueError
-        If the result lacks a deep, a classical or the trivial model.
+    ComparisonError
+        If the metric is undefined, or the result lacks a deep, a classical or the trivial model.
     """
     sides = {side: [m for m in result.models if result.kind(m) == side]
              for side in ("deep", "classical", "trivial")}  # fmt: skip
     if empty := [side for side, names in sides.items() if not names]:
-        raise ValueError(f"{result.study} has no {empty[0]} model; nothing can be compared")
+        raise ComparisonError(f"{result.study} has no {empty[0]} model; nothing can be compared")
     metric, (trivial,) = result.metric, sides["trivial"]
     evidence, deep = _with_best(evidence_of(result), sides["deep"], metric, DEEP)
     evidence, simple = _with_best(evidence, sides["classical"], metric, SIMPLE)
     row = compare(evidence, DEEP, SIMPLE, metric)
     if row is None:
-        raise ValueError(f"{metric} is undefined in every fold; choose another target")
+        raise ComparisonError(f"{metric} is undefined in every fold; choose another target")
     score = {name: mean_score(evidence, name, metric) for name in (DEEP, SIMPLE, trivial)}
     margin = metrics.margin(metric, score[SIMPLE])
     word = _WORDS[judge_difference(row["low"], row["high"], None, margin)]

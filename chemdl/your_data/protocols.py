@@ -22,6 +22,10 @@ _CUTOFFS = (0.3, 0.5, 0.7, 0.8)
 _LOOKED_UP = 1_000
 
 
+class ComparisonError(ValueError):
+    """A table on which models cannot be compared as it was asked; the message says why."""
+
+
 @dataclass(frozen=True)
 class Question:
     """The protocol that answers the question, and why it was taken.
@@ -56,9 +60,16 @@ def choose_protocol(
 
     Raises
     ------
-    ValueError
+    ComparisonError
         If there are too few dates, groups or clusters for the folds.
     """
+    try:
+        return _chosen(dataset, new, seed, random)
+    except ValueError as error:  # too few dates, groups or clusters
+        raise ComparisonError(f"{dataset.name}: {error}") from error
+
+
+def _chosen(dataset: Dataset, new: Sequence[str], seed: int, random: bool) -> Question:
     repeats = REPEATS if len(dataset) <= _LARGE else 1
     sizes = {"repeats": repeats, "folds": FOLDS, "seed": seed}
     at_random = splits.random(dataset, **sizes)

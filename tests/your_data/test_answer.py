@@ -15,11 +15,14 @@ from chemdl.cli import main
 from chemdl.settings import Settings
 from chemdl.your_data import predict
 from chemdl.your_data.answer import answer
-from chemdl.your_data.model_folder import MANIFEST, ModelFolderError, load_models
+from chemdl.your_data.model_folder import (
+    MANIFEST,
+    ModelFolder,
+    ModelFolderError,
+    load_models,
+)
 from chemdl.your_data.predict import predict_table
 from chemdl.your_data.tables import TableError
-
-pytest.importorskip("skops")
 
 QUICK = {"families": ("trivial", "ridge", "knn", "single_task")}
 SETTINGS = Settings(profile="full", device="cpu", trials=0, repeats=1)
@@ -43,6 +46,12 @@ def written(esol, tmp_path_factory) -> tuple[Path, Path]:
     return folder / "mine.csv", folder / "report"
 
 
+@pytest.fixture
+def models(written) -> ModelFolder:
+    pytest.importorskip("skops")
+    return load_models(written[1])
+
+
 def test_the_report_opens_alone_and_says_what_was_found(written) -> None:
     page = (written[1] / "report.html").read_text("utf-8")
     assert "http://" not in page and 'src="http' not in page and "<script" not in page
@@ -57,11 +66,10 @@ def test_the_report_opens_alone_and_says_what_was_found(written) -> None:
     assert not (written[1] / "replicas").exists()
 
 
-def test_predictions_keep_order_and_every_row(written, tmp_path: Path, esol) -> None:
+def test_predictions_keep_order_and_every_row(models, tmp_path: Path, esol) -> None:
     new = tmp_path / "new.csv"
     lines = ["name,smiles", f"a,{esol.inputs[0]}", "b,broken", "c,FS(F)(F)(F)(F)F", "d,CC.CO"]
     new.write_text("\n".join(lines))
-    models = load_models(written[1])
     for side in ("simple", "deep"):
         counts = predict_table(models, new, tmp_path / f"{side}.csv.gz", side=side)
         with gzip.open(tmp_path / f"{side}.csv.gz", "rt") as stream:
@@ -74,29 +82,28 @@ def test_predictions_keep_order_and_every_row(written, tmp_path: Path, esol) -> 
         assert (counts.rows, counts.unparsable, counts.known) == (4, 1, 1)
 
 
-def test_blocks_give_what_the_whole_gives(written, tmp_path: Path, esol, monkeypatch) -> None:
+def test_blocks_give_what_the_whole_gives(models, tmp_path: Path, esol, monkeypatch) -> None:
     new = tmp_path / "new.csv"
     new.write_text("\n".join(["smiles", *esol.inputs[:40]]))
-    models = load_models(written[1])
     predict_table(models, new, tmp_path / "whole.csv")
     monkeypatch.setattr(predict, "BLOCK", 7)
     predict_table(models, new, tmp_path / "parts.csv")
     assert (tmp_path / "whole.csv").read_text() == (tmp_path / "parts.csv").read_text()
 
 
-def test_parquet_is_written(written, tmp_path: Path) -> None:
+def test_parquet_is_written(models, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     import pandas as pd
 
     (tmp_path / "new.csv").write_text("smiles,logS predicted\nCCO,mine\nbroken,mine\n")
-    predict_table(load_models(written[1]), tmp_path / "new.csv", tmp_path / "out.parquet")
+    predict_table(models, tmp_path / "new.csv", tmp_path / "out.parquet")
     frame = pd.read_parquet(tmp_path / "out.parquet")
     assert frame["logS predicted"].tolist() == ["mine", "mine"]
     assert np.isfinite(frame["logS predicted (chemdl)"][0])
     assert frame["warning"][1] == "SMILES cannot be read"
 
 
-def test_an_altered_or_foreign_model_is_refused(written, tmp_path: Path) -> None:
+def test_an_altered_or_foreign_model_is_refused(written, models, tmp_path: Path) -> None:
     import shutil
 
     import skops.io
@@ -118,6 +125,12 @@ def test_an_altered_or_foreign_model_is_refused(written, tmp_path: Path) -> None
         load_models(tmp_path)
 
 
+def test_a_target_of_one_value_is_refused(esol, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\n".join(["smiles,y", *(f"{s},1" for s in esol.inputs)]))
+    assert main(["compare", str(tmp_path / "t.csv"), "--output", str(tmp_path / "out")]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
 def test_nothing_is_overwritten_and_nothing_half_written(written, tmp_path: Path) -> None:
     table, report = written
     with pytest.raises(TableError, match="exists"):
@@ -136,9 +149,16 @@ def test_the_commands(written, tmp_path: Path, esol, capsys, monkeypatch) -> Non
     assert "Nothing can be decided on 30 molecules" in capsys.readouterr().out
     assert "Too few molecules" in Path("report/report.html").read_text("utf-8")
     assert main(["compare", "few.csv", "--target", "y"]) == 2
-    assert main(["predict", str(written[1]), "few.csv"]) == 0
-    assert "few-predicted.csv: 30 rows, 0 unparsable" in capsys.readouterr().out
     assert main(["predict", "nowhere", "few.csv"]) == 2
+    assert "holds no models" in capsys.readouterr().err
+
+
+def test_the_command_to_predict(written, models, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("new.csv").write_text("smiles\nCCO\nbroken\n")
+    assert main(["predict", str(written[1]), "new.csv"]) == 0
+    assert "new-predicted.csv: 2 rows, 1 unparsable" in capsys.readouterr().out
+    assert main(["predict", str(written[1]), "new.csv"]) == 2
 
 
 def test_classes_are_compared_and_predicted(tmp_path: Path) -> None:
@@ -149,6 +169,7 @@ def test_classes_are_compared_and_predicted(tmp_path: Path) -> None:
     found = answer(tmp_path / "t.csv", tmp_path / "report", SETTINGS, families=families)
     assert found.comparison.result.metric == "roc_auc"
     assert "ROC-AUC" in (tmp_path / "report" / "report.html").read_text("utf-8")
+    pytest.importorskip("skops")
     predict_table(load_models(tmp_path / "report"), tmp_path / "t.csv", tmp_path / "out.csv")
     with (tmp_path / "out.csv").open() as stream:
         (first, *_) = csv.DictReader(stream)

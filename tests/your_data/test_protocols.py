@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chemdl.your_data.protocols import by_time, choose_protocol
+from chemdl.your_data.protocols import ComparisonError, by_time, choose_protocol
 
 
 def test_each_fold_of_time_learns_from_before_and_keeps_days_together(esol) -> None:
@@ -22,6 +22,11 @@ def test_each_fold_of_time_learns_from_before_and_keeps_days_together(esol) -> N
 def test_too_few_days_are_refused(esol) -> None:
     with pytest.raises(ValueError, match="2 different dates are too few"):
         by_time(esol.with_column("day", np.arange(150) % 2.0))
+
+
+def test_too_few_groups_are_refused_in_one_line(esol) -> None:
+    with pytest.raises(ComparisonError, match="groups of 'group'"):
+        choose_protocol(esol.with_column("group", np.arange(150) % 2))
 
 
 def test_the_question_decides(esol) -> None:
