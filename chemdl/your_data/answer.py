@@ -18,7 +18,7 @@ from chemdl.evidence.metrics import METRICS
 from chemdl.evidence.result import Result
 from chemdl.evidence.study import Study
 from chemdl.files import write_atomically
-from chemdl.learn.models import NETS
+from chemdl.learn.models import find_model
 from chemdl.molecules.data import canonical_smiles
 from chemdl.molecules.residuals import nearest_similarity
 from chemdl.settings import Settings, spawn
@@ -294,7 +294,7 @@ def _write_card(found: Answer, folder: Path) -> None:
         "file": found.yours.table.file,
         "answer": found.comparison.answer,
         "judgement": None if judged is None else as_card(judged),
-        "families": {name: _reads(name) for name in found.comparison.models},
+        "families": {name: find_model(name, "smiles").reads for name in found.comparison.models},
         "trials": found.comparison.trials,
         "cuts": found.comparison.budget.cuts,
         "seconds": round(found.comparison.budget.spent(), 1),
@@ -308,12 +308,6 @@ def _write_card(found: Answer, folder: Path) -> None:
     }
     with write_atomically(folder / "answer.json") as temporary:
         temporary.write_text(json.dumps(_finite(content), indent=1) + "\n", "utf-8")
-
-
-def _reads(name: str) -> str:
-    from chemdl.learn.models import find_model
-
-    return "net" if name in NETS else find_model(name, "smiles").reads
 
 
 def _finite(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """The minutes that a comparison may take, and what is cut to keep them.
 
 Cut in this order: repeats down to one, tuning trials down to none, then the family that takes
-longest, and so on (never those of ``KEPT_ALWAYS``, nor one that takes next to nothing). Scores are
-never looked at.
+longest, and so on (never the mean, the linear model and the quickest net, nor one that takes next
+to nothing). Scores are never looked at.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from chemdl.data.feature_cache import uncached
 from chemdl.evidence.fitting import on_device, prepare
 from chemdl.evidence.splits import Split
 from chemdl.threads import bounded
+from chemdl.your_data.families import NETS
 
 # Parts of the budget: until when tuning may last, and until when repeats begin.
 TUNING_ENDS, REPEATS_END = 0.4, 0.8
@@ -26,8 +27,8 @@ TUNING_ENDS, REPEATS_END = 0.4, 0.8
 TRIALS = (3, 6, 10, 20)
 # Seconds of the last steps: the models that are kept, the figures, the files.
 _LAST_STEPS = 10
-# The least that any comparison has.
-KEPT_ALWAYS = ("trivial", "ridge", "logistic", "single_task")
+# The least that any comparison has, with the quickest net.
+_KEPT_ALWAYS = {"trivial", "ridge", "logistic"}
 # Part of the budget that is not worth a cut.
 _NOTHING = 0.02
 _PILOT_ROWS, _PILOT_ROWS_A_TASK, _PILOT_EPOCHS = 300, 20, 2
@@ -131,14 +132,14 @@ def kept_families(
     A net's fit counts for 1.2: it is stopped early, and then fitted again on all rows.
     """
     cost = {
-        name: folds * (1.2 * one if name in ("single_task", "multitask", "dmpnn") else one / cores)
-        + (features or {}).get(name, 0.0)
+        name: folds * (1.2 * one if name in NETS else one / cores) + (features or {}).get(name, 0.0)
         for name, one in seconds.items()
     }
-    kept = list(seconds)
+    kept, nets = list(seconds), [name for name in seconds if name in NETS]
+    always = _KEPT_ALWAYS | {min(nets, key=lambda name: cost[name], default="")}
     while sum(cost[name] for name in kept) > budget.until(REPEATS_END):
         least = _NOTHING * 60 * budget.minutes
-        others = [name for name in kept if name not in KEPT_ALWAYS and cost[name] > least]
+        others = [name for name in kept if name not in always and cost[name] > least]
         if not others:
             break
         dropped = max(others, key=lambda name: cost[name])

@@ -14,7 +14,8 @@ FAMILIES = {
     "ridge": "ridge regression",
     "logistic": "logistic regression",
     "gradient_boosting": "gradient boosting",
-    "single_task": "net on fingerprints",
+    "single_task": "net on bits",
+    "fingerprint_net": "net on counts",
     "svm_tanimoto": "support vectors",
     "knn": "nearest neighbours",
     "multitask": "multitask net",
@@ -26,10 +27,12 @@ _BATCHES = 2_000
 # Chemprop's own number of epochs for the graph net.
 _NETS: dict[str, dict[str, Any]] = {
     "single_task": {},
+    "fingerprint_net": {},
     "multitask": {},
     "dmpnn": {"epochs": 50, "patience": 15},
 }
 _TREES = 200
+NETS = tuple(_NETS)
 
 
 def called(name: str, kind: str) -> str:
