@@ -81,6 +81,12 @@ class Answer:
         return {} if judged is None else {"simple": judged.simple, "deep": judged.deep}
 
     @property
+    def beware(self) -> str:
+        """A sentence for each shortcut that explains the target, or nothing."""
+        known = [f for f in self.checked.findings if f.name.startswith("follows")]
+        return "".join(f" Beware: {f.count:,} {f.text}." for f in known)
+
+    @property
     def better(self) -> str:
         """The side to predict with, the simple one unless the deep one is surely better."""
         judged = self.comparison.judged

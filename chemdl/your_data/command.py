@@ -102,7 +102,7 @@ def _compare(options: argparse.Namespace) -> None:
         **{name: getattr(options, name) for name in names},
         **_table_options(options),
     )
-    print(found.comparison.answer)
+    print(f"{found.comparison.answer}{found.beware}")
     for line in found.comparison.budget.cuts:
         print(f"  {line}")
     print(options.output / "report.html")

@@ -69,11 +69,8 @@ def _answer(found: Answer) -> str:
     if judged is None or result is None:
         return found.comparison.answer
     margin = f" Differences within {judged.margin:.2g} count as none."
-    return (
-        scores_in_words(judged, result.metric, found.comparison.names)
-        + margin
-        + found.comparison.untried
-    )
+    said = scores_in_words(judged, result.metric, found.comparison.names)
+    return f"{said}{margin}{found.comparison.untried}{found.beware}"
 
 
 def _facts(found: Answer) -> Iterator[str]:

@@ -125,6 +125,19 @@ def test_an_altered_or_foreign_model_is_refused(written, models, tmp_path: Path)
         load_models(tmp_path)
 
 
+def test_a_target_that_follows_molecular_weight_is_said_first(esol, tmp_path: Path) -> None:
+    from chemdl.your_data.structures import structures
+
+    weights = structures(list(esol.inputs)).weight
+    rows = [f"{s},{w:.1f}" for s, w in zip(esol.inputs, weights, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["smiles,y", *rows]))
+    families = ("trivial", "ridge", "single_task")
+    found = answer(tmp_path / "t.csv", tmp_path / "out", SETTINGS, families=families)
+    assert "explained by the molecular weight alone" in found.beware
+    before, _, _ = (tmp_path / "out" / "report.html").read_text("utf-8").partition("The models")
+    assert "Beware" in before
+
+
 def test_a_target_of_one_value_is_refused(esol, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\n".join(["smiles,y", *(f"{s},1" for s in esol.inputs)]))
     assert main(["compare", str(tmp_path / "t.csv"), "--output", str(tmp_path / "out")]) == 2
