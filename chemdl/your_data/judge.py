@@ -162,7 +162,7 @@ def sentence(judged: Judgement, metric: str, names: dict[str, str]) -> str:
         "level": f"No: they differ by less than matters ({judged.margin:.2g}).",
         "undecided": f"It cannot be told on these data; {judged.margin:.2g} would matter.",
         "nothing learned": "Nothing can be learned here: no model is surely better than the "
-        f"trivial one ({judged.trivial_score:.3g}).",
+        f"trivial one ({judged.trivial_score:#.3g}).",
     }
     return f"{words[judged.verdict]} {scores_in_words(judged, metric, names)}"
 
@@ -170,8 +170,8 @@ def sentence(judged: Judgement, metric: str, names: dict[str, str]) -> str:
 def scores_in_words(judged: Judgement, metric: str, names: dict[str, str]) -> str:
     """Return both scores and their difference in a sentence."""
     said = (
-        f"{names[judged.simple]} {judged.simple_score:.3g}, {names[judged.deep]} "
-        f"{judged.deep_score:.3g} ({label(metric)}); in favour of the deep net "
+        f"{names[judged.simple]} {judged.simple_score:#.3g}, {names[judged.deep]} "
+        f"{judged.deep_score:#.3g} ({label(metric)}); in favour of the deep net "
         f"{_signed(judged.difference)} [{_signed(judged.low)}, {_signed(judged.high)}]."
     )
     if judged.methods is not None:

@@ -85,7 +85,7 @@ def _facts(found: Answer) -> Iterator[str]:
         ("best deep net", judged.deep, judged.deep_score),
         ("knowing nothing", "trivial", judged.trivial_score),
     ):
-        yield _fact(side, f"{score:.3g}", f"{metric}, {names[name]}")
+        yield _fact(side, f"{score:#.3g}", f"{metric}, {names[name]}")
     if found.gain is not None:
         told = found.gain.high < 0 and "cannot" not in found.gain.sentence
         value = f"{found.gain.change:+.0%}" if told else "?"
@@ -132,7 +132,7 @@ def _scores(found: Answer) -> str:
     others = result.metrics[1:]
     head = "".join(f"<th>{_safe(label(m))}</th>" for m in (metric, *others))
     lines = "".join(
-        f"<tr><td>{_safe(name)}</td><td>{kind}</td><td>{mean:.3g} [{low:.3g}, {high:.3g}]</td>"
+        f"<tr><td>{_safe(name)}</td><td>{kind}</td><td>{mean:#.3g} [{low:#.3g}, {high:#.3g}]</td>"
         + "".join(f"<td>{own.get(m, float('nan')):.3g}</td>" for m in others)
         + f"<td>{own['seconds']:.2g} s</td></tr>"
         for name, kind, mean, low, high, own in rows
