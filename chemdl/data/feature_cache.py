@@ -168,7 +168,8 @@ class RowCache:
         return result
 
 
-_UNCACHED: ContextVar[bool] = ContextVar("uncached", default=False)
+# What is held inside ``uncached``, and nowhere else.
+_PASSING: ContextVar[dict[Any, NDArray[Any]] | None] = ContextVar("passing", default=None)
 _caches: dict[str, RowCache] = {}
 _caches_lock = threading.Lock()
 
@@ -188,9 +189,12 @@ def cached_rows(
     data set the rows of a fold are only looked up. ``block`` and ``own`` are as in
     :class:`RowCache`.
     """
-    if _UNCACHED.get():
-        return compute(inputs)
     key = json.dumps([name, dict(parameters)], sort_keys=True)
+    if (held := _PASSING.get()) is not None:
+        place = (key, tuple(inputs))
+        if place not in held:
+            held[place] = compute(inputs)
+        return held[place].copy() if own else held[place]
     with _caches_lock:
         cache = _caches.setdefault(key, RowCache(name, parameters, compute, block=block))
     return cache.rows(inputs, own=own)
@@ -198,12 +202,12 @@ def cached_rows(
 
 @contextmanager
 def uncached() -> Iterator[None]:
-    """Compute rows anew inside, and keep none: for a stream of inputs that come once."""
-    token = _UNCACHED.set(True)
+    """Keep rows until the end of the block alone: for a stream of inputs that come once."""
+    token = _PASSING.set({})
     try:
         yield
     finally:
-        _UNCACHED.reset(token)
+        _PASSING.reset(token)
 
 
 def forget() -> None:

@@ -117,5 +117,6 @@ def test_the_answer_is_a_sentence(verdict: str, begins: str) -> None:
     said = judging.sentence(found, "rmse", {"dmpnn": "graph net", "ridge": "ridge"})
     assert said.startswith(begins)
     assert (
-        "Ridge 0.610, graph net 0.640 (RMSE); in favour of the deep net −0.03 [−0.07, +0.01]" in said
+        "Ridge 0.610, graph net 0.640 (RMSE); in favour of the deep net −0.03 [−0.07, +0.01]"
+        in said
     )
