@@ -21,7 +21,7 @@ URL ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-EXTRAS := book,dev,lab,deepchem,materials,xgboost
+EXTRAS := book,dev,lab,deepchem,materials,xgboost,your-data
 BIN := $(VENV)/bin
 CHEMDL := $(BIN)/python -m chemdl
 # uv installs, at the versions of constraints.txt; why so stands in the script.

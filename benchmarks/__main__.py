@@ -26,6 +26,7 @@ from benchmarks import (
     rule,
     screening_rate,
     stacking,
+    your_data,
 )
 from benchmarks.options import Options
 from chemdl.evidence.fitting import environment
@@ -44,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[dict[str, Any]]]] = {
     "rule": rule.run,
     "screening_rate": screening_rate.run,
     "stacking": stacking.run,
+    "your_data": your_data.run,
 }
 
 
@@ -88,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sizes",
         nargs="+",
         type=int,
-        help="molecules in network_costs, featurisation_rate and geometries' kernels",
+        help="molecules in network_costs, featurisation_rate, your_data and geometries' kernels",
     )
     nets.add_argument("--limit", type=float, default=Options.limit,
                       help="seconds for each thing measured in network_costs")  # fmt: skip

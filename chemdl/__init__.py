@@ -26,6 +26,7 @@ _LAZY = {
     "settings": "chemdl.settings",
     "show": "chemdl.show",
     "threads": "chemdl.threads",
+    "your_data": "chemdl.your_data",
     "Condition": "chemdl.evidence.conditions:Condition",
     "Study": "chemdl.evidence.study:Study",
     "find_result": "chemdl.evidence.result:find_result",

@@ -39,6 +39,7 @@ PURPOSES = {
     "xgboost": "runs XGBoost, a boosting that some sources compare with",
     "materials": "knows elements and crystals, for the chapter on materials",
     "dock": "docks ligands with AutoDock Vina",
+    "your-data": "reads your workbooks and parquet, and keeps models for predictions",
 }
 # A chapter needs each of these; importing the last two takes in most of the others.
 _MODULES = ("numpy", "scipy.stats", "rdkit.Chem", "torch", "chemdl.data", "chemdl.evidence.study")

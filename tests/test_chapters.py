@@ -52,8 +52,11 @@ def test_the_set_up_cells_differ_in_the_extras_alone():
         for name in CHAPTERS
     }
     extras = {name: re.search(r'^_extras = "(.*)"$', text, re.M)[1] for name, text in cells.items()}
-    assert {name: extra for name, extra in extras.items() if extra} == {"materials": "[materials]"}
-    plain = {text.replace("[materials]", "") for text in cells.values()}
+    assert {name: extra for name, extra in extras.items() if extra} == {
+        "materials": "[materials]",
+        "your-data": "[your-data]",
+    }
+    plain = {text.replace(extras[name], "") for name, text in cells.items()}
     assert len(plain) == 1 and len(plain.pop().splitlines()) <= 20
 
 

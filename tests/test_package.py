@@ -36,13 +36,14 @@ SPINE = (
     ("__main__",),
 )
 # Each flat stands on the spine, since it may bring a command; nothing stands on a flat, but that
-# screening builds on molecules.
+# screening and the tool for your own data build on molecules.
 FLATS = {
     "molecules": set(),
     "proteins": set(),
     "screening": {"molecules"},
     "quantum": set(),
     "materials": set(),
+    "your_data": {"molecules"},
 }
 PLACES = {
     room: (height, place) for height, floor in enumerate(SPINE) for place, room in enumerate(floor)

@@ -10,8 +10,9 @@ import hashlib
 import json
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,8 @@ class RowCache:
         return result
 
 
+# What is held inside ``uncached``, and nowhere else.
+_PASSING: ContextVar[dict[Any, NDArray[Any]] | None] = ContextVar("passing", default=None)
 _caches: dict[str, RowCache] = {}
 _caches_lock = threading.Lock()
 
@@ -187,9 +190,24 @@ def cached_rows(
     :class:`RowCache`.
     """
     key = json.dumps([name, dict(parameters)], sort_keys=True)
+    if (held := _PASSING.get()) is not None:
+        place = (key, tuple(inputs))
+        if place not in held:
+            held[place] = compute(inputs)
+        return held[place].copy() if own else held[place]
     with _caches_lock:
         cache = _caches.setdefault(key, RowCache(name, parameters, compute, block=block))
     return cache.rows(inputs, own=own)
+
+
+@contextmanager
+def uncached() -> Iterator[None]:
+    """Keep rows until the end of the block alone: for a stream of inputs that come once."""
+    token = _PASSING.set({})
+    try:
+        yield
+    finally:
+        _PASSING.reset(token)
 
 
 def forget() -> None:

@@ -187,9 +187,9 @@ class _Trials:
             return fit_and_predict(model, data, train, by_row(data)[train], valid)
         device = self.search.settings.device
         try:
-            ((trained,),) = model.fit_replicas(
-                data.inputs, by_row(data), [(train, valid)], [model.seed]
-            )
+            # A net for each task ends in several stacks; the last of them brings the replica.
+            stacks = model.fit_replicas(data.inputs, by_row(data), [(train, valid)], [model.seed])
+            (trained,) = (one for stack in stacks for one in stack)
         except DivergedError:
             if not diverges:
                 raise

@@ -249,3 +249,14 @@ def test_rows_that_are_not_the_callers_own_are_no_copy_and_cannot_be_changed() -
     # What was handed out stays what it was when the matrix grows.
     rows.rows(_texts(200))
     np.testing.assert_array_equal(whole, _expected(texts))
+
+
+def test_a_stream_is_computed_once_a_block_and_leaves_nothing(folder: Path) -> None:
+    compute, texts = _Lengths(), _texts(100)
+    for _ in range(2):
+        with cache.uncached():
+            for _ in range(2):
+                rows = cache.cached_rows("streamed", {}, texts, compute)
+                np.testing.assert_array_equal(rows, _expected(texts))
+    assert compute.asked == [texts, texts]
+    assert not folder.exists()
