@@ -146,7 +146,8 @@ def _cells(models: ModelFolder, side: str, smiles: list[str]) -> list[list[Any]]
         return []
     with uncached():
         inputs = np.array(smiles, dtype=object)
-        predicted = predict_matrix(models.models[side], inputs, models.kind)
+        shape = (len(smiles), len(models.calibrations[side]))
+        predicted = predict_matrix(models.models[side], inputs, models.kind, shape)
         similarity = models.nearest.similarity(smiles)
     columns: list[np.ndarray] = []
     for task, found in enumerate(models.calibrations[side]):
