@@ -38,11 +38,12 @@ _FEWEST_ROWS = 100
 class Search:
     """Search for the best configuration on one split's train and valid rows, never on a test row.
 
-    The preset is the first trial, so that tuning starts from the published recipe; the others are
-    Optuna's (Akiba et al., KDD 2019): ten drawn by chance from the model's ``search_space``, then
-    by the tree-structured Parzen estimator (Bergstra et al., NIPS 2011). Each is first fitted on a
-    third of the train rows and stopped there if it scores below the median of the trials before
-    it: the same rung for nets and for all others. What was fitted is stored like a replica, so that
+    The preset is the first trial, so that tuning starts from the published recipe. Where the choice
+    of the input (``representation``) belongs to the search, the preset is tried with each. The
+    others are Optuna's (Akiba et al., KDD 2019): ten drawn by chance from the model's
+    ``search_space``, then by the tree-structured Parzen estimator (Bergstra et al., NIPS 2011).
+    Each of these is first fitted on a third of the train rows and stopped there if it scores below
+    the median of those before it: the same rung for nets and for all others. What was fitted is stored like a replica, so that
     a search that was stopped goes on where it was.
     """
 
@@ -68,11 +69,13 @@ class Search:
         trial = _Trials(self, name, preset, run)
         try:
             with Progress(f"{self.study}: tuning {name}", self.trials, 0) as progress:
-                scores = [trial.score({}, whole=True)]
-                progress.advance(name)
-                models = [trial.model({})]
+                scores, models = [], []
+                for chosen in self._first(preset, space):
+                    scores.append(trial.score(chosen, whole=True))
+                    models.append(trial.model(chosen))
+                    progress.advance(name)
                 study = self._optuna(name)
-                for _ in range(self.trials - 1):
+                for _ in range(self.trials - len(scores)):
                     asked = study.ask()
                     chosen = {
                         key: values[asked.suggest_int(key, 0, len(values) - 1)]
@@ -89,6 +92,11 @@ class Search:
         if np.isnan(scores).all():
             return None
         return models[int(np.nanargmax(scores))]
+
+    def _first(self, preset: Any, space: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the preset, as it is and with each other input that may be chosen."""
+        inputs = [v for v in space.get("representation", ()) if v != preset.representation]
+        return [{}, *({"representation": value} for value in inputs)][: self.trials]
 
     def _optuna(self, name: str) -> Any:
         import optuna

@@ -57,6 +57,21 @@ def test_equal_trials_of_every_family_in_full_alone(data, tmp_path, make_study, 
     assert full.shortfall == []
 
 
+def test_the_preset_is_tried_with_every_input_first(data, tmp_path, make_study) -> None:
+    """With three trials chance could leave the right input out."""
+    forest = baselines.classifier("random_forest", trees=5)
+    forest.set_params(space={**forest.space, "representation": ["bits", "counts", "descriptors"]})
+    for trials in (1, 2, 3, 5):
+        output = tmp_path / str(trials)
+        make_study(data, output, {"forest": forest}, trials=trials).tune()
+        assert stored(output) == trials
+    study = make_study(data, tmp_path / "3", {"forest": forest}, trials=3)
+    study.tune()
+    chosen = study.models["forest"]
+    assert chosen.estimator.get_params()["max_features"] == "sqrt"
+    assert chosen.representation in forest.search_space["representation"]
+
+
 def test_nets_are_tuned_by_the_same_rule(data, tmp_path, make_study, net) -> None:
     study = make_study(data, tmp_path, {"net": net}, trials=2)
     study.run()
