@@ -43,8 +43,8 @@ class Search:
     others are Optuna's (Akiba et al., KDD 2019): ten drawn by chance from the model's
     ``search_space``, then by the tree-structured Parzen estimator (Bergstra et al., NIPS 2011).
     Each of these is first fitted on a third of the train rows and stopped there if it scores below
-    the median of those before it: the same rung for nets and for all others. What was fitted is stored like a replica, so that
-    a search that was stopped goes on where it was.
+    the median of those before it: the same rung for nets and for all others. What was fitted is
+    stored like a replica, so that a search that was stopped goes on where it was.
     """
 
     study: str
