@@ -124,6 +124,7 @@ def compare_families(
         If a target has one value only, or the molecules cannot be split as the question asks.
     """
     budget = budget or Budget(minutes)
+    budget.reserve_for(len(dataset))
     names = tuple(families) or known_families(dataset)
     names = budgets.small_enough(names, len(dataset), budget)
     models = make_families(dataset, names, settings.device)
