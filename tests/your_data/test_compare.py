@@ -116,7 +116,14 @@ def test_the_best_of_a_side_is_chosen_by_other_folds_alone() -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "begins"),
-    [("deep", "Yes"), ("simple", "No"), ("level", "No: they differ"), ("undecided", "It cannot")],
+    [
+        ("deep", "Yes"),
+        ("simple", "No"),
+        ("level", "No: they differ"),
+        ("undecided", "It cannot"),
+        ("unsure", "It cannot be told whether"),
+        ("nothing learned", "Nothing can be learned"),
+    ],
 )
 def test_the_answer_is_a_sentence(verdict: str, begins: str) -> None:
     found = judging.Judgement(
