@@ -25,8 +25,8 @@ from chemdl.your_data.families import NETS
 TUNING_ENDS, REPEATS_END = 0.4, 0.8
 # Equal numbers of trials that tuning may stop at.
 TRIALS = (3, 6, 10, 20)
-# Seconds of the last steps: the models that are kept, the figures, the files.
-_LAST_STEPS = 10
+# Seconds of the last steps (models that are kept, similarities, figures), and for each molecule.
+_LAST_STEPS, _LAST_STEPS_EACH = 10.0, 0.003
 # The least that any comparison has, with the quickest net.
 _KEPT_ALWAYS = {"trivial", "ridge", "logistic"}
 # Part of the budget that is not worth a cut.
@@ -52,12 +52,19 @@ class Budget:
         What was left out to keep it, one sentence each.
     untried
         Names of the families that were left out.
+    reserved
+        Seconds that are kept for the last steps.
     """
 
     minutes: float
     cuts: list[str] = field(default_factory=list)
     untried: list[str] = field(default_factory=list)
+    reserved: float = _LAST_STEPS
     _begun: float = field(default_factory=time.monotonic)
+
+    def reserve_for(self, molecules: int) -> None:
+        """Keep time for the last steps, which grow with the number of molecules."""
+        self.reserved = _LAST_STEPS + _LAST_STEPS_EACH * molecules
 
     def spent(self) -> float:
         """Return the seconds since the begin."""
@@ -65,7 +72,7 @@ class Budget:
 
     def until(self, part: float) -> float:
         """Return the seconds that are left until this part of the budget is spent."""
-        return part * 60 * self.minutes - _LAST_STEPS - self.spent()
+        return part * 60 * self.minutes - self.reserved - self.spent()
 
 
 def fit_seconds(models: dict[str, Any], dataset: Dataset, split: Split) -> dict[str, float]:

@@ -124,6 +124,7 @@ def compare_families(
         If a target has one value only, or the molecules cannot be split as the question asks.
     """
     budget = budget or Budget(minutes)
+    budget.reserve_for(len(dataset))
     names = tuple(families) or known_families(dataset)
     names = budgets.small_enough(names, len(dataset), budget)
     models = make_families(dataset, names, settings.device)
@@ -139,7 +140,7 @@ def compare_families(
     trials = making.tuned(models) if settings.trials is None else settings.trials
     result, study = making.repeated(models, trials, settings.repeats)
     judged = judge(result)
-    beside = making.beside(study, judged.simple)
+    beside = making.beside(study, judged.simple, result)
     return Comparison(dataset, question, result, beside, judged, study.models, trials, budget)
 
 
@@ -208,9 +209,13 @@ class _Making:
                 break
         return result, study
 
-    def beside(self, study: Study, simple: str) -> Result | None:
+    def beside(self, study: Study, simple: str, result: Result) -> Result | None:
         """Run the best simple model under random splits, to show how optimistic they are."""
         if self.question.beside is None:
+            return None
+        fits = [row.fit_seconds for row in result.replicas(simple).values()]
+        if self.question.beside.folds * float(np.mean(fits)) > self.budget.until(1.0):
+            self.budget.cuts.append("no random split beside it: no time was left")
             return None
         models = {name: study.models[name] for name in ("trivial", simple)}
         settings = replace(self.settings, trials=0, repeats=1)

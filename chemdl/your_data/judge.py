@@ -32,7 +32,8 @@ class Judgement:
     Attributes
     ----------
     verdict
-        ``deep``, ``simple``, ``level``, ``undecided``, or ``nothing learned``.
+        ``deep``, ``simple``, ``level``, ``undecided``; ``nothing learned`` where no model is better
+        than the trivial one by what matters, ``unsure`` where one may be, but not surely.
     difference, low, high
         Of the metric, positive where the deep net is better, with its 95 % interval on this data
         set.
@@ -89,8 +90,10 @@ def judge(result: Result) -> Judgement:
     score = {name: mean_score(evidence, name, metric) for name in (DEEP, SIMPLE, trivial)}
     margin = metrics.margin(metric, score[SIMPLE])
     word = _WORDS[judge_difference(row["low"], row["high"], None, margin)]
-    if not any(_beats(evidence, side, trivial, metric) for side in (DEEP, SIMPLE)):
-        word = "nothing learned"
+    gains = [_gain(evidence, side, trivial, metric) for side in (DEEP, SIMPLE)]
+    if not any(low > 0 for _, low in gains):
+        least = metrics.margin(metric, score[trivial])
+        word = "nothing learned" if max(gain for gain, _ in gains) < least else "unsure"
     wider = row["methods"]
     return Judgement(
         word, row["difference"], row["low"], row["high"],
@@ -107,9 +110,10 @@ _WORDS = {
 }
 
 
-def _beats(evidence: Evidence, model: str, trivial: str, metric: str) -> bool:
+def _gain(evidence: Evidence, model: str, trivial: str, metric: str) -> tuple[float, float]:
+    """Return how much better than the trivial model one is, and the interval's lower end."""
     row = compare(evidence, model, trivial, metric)
-    return row is not None and row["low"] > 0
+    return (0.0, 0.0) if row is None else (row["difference"], row["low"])
 
 
 def _with_best(
@@ -161,8 +165,10 @@ def sentence(judged: Judgement, metric: str, names: dict[str, str]) -> str:
         "simple": "No: a simple model is better.",
         "level": f"No: they differ by less than matters ({judged.margin:.2g}).",
         "undecided": f"It cannot be told on these data; {judged.margin:.2g} would matter.",
-        "nothing learned": "Nothing can be learned here: no model is surely better than the "
-        f"trivial one ({judged.trivial_score:#.3g}).",
+        "nothing learned": "Nothing can be learned here: no model is better than the trivial one "
+        f"({judged.trivial_score:#.3g}) by what matters.",
+        "unsure": "It cannot be told whether anything can be learned here: no model is surely "
+        f"better than the trivial one ({judged.trivial_score:#.3g}).",
     }
     return f"{words[judged.verdict]} {scores_in_words(judged, metric, names)}"
 

@@ -27,6 +27,7 @@ _HEADS = {
     "level": "No, a deep net makes no difference that matters here.",
     "undecided": "It cannot be told on these data.",
     "nothing learned": "Nothing can be learned here, as far as these molecules tell.",
+    "unsure": "No model is surely better than knowing nothing.",
 }
 
 

@@ -55,6 +55,14 @@ def test_nothing_is_learned_from_shuffled_labels(esol, tmp_path: Path) -> None:
     assert true.beside is not None and true.beside.card.protocol.name == "random"
 
 
+def test_a_spent_budget_leaves_the_random_split_out(esol, tmp_path: Path) -> None:
+    found = compare_families(
+        esol, settings(tmp_path), minutes=0.01, families=("trivial", "ridge", "single_task")
+    )
+    assert found.judged is not None and found.beside is None
+    assert "no random split beside it: no time was left" in found.budget.cuts
+
+
 def test_on_thirty_molecules_nothing_is_decided_and_nothing_trained(esol, tmp_path: Path) -> None:
     found = compare_families(esol.subset(np.arange(30)), settings(tmp_path / "out"))
     assert found.answer.startswith("Nothing can be decided on 30 molecules")
@@ -108,7 +116,14 @@ def test_the_best_of_a_side_is_chosen_by_other_folds_alone() -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "begins"),
-    [("deep", "Yes"), ("simple", "No"), ("level", "No: they differ"), ("undecided", "It cannot")],
+    [
+        ("deep", "Yes"),
+        ("simple", "No"),
+        ("level", "No: they differ"),
+        ("undecided", "It cannot"),
+        ("unsure", "It cannot be told whether"),
+        ("nothing learned", "Nothing can be learned"),
+    ],
 )
 def test_the_answer_is_a_sentence(verdict: str, begins: str) -> None:
     found = judging.Judgement(
