@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from chemdl.evidence.card import CardError
 from chemdl.evidence.result import read_result
 from chemdl.files import sweep
 
@@ -18,10 +19,15 @@ class BusyFolderError(RuntimeError):
 def chapter_cards(output: Path, chapter: str) -> dict[str, Path]:
     """Return the chapter's cards in ``output`` by study.
 
-    Hidden files, which a killed run left half-written, do not count.
+    Hidden files, which a killed run left half-written, do not count, nor do damaged cards: a new
+    run writes them anew.
     """
-    results = map(read_result, sorted((output / "cards").glob("[!.]*.json")))
-    return {result.study: result.path for result in results if result.chapter == chapter}
+    found = {}
+    for path in sorted((output / "cards").glob("[!.]*.json")):
+        with suppress(CardError):
+            if (result := read_result(path)).chapter == chapter:
+                found[result.study] = path
+    return found
 
 
 @contextmanager

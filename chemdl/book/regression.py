@@ -126,6 +126,14 @@ def trusted_result(path: Path, profile: str, dataset: Mapping[str, Any]) -> Resu
             f"{own.content_sha256[:12]}…, calibrated on {dataset['name']} with "
             f"{dataset['content_sha256'][:12]}…"
         )
+    whole = result.card.protocol.repeats * result.card.protocol.folds
+    for model in result.models:
+        for condition in {row.condition for row in result.card.scores}:
+            if (count := len(result.replicas(model, condition))) != whole:
+                raise ValueError(
+                    f"{path.name} has {count} replicas of {model} ({condition}), its protocol "
+                    f"{whole}: folds are missing"
+                )
     for row in result.card.scores:
         _compare_with_predictions(path.name, row, result.predictions)
     return result

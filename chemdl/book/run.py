@@ -266,9 +266,10 @@ def read_run(output: Path, chapter: str) -> dict[str, Any] | None:
     """Return the record of the chapter's last finished run in ``output``, if there is one."""
     path = output / f"{chapter}.run.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    except ValueError:  # cut off or altered: then it is as if there were none
-        return None
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (ValueError, RecursionError):
+        found = None  # cut off or altered: then it is as if there were none
+    return found if isinstance(found, dict) else None
 
 
 def versions() -> dict[str, str]:
@@ -285,7 +286,12 @@ def _run(
     key = fingerprint.run_key(notebook, parameters, versions())
     executed = output / notebook.name
     before = read_run(output, chapter)
-    if skip_unchanged and before and before["key"] == key and _is_whole(output, before, executed):
+    if (
+        skip_unchanged
+        and before
+        and before.get("key") == key
+        and _is_whole(output, before, executed)
+    ):
         return ChapterRun(chapter, executed, before["seconds"], tuple(before["studies"]), True)
     with fresh_output(output, chapter):
         began, started = time.time(), time.perf_counter()

@@ -72,6 +72,16 @@ def test_zeroed_scores_fail_even_where_the_predictions_are_good(run_dir, expecte
         check_run(run_dir, expected)
 
 
+def test_a_dropped_fold_fails_though_its_other_scores_are_right(run_dir, expected):
+    def drop(card):
+        last = max((row["repeat"], row["fold"]) for row in card["scores"])
+        card["scores"] = [row for row in card["scores"] if (row["repeat"], row["fold"]) != last]
+
+    edit(run_dir, drop)
+    with pytest.raises(RegressionError, match="folds are missing"):
+        check_run(run_dir, expected)
+
+
 def test_scores_of_zero_that_follow_from_the_predictions_fail(tmp_path, expected, write_card):
     inverted = write_card(tmp_path / "cards", 0, {"deep_net": -40.0, "forest": 1.0, "mean": 0.0})
     with pytest.raises(RegressionError, match=r"FAIL  tiny_random/deep_net.*0\.0000 in"):

@@ -263,3 +263,14 @@ def test_a_notebook_that_was_cut_off_is_named(make_chapter, tmp_path, cut: int) 
     with pytest.raises(BrokenNotebookError, match=r"tiny\.ipynb is no notebook"):
         run(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"a": 1}', b"\xff\xfe", b"[" * 5000])
+def test_a_damaged_card_and_record_are_written_anew(make_chapter, tmp_path, content: bytes) -> None:
+    path, output = make_chapter(), tmp_path / "out"
+    run(path, output)
+    whole = files(output)["tiny.json"]
+    (output / "cards" / "tiny.json").write_bytes(content)
+    (output / "tiny.run.json").write_bytes(content)
+    assert run(path, output, skip_unchanged=True)[0].studies == ("tiny",)
+    assert files(output)["tiny.json"] == whole
