@@ -25,6 +25,8 @@ from chemdl.threads import bounded
 EXPECTED = Path(__file__).parent / "expected" / "predictions.json"
 # Fits of the same model on other machines and releases differ in the last bits alone.
 TOLERANCE = {"rtol": 2e-3, "atol": 2e-4}
+# In degrees: where cosine and sine are both small, the angle makes much of a last bit.
+TOLERANCES = {"torsion_net": {"atol": 1.0}}
 # Chains whose targets are drawn, since no embedded set has them: pairs in contact, and angles.
 PAIRS, ANGLES = ("contact_net_deep", "contact_net_shallow"), ("torsion_net",)
 TARGETS = {
@@ -158,6 +160,6 @@ def test_a_model_predicts_what_its_revision_predicted(
     np.testing.assert_allclose(
         now,
         stored[key],
-        **TOLERANCE,
+        **TOLERANCES.get(name, TOLERANCE),
         err_msg=f"{name} predicts something else: raise its revision and store the new predictions",
     )

@@ -34,7 +34,6 @@ def circle_loss(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     **RESIDUES,
     method="residual blocks of dilated convolutions; φ and ψ as points of a circle",
     paper="as SPIDER: Lyons et al. 2014, doi:10.1002/jcc.23718",
-    revision=2,
 )
 class TorsionNet(DilatedCNN):
     """φ and ψ of every residue by residual blocks with dilation.
