@@ -25,7 +25,7 @@ from chemdl.your_data.model_folder import load_models, save_models
 from chemdl.your_data.predict import predict_table
 
 TRAINED, SIZES, QUICK_SIZES = 1_000, (5_000, 20_000), (100, 200)
-NETS = ("single_task", "dmpnn")
+NETS = ("any_input_net", "dmpnn")
 
 
 def run(options: Options) -> list[dict[str, Any]]:

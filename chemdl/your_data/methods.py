@@ -29,10 +29,10 @@ _CITED = (
 _BY_MODEL = {
     "dmpnn": "Yang et al., Analyzing learned molecular representations, J. Chem. Inf. Model. 59, "
     "3370 (2019)",
-    "svm_tanimoto": "Ralaivola et al., Graph kernels for chemical informatics, Neural Netw. 18, "
-    "1093 (2005)",
-    "random_forest": "Breiman, Random forests, Mach. Learn. 45, 5 (2001)",
-    "single_task": "Ramsundar et al., Massively multitask networks for drug discovery, "
+    "any_input_kernel": "Ralaivola et al., Graph kernels for chemical informatics, Neural Netw. "
+    "18, 1093 (2005)",
+    "any_input_forest": "Breiman, Random forests, Mach. Learn. 45, 5 (2001)",
+    "any_input_net": "Ramsundar et al., Massively multitask networks for drug discovery, "
     "arXiv:1502.02072 (2015)",
 }
 

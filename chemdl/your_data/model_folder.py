@@ -32,6 +32,7 @@ _TRUSTED = {
     "chemdl.molecules.baselines.MoleculeClassifier",
     "chemdl.molecules.baselines.MoleculeRegressor",
     "chemdl.molecules.baselines._inverse_distance",
+    "chemdl.molecules.descriptors.DescriptorScaler",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 }

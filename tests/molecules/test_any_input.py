@@ -56,6 +56,16 @@ def test_each_choice_is_read_and_beats_the_mean(solubility, name):
     assert len({tuple(p.round(4)) for p in predictions}) == len(predictions)
 
 
+def test_a_missing_descriptor_is_filled_alike_whoever_stands_beside_it(solubility):
+    """RDKit gives no partial charges of many metals."""
+    net = any_input_models(solubility, FULL)[NET].set_params(representation="descriptors", **FAST)
+    inputs = np.append(solubility.inputs[:60], "C[Hg]C")
+    net.fit(inputs, np.append(solubility.targets[:60, 0], 0.0))
+    alone = net.predict(inputs[-1:])
+    assert np.isfinite(alone).all()
+    np.testing.assert_allclose(net.predict(inputs)[-1:], alone, rtol=1e-4)
+
+
 def test_without_trials_there_is_nothing_to_choose(solubility):
     quick = {"profile": "quick", "device": "cpu"}
     assert any_input_models(solubility, chemdl.read_settings(quick)) == {}

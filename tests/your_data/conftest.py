@@ -17,5 +17,5 @@ def esol() -> chemdl.data.Dataset:
 
 @pytest.fixture(autouse=True)
 def small_nets(monkeypatch: pytest.MonkeyPatch) -> dict:
-    monkeypatch.setitem(families._NETS, "single_task", SMALL)
+    monkeypatch.setitem(families._NETS, "any_input_net", SMALL)
     return SMALL

@@ -24,7 +24,7 @@ from chemdl.your_data.model_folder import (
 from chemdl.your_data.predict import predict_table
 from chemdl.your_data.tables import TableError
 
-QUICK = {"families": ("trivial", "ridge", "knn", "single_task")}
+QUICK = {"families": ("trivial", "any_input_linear", "any_input_neighbours", "any_input_net")}
 SETTINGS = Settings(profile="full", device="cpu", trials=0, repeats=1)
 
 
@@ -41,7 +41,7 @@ def written(esol, tmp_path_factory) -> tuple[Path, Path]:
         from chemdl.your_data import families
 
         small = {"hidden": (64,), "dropout": (0.0, 0.0), "epochs": 12}
-        patch.setitem(families._NETS, "single_task", small)
+        patch.setitem(families._NETS, "any_input_net", small)
         answer(folder / "mine.csv", folder / "report", SETTINGS, command="repeat me", **QUICK)
     return folder / "mine.csv", folder / "report"
 
@@ -131,7 +131,7 @@ def test_a_target_that_follows_molecular_weight_is_said_first(esol, tmp_path: Pa
     weights = structures(list(esol.inputs)).weight
     rows = [f"{s},{w:.1f}" for s, w in zip(esol.inputs, weights, strict=True)]
     (tmp_path / "t.csv").write_text("\n".join(["smiles,y", *rows]))
-    families = ("trivial", "ridge", "single_task")
+    families = ("trivial", "any_input_linear", "any_input_net")
     found = answer(tmp_path / "t.csv", tmp_path / "out", SETTINGS, families=families)
     assert "explained by the molecular weight alone" in found.beware
     before, _, _ = (tmp_path / "out" / "report.html").read_text("utf-8").partition("The models")
@@ -178,7 +178,7 @@ def test_classes_are_compared_and_predicted(tmp_path: Path) -> None:
     bbbp = chemdl.load("bbbp").sample(120)
     rows = [f"{s},{y:.0f}" for s, y in zip(bbbp.inputs, bbbp.targets[:, 0], strict=True)]
     (tmp_path / "t.csv").write_text("\n".join(["smiles,passes", *rows]))
-    families = ("trivial", "logistic", "single_task")
+    families = ("trivial", "any_input_linear", "any_input_net")
     found = answer(tmp_path / "t.csv", tmp_path / "report", SETTINGS, families=families)
     assert found.comparison.result.metric == "roc_auc"
     assert "ROC-AUC" in (tmp_path / "report" / "report.html").read_text("utf-8")

@@ -20,7 +20,7 @@ from chemdl.your_data.budget import Budget
 from chemdl.your_data.compare import STUDY, compare_families
 from chemdl.your_data.loading import as_dataset, read_your_table
 
-QUICK = {"families": ("trivial", "ridge", "knn", "single_task")}
+QUICK = {"families": ("trivial", "any_input_linear", "any_input_neighbours", "any_input_net")}
 
 
 def settings(folder: Path, **changes) -> Settings:
@@ -34,8 +34,11 @@ def test_the_scores_are_those_of_a_study_of_the_book(esol, small_nets, tmp_path:
     mine = as_dataset(read_your_table(tmp_path / "t.csv", targets=[esol.tasks[0]]))
     assert mine.card["content_sha256"] == esol.card["content_sha256"]
     found = compare_families(mine, settings(tmp_path / "mine"), random=True, **QUICK)
-    models = {name: make_baseline(name, esol) for name in ("trivial", "ridge", "knn")}
-    models["single_task"] = make_net("single_task", "regression", **small_nets)
+    models = {
+        name: make_baseline(name, esol)
+        for name in ("trivial", "any_input_linear", "any_input_neighbours")
+    }
+    models["any_input_net"] = make_net("any_input_net", "regression", **small_nets)
     book = chemdl.Study(
         STUDY, chapter="qsar", dataset=esol, models=models, metrics=["rmse", "mae", "r2"],
         protocol=splits.random(esol, repeats=5, folds=5),
@@ -57,7 +60,10 @@ def test_nothing_is_learned_from_shuffled_labels(esol, tmp_path: Path) -> None:
 
 def test_a_spent_budget_leaves_the_random_split_out(esol, tmp_path: Path) -> None:
     found = compare_families(
-        esol, settings(tmp_path), minutes=0.01, families=("trivial", "ridge", "single_task")
+        esol,
+        settings(tmp_path),
+        minutes=0.01,
+        families=("trivial", "any_input_linear", "any_input_net"),
     )
     assert found.judged is not None and found.beside is None
     assert "no random split beside it: no time was left" in found.budget.cuts
@@ -77,20 +83,24 @@ def test_an_unknown_family_lists_the_known(esol, tmp_path: Path) -> None:
 def test_the_longest_family_is_cut_first_and_named() -> None:
     seconds = {
         "trivial": 0.0,
-        "ridge": 1.0,
-        "random_forest": 9.0,
-        "single_task": 2.0,
+        "any_input_linear": 1.0,
+        "any_input_forest": 9.0,
+        "any_input_net": 2.0,
         "dmpnn": 50.0,
     }
     clock = Budget(minutes=1)
     kept = budgets.kept_families(seconds, folds=5, budget=clock, cores=1)
-    assert kept == ("trivial", "ridge", "single_task")
-    assert [cut.split()[0] for cut in clock.cuts] == ["dmpnn", "random_forest"]
-    assert clock.untried == ["dmpnn", "random_forest"]
-    slow = budgets.kept_families(seconds, 5, Budget(2), 1, {"random_forest": 999.0})
-    assert "random_forest" not in slow
+    assert kept == ("trivial", "any_input_linear", "any_input_net")
+    assert [cut.split()[0] for cut in clock.cuts] == ["dmpnn", "any_input_forest"]
+    assert clock.untried == ["dmpnn", "any_input_forest"]
+    slow = budgets.kept_families(seconds, 5, Budget(2), 1, {"any_input_forest": 999.0})
+    assert "any_input_forest" not in slow
     large = Budget(minutes=1)
-    assert budgets.small_enough(("knn", "ridge"), 10_001, large) == ("ridge",) and large.cuts
+    assert (
+        budgets.small_enough(("any_input_neighbours", "any_input_linear"), 10_001, large)
+        == ("any_input_linear",)
+        and large.cuts
+    )
     rich = Budget(minutes=100)
     assert budgets.kept_families(seconds, 5, rich, 1) == tuple(seconds) and not rich.cuts
 
@@ -127,9 +137,9 @@ def test_the_best_of_a_side_is_chosen_by_other_folds_alone() -> None:
 )
 def test_the_answer_is_a_sentence(verdict: str, begins: str) -> None:
     found = judging.Judgement(
-        verdict, -0.03, -0.07, 0.01, None, 0.02, "dmpnn", "ridge", 0.64, 0.61, 1.0
+        verdict, -0.03, -0.07, 0.01, None, 0.02, "dmpnn", "any_input_linear", 0.64, 0.61, 1.0
     )
-    said = judging.sentence(found, "rmse", {"dmpnn": "graph net", "ridge": "ridge"})
+    said = judging.sentence(found, "rmse", {"dmpnn": "graph net", "any_input_linear": "ridge"})
     assert said.startswith(begins)
     assert (
         "Ridge 0.610, graph net 0.640 (RMSE); in favour of the deep net −0.03 [−0.07, +0.01]"

@@ -11,7 +11,7 @@ from torch import Tensor
 from chemdl.learn.estimator import Feature
 from chemdl.learn.models import net
 from chemdl.molecules.any_input import INPUTS, NET, READS, Input
-from chemdl.molecules.descriptors import Descriptors2D, column_medians
+from chemdl.molecules.descriptors import Descriptors2D
 from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.nets.multitask import FullyConnected, Multitask
 
@@ -24,7 +24,7 @@ class BoundedColumns(FullyConnected):
 
     def scaled(self, x: Tensor) -> Tensor:
         """Return the inputs (batch, features) centred, scaled and cut."""
-        return super().scaled(x).clamp(-10.0, 10.0)
+        return x if self.scale is None else self.scale(x).clamp(-10.0, 10.0)
 
 
 @net(
@@ -39,7 +39,7 @@ class AnyInputNet(Multitask):
     """Fully connected net over bits, counts or descriptors of SMILES; see :class:`FullyConnected`.
 
     Descriptors enter as sign(x) log(1 + |x|), centred and scaled by the train rows; one that RDKit
-    cannot give enters as the median of its column over all molecules of the data set.
+    cannot give (partial charges of many metals) enters as zero.
 
     Parameters
     ----------
@@ -58,8 +58,7 @@ class AnyInputNet(Multitask):
     def featurize(self, inputs: Sequence[Any]) -> dict[str, Feature]:
         """Return packed bits (n, size / 8), counts (n, size), or descriptors (n, p)."""
         if self.representation == "descriptors":
-            rows = Descriptors2D(missing="keep").transform(inputs)
-            rows = np.where(np.isnan(rows), column_medians(rows), rows)
+            rows = np.nan_to_num(Descriptors2D(missing="keep").transform(inputs), nan=0.0)
             return {"fingerprint": (np.sign(rows) * np.log1p(np.abs(rows))).astype(np.float32)}
         is_counts = self.representation == "counts"
         ecfp = ECFP(self.radius, self.size, counts=is_counts, packed=not is_counts)
