@@ -74,9 +74,16 @@ def fit_and_predict(
     # Bounded here, not by who spreads the calls: each thread and process has counts of its own.
     with bounded(None if getattr(model, "alone", False) else 1):
         begun = time.perf_counter()
-        model.fit(data.inputs[fitted], targets)
+        model.fit(data.inputs[fitted], as_expected(model, targets))
         seconds = time.perf_counter() - begun
         return predicted(model, data, test, seconds, stack_size=1, device="cpu")
+
+
+def as_expected(model: Any, targets: np.ndarray | Ragged) -> np.ndarray | Ragged:
+    """Return targets (n, 1) as (n,) for an estimator of scikit-learn, which warns of the former."""
+    if not isinstance(targets, np.ndarray) or targets.shape[1:] != (1,):
+        return targets
+    return targets[:, 0] if type(model).__module__.startswith("sklearn.") else targets
 
 
 def predicted(

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from chemdl.data import Dataset
 from chemdl.evidence import fitting, metrics
 from chemdl.evidence.fitting import storable
 from chemdl.learn.ragged import Ragged
 from chemdl.molecules import baselines
+from chemdl.molecules.fingerprints import ECFP
 from chemdl.molecules.nets.multitask import Multitask
 
 # --- rounding -------------------------------------------------------------------------------------
@@ -151,6 +154,16 @@ def test_a_replica_is_what_its_model_predicts() -> None:
     assert replica.fit_seconds > 0 and replica.predict_seconds > 0
     assert (replica.stack_size, replica.parameters) == (1, None)
     assert fitting.score("roc_auc", data, test, replica.predictions).tolist() == [1.0]
+
+
+def test_a_single_target_reaches_scikit_learn_as_it_has_one() -> None:
+    """Else each replica of a pipeline would warn, and here a warning is an error."""
+    smiles = np.array(["C" * n + end for n in range(1, 9) for end in "ON"], dtype=object)
+    data = Dataset("d", smiles, np.tile([[0.0], [1.0]], (8, 1)), ("t",), "classification", "", {})
+    model = make_pipeline(ECFP(), RandomForestClassifier(3, random_state=0))
+    rows = np.arange(16)
+    found = fitting.fit_and_predict(model, data, rows, data.targets, rows[:4])
+    assert found.predictions.shape == (4, 1)
 
 
 def test_the_environment_names_versions_device_and_threads() -> None:
