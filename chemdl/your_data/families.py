@@ -26,7 +26,7 @@ FAMILIES = {
 _BATCHES = 2_000
 # A net of one layer is quick enough for the first answer; Chemprop's own number of epochs.
 _NETS: dict[str, dict[str, Any]] = {
-    NET: {"hidden": (512,), "representation": "counts"},
+    NET: {"hidden": (512,), "dropout": (0.0, 0.25), "representation": "counts"},
     "single_task": {},
     "dmpnn": {"epochs": 50, "patience": 15},
 }

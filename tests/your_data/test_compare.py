@@ -18,6 +18,7 @@ from chemdl.your_data import budget as budgets
 from chemdl.your_data import judge as judging
 from chemdl.your_data.budget import Budget
 from chemdl.your_data.compare import STUDY, compare_families
+from chemdl.your_data.families import known_families, make_families
 from chemdl.your_data.loading import as_dataset, read_your_table
 
 QUICK = {"families": ("trivial", "any_input_linear", "any_input_neighbours", "any_input_net")}
@@ -145,3 +146,12 @@ def test_the_answer_is_a_sentence(verdict: str, begins: str) -> None:
         "Ridge 0.610, graph net 0.640 (RMSE); in favour of the deep net −0.03 [−0.07, +0.01]"
         in said
     )
+
+
+def test_every_family_of_a_table_can_be_fitted_as_it_is_set_up(esol) -> None:
+    few = esol.subset(np.arange(30))
+    models = make_families(few, known_families(few), "cpu")
+    for model in models.values():
+        if hasattr(model, "epochs"):
+            model.set_params(epochs=1)
+        assert np.isfinite(model.fit(few.inputs, few.targets).predict(few.inputs)).all()
