@@ -59,7 +59,8 @@ def studies(chapter: str) -> dict[str, Study]:
         return planned_studies(chapter, Path("unused"))
 
 
-@pytest.fixture(params=list(chapter_files()))
+# Your own table is compared by a tool with tests of its own (tests/your_data).
+@pytest.fixture(params=[name for name in chapter_files() if name != "your-data"])
 def planned(request: pytest.FixtureRequest) -> dict[str, Study]:
     if not os.environ.get("CHEMDL_MIRROR"):
         pytest.skip("CHEMDL_MIRROR is not set: most sets of the full profile are not embedded")
