@@ -1,10 +1,10 @@
 """Feed the readers hostile inputs, and count what they read, refuse in words, or fail at.
 
 ``python -m benchmarks.hostile [--count N] [KIND …]`` draws inputs of each kind by number: good
-ones, altered in bytes or in structure. They are read in a process of its own, which may take 2 GB more
-than the package itself, and which is ended after ten seconds on one input. A fault is an exception
-that does not come from this package in one line of words, a process that dies, or a file written
-where none belongs.
+ones, altered in bytes or in structure. They are read in a process of its own, which may take
+2 GB more than the package itself, and which is ended after ten seconds on one input. A fault is an
+exception that does not come from this package in one line of words, a process that dies, or a file
+written where none belongs.
 """
 
 from __future__ import annotations

@@ -313,7 +313,8 @@ def read_claims(path: Path) -> None:
 TABLE = b"smiles,y\nCCO,1\n"
 WANTED = "a/t.csv"
 _NAMES = [WANTED, WANTED, WANTED, "a/o.csv", "../out.csv", "/etc/out.csv", "a/../../x", "C:\\x",
-          "a", "..", "a/b/c.csv", "é", "", "a\0b", "inner.zip", "inner.tar.gz", "./a/t.csv"]  # fmt: skip
+          "a",
+          "..", "a/b/c.csv", "é", "", "a\0b", "inner.zip", "inner.tar.gz", "./a/t.csv"]  # fmt: skip
 _TAR_TYPES = [tarfile.REGTYPE] * 6 + [
     tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE,
     tarfile.GNUTYPE_SPARSE,
