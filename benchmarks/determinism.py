@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-# Of probabilities: what chemdl.learn.training promises of a replica, alone or in any stack.
+# Of probabilities: what rounding in float32 may grow to in a few epochs of training.
 TOLERANCE = 1e-4
 STUDY = "determinism"
 SOURCE = f"""\
@@ -32,6 +32,7 @@ import joblib
 import chemdl
 from chemdl.evidence import splits
 from chemdl.learn.models import make_baseline, make_net
+from chemdl.settings import Settings
 
 data = chemdl.load("dili").sample(150)
 models = {{"net": make_net("multitask", data.kind, epochs=5)}}
@@ -42,7 +43,7 @@ with workers[sys.argv[2]]():
     chemdl.Study(
         "{STUDY}", chapter="small", dataset=data, models=models,
         protocol=splits.random(data, repeats=1, folds=3), metrics=["roc_auc"],
-        settings=chemdl.Settings("smoke", 0, "cpu", Path(sys.argv[1])),
+        settings=Settings("smoke", 0, "cpu", Path(sys.argv[1])),
     ).run()
 """
 
