@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import copy
 import functools
 import gzip
 import hashlib
@@ -61,7 +62,8 @@ def altered_record(rng: np.random.Generator, record: Any, *, odd: list[Any] = OD
 
 def _alter(rng: np.random.Generator, value: Any, odd: list[Any]) -> Any:
     if not isinstance(value, dict | list) or not value or rng.random() < 0.15:
-        return pick(rng, odd)
+        # A copy, so that an input does not depend on those before it.
+        return copy.deepcopy(pick(rng, odd))
     key = pick(rng, list(value) if isinstance(value, dict) else range(len(value)))
     action = rng.random()
     if action < 0.15:

@@ -206,7 +206,8 @@ def _delimiter(sample: str) -> str:
     lines = [line for line in sample.splitlines()[:20] if line.strip()]
     best, most = ",", 1
     for sign in DELIMITERS:
-        widths = [len(row) for row in csv.reader(lines, delimiter=sign)]
+        # What is blank once it is decoded has no row; that is said by who reads it.
+        widths = [len(row) for row in csv.reader(lines, delimiter=sign)] or [0]
         # A row may hold too few cells: that is said later, with its line.
         even = widths.count(widths[0]) >= 0.8 * len(widths)
         if widths[0] > most and even:
@@ -316,8 +317,9 @@ def _workbook(path: Path) -> Table:
     except TableError:
         raise
     except Exception as error:
+        reason = " ".join(str(error).split())
         raise TableError(
-            f"{path.name} is no workbook that can be read ({error}); save it as .xlsx or .csv"
+            f"{path.name} is no workbook that can be read ({reason}); save it as .xlsx or .csv"
         ) from error
     sheet = book.worksheets[0]
     rows = [

@@ -127,6 +127,13 @@ def test_workbooks_and_parquet_are_read(tmp_path: Path, package: str, ending: st
     assert [cells[2] for _, cells in open_table(path).read()] == ["2020-01-01", ""]
 
 
+@pytest.mark.parametrize("content", ["\n \n".encode("utf-16"), b"\xef\xbb\xbf \n\n"])
+def test_a_file_of_blanks_is_said_to_be_empty(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(TableError, match=r"t\.csv is empty"):
+        open_table(tmp_path / "t.csv")
+
+
 def test_a_workbook_that_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
