@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,16 +50,15 @@ def outcome(kind: str, number: int, folder: Path) -> tuple[str, str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             read(given)
-        stray = _files(folder) - before - {f"inner/{number}/out"}
-        return ("fault", f"wrote {min(stray)}") if stray else ("read", "")
+        found = ("read", "")
     except Exception as error:
-        return ("refused", str(error)) if _in_words(error) else ("fault", _where(error))
+        found = ("refused", str(error)) if _in_words(error) else ("fault", _where(error))
     finally:
         signal.alarm(0)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        for path in here.iterdir():
-            path.unlink()
-        here.rmdir()
+    stray = _files(folder) - before - ({f"inner/{number}/out"} if found[0] == "read" else set())
+    shutil.rmtree(here)
+    return ("fault", f"wrote {min(stray)}") if stray else found
 
 
 def _files(folder: Path) -> set[str]:

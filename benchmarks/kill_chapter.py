@@ -54,7 +54,8 @@ def write_chapter(path: Path) -> Path:
         nbformat.v4.new_code_cell(SOURCE),
     ]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata["language_info"] = {"name": "python"}
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["kernelspec"] = kernel
     nbformat.write(notebook, path)
     return path
 

@@ -208,7 +208,8 @@ def check_parameters(notebook: Path, names: Iterable[str]) -> None:
         declared = set(papermill.inspect_notebook(notebook))
     except ValueError as error:
         raise BrokenNotebookError(
-            f"{notebook} does not say its language; save it once in Jupyter with a kernel of Python"
+            f"{notebook} does not say its kernel and language; save it once in Jupyter with a "
+            "kernel of Python"
         ) from error
     known = declared | {field.name for field in fields(Settings)}
     for name in names:
