@@ -27,7 +27,7 @@ CHEMDL := $(BIN)/python -m chemdl
 # uv installs, at the versions of constraints.txt; why so stands in the script.
 INSTALL := $(BIN)/python .ci/install.py $(if $(TORCH_INDEX),--torch-index '$(TORCH_INDEX)') --editable
 
-.PHONY: help setup book test short lint format lab bench calibrate record readme address release clean clean-env
+.PHONY: help setup book test short lint format lab bench campaigns calibrate record readme address release clean clean-env
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=value …]"
@@ -81,6 +81,9 @@ lab: setup ## open JupyterLab on the chapters
 
 bench: $(VENV)/.bench ## measure speed against the peers: JSON and a table in _build/bench
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+campaigns: setup ## try to break it: hostile inputs, kills, determinism, planted faults (an hour)
+	@$(BIN)/python -m benchmarks.campaigns
 
 calibrate: setup ## measure the numbers that the regression tests hold (CHAPTERS=…, all without)
 	@$(CHEMDL) calibrate $(CHAPTERS)

@@ -8,6 +8,7 @@ has to pass.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -200,12 +201,15 @@ def main() -> None:
     sound, *faults = FAULTS
     if what_caught(sound, chapter, root):
         raise SystemExit(f"chapter {chapter} fails without a fault; mend that first")
-    caught = 0
+    missed = []
     for fault in faults:
         found = what_caught(fault, chapter, root)
-        caught += bool(found)
+        missed += [] if found else [fault.name]
         print(f"{found or 'MISSED':10} {fault.name}", flush=True)
+    caught = len(faults) - len(missed)
     print(f"{caught} of {len(faults)} planted faults caught in chapter {chapter}")
+    figures = {"chapter": chapter, "planted": len(faults), "caught": caught, "missed": missed}
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,10 @@ from typing import Any
 _TEMPORARY = ".chemdl-"
 _SWEPT_AFTER = 24 * 3600.0
 
+
+# Records of this project nest eight deep; a loader's own stack ends at some thousands. A name that
+# stands for several names, again and again, is a short text of any length.
+_DEEPEST, _MOST_ALIASES = 100, 20
 
 _NO_HOME = (
     "this user has no home folder, and so no cache; let CHEMDL_CACHE name a folder that you may "
@@ -140,15 +144,38 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     RecordFileError
-        For text that is not YAML, and a name that stands twice, of which YAML would keep the last.
+        For text that is not YAML, nested without end or full of aliases, and a name that stands
+        twice, of which YAML would keep the last.
     """
     import yaml
 
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_loader_of_unique_names())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        loader = _loader_of_unique_names()
+        _check_extent(path.name, yaml.parse(text, Loader=loader))
+        return yaml.load(text, Loader=loader)
+    # ValueError: a number or a date that Python cannot hold.
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        if isinstance(error, RecordFileError):
+            raise
         reason = " ".join(str(error).split())
         raise RecordFileError(f"{path.name}: {reason}; mend the file") from error
+
+
+def _check_extent(name: str, events: Iterable[Any]) -> None:
+    """Refuse what a loader would follow until its stack or the memory ends."""
+    import yaml
+
+    depth = aliases = 0
+    for event in events:
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        aliases += isinstance(event, yaml.AliasEvent)
+        if depth > _DEEPEST or aliases > _MOST_ALIASES:
+            what = f"aliases (*name), more than {_MOST_ALIASES}"
+            what = f"parts nested deeper than {_DEEPEST}" if depth > _DEEPEST else what
+            line = event.start_mark.line + 1
+            raise RecordFileError(f"{name} line {line}: {what}; write them out plainly")
 
 
 @functools.cache

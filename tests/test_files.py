@@ -122,3 +122,20 @@ def test_a_file_is_as_open_to_others_as_the_users_mask_says(tmp_path: Path) -> N
     finally:
         os.umask(before)
         files._umask.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[" * 5_000 + "]" * 5_000, "nested deeper"),
+        ("- " * 5_000 + "x", "nested deeper"),
+        ("- &a [x]\n" + "- [" + ", ".join(["*a"] * 50) + "]", "aliases"),
+        ("a: 2026-13-45", "mend the file"),
+    ],
+)
+def test_records_that_a_loader_would_follow_without_end_are_told_in_a_line(
+    tmp_path: Path, text: str, what: str
+) -> None:
+    (tmp_path / "records.yml").write_text(text, "utf-8")
+    with pytest.raises(files.RecordFileError, match=rf"records\.yml.*{what}"):
+        files.read_yaml(tmp_path / "records.yml")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chemdl import data as datasets
-from chemdl.book import ledger_page, rule_page
+from chemdl.book import ledger_page, rule_page, trust_page
 from chemdl.book.markdown import escape, table
 from chemdl.book.run import chapter_name, read_run
 from chemdl.evidence.ledger import ledger_rows
@@ -23,6 +23,7 @@ def write_pages(source: Path, output: Path, chapters: Sequence[str]) -> None:
     texts = {
         "generated/found.md": ledger_page.found_text(rows),
         "generated/rule.md": rule_page.rule_text(),
+        "generated/trust.md": trust_page.trust_text(),
         "pages/claims.md": ledger_page.claims_text(rows, titles),
         "pages/datasets.md": datasets_text(_cleanings(output)),
         "pages/runs.md": runs_text([r for c in chapters if (r := read_run(output, c))], titles),

@@ -204,7 +204,14 @@ def check_parameters(notebook: Path, names: Iterable[str]) -> None:
     import papermill
 
     read_notebook(notebook)
-    known = set(papermill.inspect_notebook(notebook)) | {field.name for field in fields(Settings)}
+    try:
+        declared = set(papermill.inspect_notebook(notebook))
+    except ValueError as error:
+        raise BrokenNotebookError(
+            f"{notebook} does not say its kernel and language; save it once in Jupyter with a "
+            "kernel of Python"
+        ) from error
+    known = declared | {field.name for field in fields(Settings)}
     for name in names:
         if name not in known:
             chapter = chapter_name(notebook)

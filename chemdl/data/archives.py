@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import io
-import shutil
+import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -18,6 +20,14 @@ from chemdl.data.transfer import CHUNK, require_sha256
 from chemdl.files import write_atomically
 
 _ZIPS = (".zip", ".whl")
+# What is packed by more than this, beyond some bytes, is no table but a bomb. Registered archives
+# unpack to a hundredth of it at most.
+_MOST_UNPACKED, _SMALL = 200, 1 << 26
+_DAMAGES = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error,
+    # Of the standard library, at sizes, names and packings that were altered or are unknown.
+    NotImplementedError, RuntimeError, TypeError, ValueError, OverflowError,
+)  # fmt: skip
 
 
 def extract(archive: Path, path: Sequence[str], target: Path, sha256: str) -> Path:
@@ -35,22 +45,49 @@ def extract(archive: Path, path: Sequence[str], target: Path, sha256: str) -> Pa
     HashMismatchError
         If the member does not have the registered SHA-256.
     DatasetError
-        If there is no such member, or if the archive is damaged.
+        If there is no such member, if the archive is damaged, or if it unpacks to far more than a
+        table does.
     """
+    most = _SMALL + _MOST_UNPACKED * archive.stat().st_size
     with write_atomically(target) as temporary:
         try:
             with archive.open("rb") as stream, temporary.open("wb") as out:
-                for content in _contents(stream, archive.name, path):
-                    shutil.copyfileobj(content, out, CHUNK)
-        except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise DatasetError(
-                f"{archive.name} is damaged ({error}): delete it from the cache and fetch it again"
-            ) from error
+                for content in _contents(stream, archive.name, path, most):
+                    for part in _parts(content, archive.name, most - out.tell()):
+                        out.write(part)
+        except DatasetError:
+            raise
+        except OSError as error:
+            # Those of the system have a file or a full disk to tell of.
+            if error.errno not in (None, errno.EINVAL):
+                raise
+            raise _damaged(archive, error) from error
+        except _DAMAGES as error:
+            raise _damaged(archive, error) from error
         require_sha256(temporary, sha256, " in ".join([*reversed(path), archive.name]))
     return target
 
 
-def _contents(stream: IO[bytes], name: str, path: Sequence[str]) -> Iterator[IO[bytes]]:
+def _damaged(archive: Path, error: Exception) -> DatasetError:
+    reason = " ".join(str(error).split())
+    return DatasetError(
+        f"{archive.name} is damaged ({reason}): delete it from the cache and fetch it again"
+    )
+
+
+def _parts(content: IO[bytes], name: str, most: int) -> Iterator[bytes]:
+    """Yield a member part by part, and refuse one of more than so many bytes."""
+    while part := content.read(CHUNK):
+        most -= len(part)
+        if most < 0:
+            raise UnsafeArchiveError(
+                f"{name} unpacks to more than {_MOST_UNPACKED} times its size, as no table does; "
+                "nothing was kept. Fetch it again from where its owner keeps it"
+            )
+        yield part
+
+
+def _contents(stream: IO[bytes], name: str, path: Sequence[str], most: int) -> Iterator[IO[bytes]]:
     """Yield what ``path`` names in the archive ``name``, open for reading, part by part."""
     wanted, *inner = path
     matching: dict[str, bytes] = {}
@@ -69,11 +106,12 @@ def _contents(stream: IO[bytes], name: str, path: Sequence[str]) -> Iterator[IO[
             content = opened()
             if inner and wanted.endswith(_ZIPS):
                 # A zip is read from its end, and a stream out of an archive cannot go there.
-                content = io.BytesIO(content.read())
-            yield from _contents(content, wanted, inner) if inner else [content]
+                content = io.BytesIO(b"".join(_parts(content, name, most)))
+            yield from _contents(content, wanted, inner, most) if inner else [content]
             return
         if "*" in wanted and is_file and fnmatch.fnmatchcase(member, wanted):
-            matching[member] = opened().read()
+            matching[member] = b"".join(_parts(opened(), name, most))
+            most -= len(matching[member])
     if not matching:
         raise DatasetError(f"{name} has no member {wanted!r}: check the path in datasets.yml")
     yield from (io.BytesIO(matching[member]) for member in sorted(matching))

@@ -6,16 +6,19 @@ import csv
 import dataclasses
 import gzip
 import math
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from chemdl.data.errors import DatasetError
 from chemdl.registry import Registry
 
+# Of a line; the longest of the registered sets has a hundredth of it.
+MOST_SIGNS = 1 << 24
 MISSING = frozenset({"", "NA", "NaN", "nan"})
 
 
@@ -143,8 +146,16 @@ def read_table(files: Mapping[str, Path], options: Mapping[str, Any]) -> RawTabl
 def delimited_rows(file: str, path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
     """Return the file's header and rows with their line numbers; blank lines are skipped."""
     opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
-        rows = list(_rows_by_line(file, csv.reader(stream, delimiter=delimiter, strict=True)))
+    try:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
+            lines = bounded_lines(stream, file)
+            rows = list(_rows_by_line(file, csv.reader(lines, delimiter=delimiter, strict=True)))
+    except UnicodeError as error:
+        raise DatasetError(f"{file} is no UTF-8 text ({error}); save it as UTF-8") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DatasetError(
+            f"{file}: the gzip file is cut off or damaged ({error}); copy or fetch it again"
+        ) from error
     if len(rows) < 2:
         raise DatasetError(f"{file} is empty: it needs a header and at least one row")
     width = len(rows[0][1])
@@ -155,6 +166,21 @@ def delimited_rows(file: str, path: Path, delimiter: str) -> list[tuple[int, lis
                 "mend the line, or fetch the file again if it was cut off"
             )
     return rows
+
+
+def bounded_lines(
+    stream: TextIO, file: str, error: type[DatasetError] = DatasetError
+) -> Iterator[str]:
+    """Yield the lines of a text; one that fills the memory, as of a packed file, is refused."""
+    number = 0
+    while line := stream.readline(MOST_SIGNS):
+        number += 1
+        if len(line) == MOST_SIGNS:
+            raise error(
+                f"{file} line {number} has more than {MOST_SIGNS:,} signs, so it is no row of a "
+                "table; end each row with a line break"
+            )
+        yield line
 
 
 def _rows_by_line(file: str, reader: Any) -> Iterator[tuple[int, list[str]]]:

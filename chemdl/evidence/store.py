@@ -141,19 +141,7 @@ class ResultStore:
             if name.count("/") != 2:
                 continue
             path = self.folder / study / name
-            content, arrays = _read(path)
-            condition, _, number = path.stem.rpartition("-")
-            yield Repeat(
-                study=study,
-                edition=path.parent.parent.name,
-                model=path.parent.name,
-                condition=condition,
-                repeat=int(number),
-                row=content["row"],
-                replicas={int(fold): of for fold, of in content["replicas"].items()},
-                predictions={int(fold): values for fold, values in arrays.items()},
-                under=content["under"],
-            )
+            yield _repeat(study, path)
 
     def sha256(self, study: str, files: Iterable[str] | None = None) -> str:
         """Return a hash over the names and contents of a study's files, or of those given.
@@ -216,6 +204,33 @@ def chosen(repeats: Iterable[Repeat], folds: int) -> list[Repeat]:
         (r.model, r.condition) for r in every if r.edition == "design" and len(r.replicas) >= folds
     }
     return [r for r in every if (r.edition == "design") == ((r.model, r.condition) in whole)]
+
+
+def _repeat(study: str, path: Path) -> Repeat:
+    content, arrays = _read(path)
+    condition, _, number = path.stem.rpartition("-")
+    try:
+        read = Repeat(
+            study=study,
+            edition=path.parent.parent.name,
+            model=path.parent.name,
+            condition=condition,
+            repeat=int(number),
+            row=dict(content["row"]),
+            replicas={int(fold): dict(of) for fold, of in content["replicas"].items()},
+            predictions={int(fold): values for fold, values in arrays.items()},
+            under=content["under"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(
+            f"{path} does not say what a repeat does ({error}); remove it, and record it again"
+        ) from error
+    if read.replicas.keys() != read.predictions.keys():
+        raise StoreError(
+            f"{path} has replicas of folds {sorted(read.replicas)} and predictions of "
+            f"{sorted(read.predictions)}; remove it, and record it again"
+        )
+    return read
 
 
 def _files(folder: Path) -> list[Path]:

@@ -151,8 +151,7 @@ def load_models(folder: str | Path) -> ModelFolder:
     folder = Path(folder)
     folder = folder if (folder / MANIFEST).is_file() else folder / "model"
     manifest = _manifest(folder)
-    trained = read_arrays(folder / "training.npz")
-    assert trained is not None, "its hash was checked"
+    trained = _arrays(folder / "training.npz", "fingerprints", "keys")
     models = {}
     for side, said in manifest["models"].items():
         path = folder / said["file"]
@@ -194,6 +193,17 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
+def _arrays(path: Path, *names: str) -> dict[str, Any]:
+    """Read a file whose hash is right, and which may all the same hold something else."""
+    arrays = read_arrays(path)
+    if arrays is None or set(names) - set(arrays):
+        raise ModelFolderError(
+            f"{path} holds no plain numbers under the names of a model; do not use it unless you "
+            "know who wrote it"
+        )
+    return arrays
+
+
 # nets
 
 
@@ -210,8 +220,7 @@ def _load_net(path: Path, name: str, kind: str, parameters: dict[str, Any]) -> A
 
     from chemdl.learn.training import FittedReplica
 
-    arrays = read_arrays(path)
-    assert arrays is not None, "its hash was checked"
+    arrays = _arrays(path, "n_tasks")
     net = make_net(name, kind, **{**parameters, "device": "auto"})
     net.n_tasks_ = int(arrays.pop("n_tasks"))
     net.feature_shapes_ = {k: v[slice(1)] for k, v in net.featurize(["CCO"]).items()}
@@ -237,7 +246,13 @@ def _save_skops(path: Path, model: Any) -> None:
 
 def _load_skops(path: Path) -> Any:
     skops = _skops()
-    unknown = set(skops.get_untrusted_types(file=path)) - _TRUSTED
+    try:
+        unknown = set(skops.get_untrusted_types(file=path)) - _TRUSTED
+    except Exception as error:  # whatever a file that is none of skops's makes its reader raise
+        raise ModelFolderError(
+            f"{path} is no model that skops wrote ({type(error).__name__}); do not use it unless "
+            "you know who wrote it"
+        ) from error
     if unknown:
         raise ModelFolderError(
             f"{path} holds {min(unknown)}, which is no part of a model of this package; do not use "

@@ -9,15 +9,18 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
 
 from chemdl.data.errors import DatasetError
+from chemdl.data.readers import MOST_SIGNS, bounded_lines
 from chemdl.extras import advice
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -27,6 +30,7 @@ _MARKS = {
     b"\xfe\xff": "utf-16",
 }
 _HEAD = 65_536
+_MOST_WORKBOOK = 1 << 28
 # Line of the file and its cells, as text without blanks around it.
 Row = tuple[int, list[str]]
 
@@ -202,7 +206,8 @@ def _delimiter(sample: str) -> str:
     lines = [line for line in sample.splitlines()[:20] if line.strip()]
     best, most = ",", 1
     for sign in DELIMITERS:
-        widths = [len(row) for row in csv.reader(lines, delimiter=sign)]
+        # What is blank once it is decoded has no row; that is said by who reads it.
+        widths = [len(row) for row in csv.reader(lines, delimiter=sign)] or [0]
         # A row may hold too few cells: that is said later, with its line.
         even = widths.count(widths[0]) >= 0.8 * len(widths)
         if widths[0] > most and even:
@@ -212,7 +217,8 @@ def _delimiter(sample: str) -> str:
 
 def _rows(path: Path, encoding: str, sign: str, width: int | None) -> Iterator[Row]:
     with opened(path) as raw, io.TextIOWrapper(raw, encoding, newline="") as stream:
-        reader = csv.reader(stream, delimiter=sign, strict=True)
+        lines = bounded_lines(stream, path.name, TableError)
+        reader = csv.reader(lines, delimiter=sign, strict=True)
         begun = 1
         while True:
             try:
@@ -250,7 +256,7 @@ def _broken_cell(path: Path, line: int, error: csv.Error) -> str:
 def _undecodable(path: Path, encoding: str) -> str:
     remedy = "say which encoding it is, such as latin-1 (from Excel: cp1252), or save it as UTF-8"
     with opened(path) as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(iter(partial(stream.readline, MOST_SIGNS), b""), 1):
             try:
                 line.decode(encoding)
             except UnicodeDecodeError as error:
@@ -298,12 +304,22 @@ def _workbook(path: Path) -> Table:
         raise TableError(_needs("openpyxl", path.name)) from error
     try:
         with opened(path) as stream:
-            book = openpyxl.load_workbook(io.BytesIO(stream.read()), data_only=True)
+            packed = io.BytesIO(stream.read(_MOST_WORKBOOK + 1))
+        with zipfile.ZipFile(packed) as parts:
+            # A part is unpacked to the size that stands here, and no further.
+            size = max(sum(part.file_size for part in parts.infolist()), len(packed.getbuffer()))
+        if size > _MOST_WORKBOOK:
+            raise TableError(
+                f"{path.name} unpacks to more than {_MOST_WORKBOOK >> 20} MB, which a workbook "
+                "needs many times over in memory; save the table as .csv"
+            )
+        book = openpyxl.load_workbook(packed, data_only=True)
     except TableError:
         raise
     except Exception as error:
+        reason = " ".join(str(error).split())
         raise TableError(
-            f"{path.name} is no workbook that can be read ({error}); save it as .xlsx or .csv"
+            f"{path.name} is no workbook that can be read ({reason}); save it as .xlsx or .csv"
         ) from error
     sheet = book.worksheets[0]
     rows = [
@@ -327,18 +343,30 @@ def _parquet(path: Path) -> Table:
         from pyarrow.parquet import ParquetFile
     except ModuleNotFoundError as error:
         raise TableError(_needs("pyarrow", path.name)) from error
+
+    def damaged(error: Exception) -> TableError:
+        reason = " ".join(str(error).split())
+        return TableError(
+            f"{path.name} is a damaged parquet file ({reason}); copy or fetch it again"
+        )
+
     try:
         file = ParquetFile(path)
     except (ArrowException, OSError) as error:
-        raise TableError(
-            f"{path.name} is a damaged parquet file ({error}); copy or fetch it again"
-        ) from error
+        raise damaged(error) from error
     header = checked_header(path.name, file.schema_arrow.names, "schema")
 
     def read() -> Iterator[Row]:
         place = 0
-        for batch in file.iter_batches(10_000):
-            columns = [column.to_pylist() for column in batch.columns]
+        batches = file.iter_batches(10_000)
+        while True:
+            try:
+                batch = next(batches, None)
+                columns = [column.to_pylist() for column in batch.columns] if batch else []
+            except (ArrowException, OSError, ValueError) as error:
+                raise damaged(error) from error
+            if batch is None:
+                return
             for values in zip(*columns, strict=True):
                 place += 1
                 yield place, [as_text(value) for value in values]

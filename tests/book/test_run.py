@@ -256,6 +256,14 @@ def test_a_file_that_is_no_notebook_is_named_in_one_line(content: bytes) -> None
         assert "\n" not in str(caught.value)
 
 
+def test_a_notebook_that_does_not_say_its_kernel_is_named(make_chapter, tmp_path) -> None:
+    path = make_chapter()
+    notebook = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**notebook, "metadata": {}}), "utf-8")
+    with pytest.raises(BrokenNotebookError, match=r"tiny\.ipynb does not say its kernel"):
+        run(path, tmp_path / "out")
+
+
 @pytest.mark.parametrize("cut", [2, 30, 200, 400])
 def test_a_notebook_that_was_cut_off_is_named(make_chapter, tmp_path, cut: int) -> None:
     path = make_chapter()

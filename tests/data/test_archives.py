@@ -284,3 +284,36 @@ def test_embedding_writes_the_registered_table_or_nothing(carrier: bytes, regist
     with pytest.raises(HashMismatchError, match="nothing was written"):
         datasets.embed("small")
     assert not path.exists()
+
+
+@pytest.mark.parametrize("path", [("a/t.csv",), ("a/*",), ("inner.zip", "a/t.csv")])
+@pytest.mark.parametrize("name", [NAME, "carrier-1.0.zip"])
+def test_a_bomb_is_refused_before_it_fills_disk_or_memory(
+    tmp_path: Path, path: tuple[str, ...], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "_SMALL", 0)
+    pack = tar_gz if name == NAME else deflated
+    content = pack({"a/t.csv": bytes(1 << 22)})
+    if len(path) == 2:
+        content = pack({"inner.zip": deflated({"a/t.csv": bytes(1 << 22)})})
+    with pytest.raises(UnsafeArchiveError, match=r"(carrier|inner).* unpacks to more"):
+        extract(tmp_path, content, *path, name=name)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def deflated(members: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def test_a_zip_of_another_packing_or_with_a_broken_directory_is_damaged(tmp_path: Path) -> None:
+    whole = zipped({"a/t.csv": TABLE})
+    start = whole.index(b"PK\x01\x02")
+    unknown = whole[: start + 10] + b"\x63\x00" + whole[start + 12 :]
+    locked = whole[:6] + b"\x01" + whole[7 : start + 8] + b"\x01" + whole[start + 9 :]
+    for content in (unknown, locked):
+        with pytest.raises(DatasetError, match=r"carrier-1\.0\.zip is damaged"):
+            extract(tmp_path, content, "a/t.csv", name="carrier-1.0.zip")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chemdl.data import DatasetError
 from chemdl.data.embedded import embedded_text, read_embedded
-from chemdl.data.readers import read_table
+from chemdl.data.readers import MOST_SIGNS, read_table
 
 OPTIONS = {"smiles": "mol", "targets": {"y": "value"}}
 
@@ -120,3 +120,20 @@ def test_a_target_is_named_once(tmp_path: Path) -> None:
     files = write(tmp_path, "mol,value\nC,1\n")
     with pytest.raises(DatasetError, match="value, value: a column is named twice"):
         read_table(files, {"smiles": "mol", "targets": ["value", "value"]})
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("smiles,y\nCCO,1\né,2\n".encode("latin-1"), "t.csv", "no UTF-8 text.*save it as UTF-8"),
+        (b"smiles,y\nCCO,1\n", "t.csv.gz", "gzip file is cut off or damaged"),
+        (gzip.compress(b"smiles,y\nCCO,1\n")[:-9], "t.csv.gz", "gzip file is cut off or damaged"),
+        (gzip.compress(b"smiles,y\n" + b"C" * MOST_SIGNS), "t.csv.gz", "line 2 has more than"),
+    ],
+)
+def test_bytes_that_are_no_table_are_told_with_their_file(
+    tmp_path: Path, content: bytes, name: str, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DatasetError, match=rf"^{name}.*{message}"):
+        read_table({name: tmp_path / name}, {"smiles": "smiles", "targets": ["y"]})

@@ -1,6 +1,6 @@
 """The recorder does what claims lack, cheapest first, without a look at a score, and loses nothing.
 
-What kills do to it is shown by ``kill_recorder.py``, which a test here runs with ten kills.
+What kills do to it is shown by ``benchmarks/kill_recorder.py``, run here with ten kills.
 """
 
 from __future__ import annotations
@@ -390,8 +390,8 @@ def test_a_model_whose_preset_diverges_in_tuning_stops_no_recorder(
 
 
 def test_kills_at_random_moments_lose_no_finished_replica(tmp_path, root) -> None:
-    script = Path(__file__).with_name("kill_recorder.py")
-    command = [sys.executable, str(script), "--kills", str(KILLS), "--folder", str(tmp_path)]
+    command = [sys.executable, "-m", "benchmarks.kill_recorder", "--kills", str(KILLS)]
+    command += ["--folder", str(tmp_path)]
     own = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, env=own, capture_output=True, text=True, timeout=300, check=False

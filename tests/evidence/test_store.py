@@ -166,6 +166,21 @@ def test_a_damaged_file_is_named_with_what_to_do(store, damage: str) -> None:
         store.put(a_repeat())
 
 
+@pytest.mark.parametrize(
+    "changed", [{}, [], {"replicas": {}}, {"replicas": {"x": {}}}, {"row": 1}, {"replicas": None}]
+)
+def test_a_whole_file_that_says_something_else_is_named_too(store, changed: Any) -> None:
+    store.put(a_repeat())
+    path = store.folder / a_repeat().file
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    said = json.loads(str(arrays["content"]))
+    arrays["content"] = np.array(json.dumps({**said, **changed} if changed else changed))
+    np.savez(path, **arrays)
+    with pytest.raises(StoreError, match=r"all-0\.npz .*remove it, and record it again"):
+        list(store.repeats("tiny"))
+
+
 # --- merging --------------------------------------------------------------------------------------
 
 

@@ -127,6 +127,34 @@ def test_workbooks_and_parquet_are_read(tmp_path: Path, package: str, ending: st
     assert [cells[2] for _, cells in open_table(path).read()] == ["2020-01-01", ""]
 
 
+@pytest.mark.parametrize("content", ["\n \n".encode("utf-16"), b"\xef\xbb\xbf \n\n"])
+def test_a_file_of_blanks_is_said_to_be_empty(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(TableError, match=r"t\.csv is empty"):
+        open_table(tmp_path / "t.csv")
+
+
+def test_a_workbook_that_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["smiles", "y"])
+    book.save(tmp_path / "t.xlsx")
+    monkeypatch.setattr("chemdl.your_data.tables._MOST_WORKBOOK", 5_000)
+    with pytest.raises(TableError, match=r"t\.xlsx unpacks to more than .*save the table as \.csv"):
+        open_table(tmp_path / "t.xlsx")
+
+
+def test_a_parquet_file_is_told_to_be_damaged_wherever_that_is_seen(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"smiles": ["CCO"] * 50}), tmp_path / "t.parquet")
+    whole = (tmp_path / "t.parquet").read_bytes()
+    (tmp_path / "t.parquet").write_bytes(whole[:4] + b"\xff" * 20 + whole[24:])
+    with pytest.raises(TableError, match=r"t\.parquet is a damaged parquet file"):
+        list(open_table(tmp_path / "t.parquet").read())
+
+
 def test_rows_are_read_in_blocks(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("smiles\n" + "CCO\n" * 25)
     blocks = list(open_table(tmp_path / "t.csv").blocks(10))

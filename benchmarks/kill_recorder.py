@@ -2,7 +2,7 @@
 
 ::
 
-    python tests/evidence/kill_recorder.py --kills 50
+    python -m benchmarks.kill_recorder --kills 50
 
 Recorders work on a made-up campaign of two studies, and each is killed (SIGKILL) at a moment drawn
 by chance; the next goes on where it was. When one lives long enough to finish, its store must
@@ -31,18 +31,19 @@ import argparse
 import json
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from benchmarks.kills import Kills, ended, files, kill_process
 from chemdl.data import Dataset
 from chemdl.evidence import judging, recording, splits
 from chemdl.evidence.claims import Test, load_claims
@@ -51,6 +52,7 @@ from chemdl.evidence.store import ResultStore, StoreError
 from chemdl.evidence.study import Study
 from chemdl.settings import Settings
 
+PARTS = ("store", "work")
 STUDIES, MODELS = ("first", "second"), ("tuned", "plain")
 REPEATS, FOLDS, TRIALS = 3, 3, 6
 # Rows of predictions: so many that writing them takes a while.
@@ -155,42 +157,6 @@ def start(folder: Path, planned: dict[str, Study]) -> int:
         os._exit(status)
 
 
-def wait(folder: Path, seconds: float, *, for_a_write: bool) -> None:
-    """Wait so long; or, if so asked, then on until a file is about to be written."""
-    time.sleep(seconds)
-    known = set(folder.rglob(".*.npz"))
-    deadline = time.monotonic() + 1
-    while for_a_write and time.monotonic() < deadline:
-        if set(folder.rglob(".*.npz")) - known:
-            return
-
-
-def ended(child: int, folder: Path) -> bool:
-    """Wait for a recorder; say whether it came to its end."""
-    status = os.waitpid(child, 0)[1]
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise RuntimeError((folder / "said.txt").read_text(encoding="utf-8"))
-    return os.WIFEXITED(status)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Return what a round has written under names that count."""
-    found = [p for part in ("store", "work") for p in (folder / part).rglob("[!.]*.npz")]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
-
-
-def unreadable(folder: Path) -> list[str]:
-    bad = []
-    for name in files(folder):
-        try:
-            with np.load(folder / name) as stored:
-                for part in stored.files:
-                    stored[part]
-        except Exception:
-            bad.append(name)
-    return bad
-
-
 def fits(folder: Path) -> Counter[str]:
     return Counter((folder / "fits.txt").read_text(encoding="utf-8").splitlines())
 
@@ -203,6 +169,11 @@ def equal(one: Path, other: Path) -> bool:
     except StoreError as error:
         print(error, file=sys.stderr)
         return False
+
+
+def count_tuning(here: Path, found: Counter[str]) -> None:
+    """Count a kill that came before the first repeat was stored."""
+    found["in_tuning"] += not any("design" in name for name in files(here, PARTS))
 
 
 def campaign(folder: Path, kills: int, seed: int) -> dict[str, Any]:
@@ -220,28 +191,14 @@ def campaign(folder: Path, kills: int, seed: int) -> dict[str, Any]:
     for child in both:
         ended(child, folder / "shared")
     whole, expected = folder / "whole", fits(folder / "whole")
-    found: Counter[str] = Counter(kills=0, rounds=0, stores_equal=0, lost=0, half_files=0)
-    found.update(computed_twice=0, in_tuning=0, in_writing=0)
+    recorders = Kills(kills, lambda here: start(here, planned), PARTS, length / 3, draw)
+    found = recorders.found
+    found.update(rounds=0, stores_equal=0, computed_twice=0, in_tuning=0)
     while found["kills"] < kills or found["stores_equal"] < found["rounds"]:
         here = folder / f"round-{found['rounds']}"
         here.mkdir()
         found["rounds"] += 1
-        killed = 0
-        while True:
-            before = files(here)
-            child = start(here, planned)
-            if found["kills"] < kills:
-                wait(here, draw.uniform(0, length / 3), for_a_write=draw.random() < 0.5)
-                os.kill(child, signal.SIGKILL)
-            if ended(child, here):
-                break
-            found["kills"] += 1
-            killed += 1
-            after = files(here)
-            found["lost"] += sum(after.get(name) != content for name, content in before.items())
-            found["half_files"] += len(unreadable(here))
-            found["in_tuning"] += not any("design" in name for name in after)
-        found["in_writing"] += len(list(here.rglob(".*.npz")))
+        killed = recorders.until_finished(here, kill_process, partial(count_tuning, here, found))
         again = sum((fits(here) - expected).values())
         found["computed_twice"] += max(0, again - killed)
         if not (equal(here, whole) and not expected - fits(here)):
