@@ -21,7 +21,7 @@ from chemdl.files import write_atomically
 
 _ZIPS = (".zip", ".whl")
 # What is packed by more than this, beyond some bytes, is no table but a bomb. Registered archives
-# unpack to a hundredth of it at most.
+# unpack to forty times their size at most.
 _MOST_UNPACKED, _SMALL = 200, 1 << 26
 _DAMAGES = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error,

@@ -17,7 +17,7 @@ import numpy as np
 from chemdl.data.errors import DatasetError
 from chemdl.registry import Registry
 
-# Of a line; the longest of the registered sets has a hundredth of it.
+# Of a line; more than any row of a table has.
 MOST_SIGNS = 1 << 24
 MISSING = frozenset({"", "NA", "NaN", "nan"})
 
