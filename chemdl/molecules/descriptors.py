@@ -108,9 +108,9 @@ class DescriptorScaler(TransformerMixin, BaseEstimator):
     """Descriptors as a learner that measures distances or sums columns wants them.
 
     A missing value becomes the median of its column. Columns that are skewed (most of RDKit's
-    counts and surface areas) become sign(x) log(1 + |x|). Then each column is centred and divided
-    by its standard deviation, and cut at ten of them: a molecule unlike all others must not decide
-    a prediction by one column alone. All is learned from the rows that are fitted.
+    counts and surface areas) become ``sign(x) log(1 + abs(x))``. Then each column is centred and
+    divided by its standard deviation, and cut at ten of them: a molecule unlike all others must not
+    decide a prediction by one column alone. All is learned from the rows that are fitted.
 
     Parameters
     ----------

@@ -38,8 +38,8 @@ class BoundedColumns(FullyConnected):
 class AnyInputNet(Multitask):
     """Fully connected net over bits, counts or descriptors of SMILES; see :class:`FullyConnected`.
 
-    Descriptors enter as sign(x) log(1 + |x|), centred and scaled by the train rows; one that RDKit
-    cannot give (partial charges of many metals) enters as zero.
+    Descriptors enter as ``sign(x) log(1 + abs(x))``, centred and scaled by the train rows. One that
+    RDKit cannot give (partial charges of many metals) enters as zero.
 
     Parameters
     ----------
