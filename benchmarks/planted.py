@@ -155,8 +155,8 @@ FAULTS = (
     Fault(
         "wrong seed",
         "evidence/study.py",
-        "seed = spawn(self.settings.seed, self.name, name,",
-        "seed = spawn(self.settings.seed + 1, self.name, name,",
+        "seed = replica_seed(self.settings.seed, self.name, name,",
+        "seed = replica_seed(self.settings.seed + 1, self.name, name,",
     ),
 )
 

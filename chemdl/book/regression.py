@@ -21,6 +21,7 @@ from chemdl.evidence import metrics
 from chemdl.evidence import statistics as stats
 from chemdl.evidence.card import ScoreRow
 from chemdl.evidence.metrics import METRICS
+from chemdl.evidence.replicas import replica_seed
 from chemdl.evidence.result import Predictions, Result, read_result
 from chemdl.registry import UnknownNameError
 
@@ -134,7 +135,13 @@ def trusted_result(path: Path, profile: str, dataset: Mapping[str, Any]) -> Resu
                     f"{path.name} has {count} replicas of {model} ({condition}), its protocol "
                     f"{whole}: folds are missing"
                 )
+    seed = result.card.protocol.seed or 0
     for row in result.card.scores:
+        if row.seed != replica_seed(seed, result.study, row.model, row.repeat, row.fold):
+            raise ValueError(
+                f"{path.name}: {row.model} {row.repeat}/{row.fold} has seed {row.seed}, which does "
+                f"not follow from the study's, {seed}"
+            )
         _compare_with_predictions(path.name, row, result.predictions)
     return result
 

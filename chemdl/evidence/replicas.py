@@ -16,6 +16,7 @@ from chemdl.evidence.conditions import Condition
 from chemdl.evidence.identity import identity, without_revision
 from chemdl.evidence.splits import Split
 from chemdl.files import write_atomically
+from chemdl.settings import spawn
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error)
 
@@ -82,6 +83,11 @@ class ReplicaStore:
         predictions = fields.pop("predictions")
         with write_atomically(self.folder / f"{key}.npz") as temporary:
             np.savez_compressed(temporary, predictions=predictions, meta=json.dumps(fields))
+
+
+def replica_seed(seed: int, study: str, model: str, repeat: int, fold: int) -> int:
+    """Return the seed of one replica, which follows from the study's by its place."""
+    return spawn(seed, study, model, repeat, fold)
 
 
 def replica_key(

@@ -31,7 +31,7 @@ from chemdl.evidence.fitting import (
     side_by_side,
 )
 from chemdl.evidence.identity import without_revision
-from chemdl.evidence.replicas import Job, Replica, ReplicaStore, replica_key
+from chemdl.evidence.replicas import Job, Replica, ReplicaStore, replica_key, replica_seed
 from chemdl.evidence.result import Result, find_result, write_result
 from chemdl.evidence.splits import Protocol, Split
 from chemdl.evidence.tuning import FULL_TRIALS, Search
@@ -243,7 +243,7 @@ class Study:
         ]
 
     def _job(self, name: str, condition: Condition, split: Split) -> Job:
-        seed = spawn(self.settings.seed, self.name, name, split.repeat, split.fold)
+        seed = replica_seed(self.settings.seed, self.name, name, split.repeat, split.fold)
         drawn = "" if condition.keeps_all else f", drawn by {self._draw_seed(condition, split)}"
         key = replica_key(
             self.models[name],

@@ -82,6 +82,15 @@ def test_a_dropped_fold_fails_though_its_other_scores_are_right(run_dir, expecte
         check_run(run_dir, expected)
 
 
+def test_a_replica_with_a_seed_of_another_run_fails(run_dir, expected):
+    def change(card):
+        card["scores"][0]["seed"] += 1
+
+    edit(run_dir, change)
+    with pytest.raises(RegressionError, match="does not follow from the study's"):
+        check_run(run_dir, expected)
+
+
 def test_scores_of_zero_that_follow_from_the_predictions_fail(tmp_path, expected, write_card):
     inverted = write_card(tmp_path / "cards", 0, {"deep_net": -40.0, "forest": 1.0, "mean": 0.0})
     with pytest.raises(RegressionError, match=r"FAIL  tiny_random/deep_net.*0\.0000 in"):
